@@ -1,0 +1,1 @@
+//! Core's types from the wire and back.

@@ -1,0 +1,20 @@
+//! What ferry decides: who is alive, who serves which object, what a path means, whether a token is good.
+//!
+//! Everything here is pure. No async, no clock (a [`time::Tick`] or [`time::UnixMillis`] comes in as an argument), no random
+//! source, no files, no network, no protobuf. The same functions serve the running cluster, `ferry explain`,
+//! the property tests and the simulation.
+//!
+//! Invariants have names (M1, S1, …) and one predicate each; `ARCHITECTURE.md` lists them.
+
+pub mod address;
+pub mod id;
+pub mod load;
+pub mod membership;
+pub mod merge;
+pub mod node;
+pub mod object;
+pub mod ring;
+pub mod routes;
+pub mod selection;
+pub mod time;
+pub mod tokens;

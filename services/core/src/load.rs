@@ -1,0 +1,32 @@
+//! What a node carries at one moment.
+
+/// A share of a whole, between 0 and 1 inclusive; what is not a number is 0.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
+pub struct Share(f32);
+
+impl Share {
+    /// `value`, brought into bounds.
+    #[must_use]
+    pub fn clamped(value: f32) -> Self {
+        Self(if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) })
+    }
+
+    /// The share as a number between 0 and 1.
+    #[must_use]
+    pub const fn get(self) -> f32 {
+        self.0
+    }
+}
+
+/// A node's own report of its load.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Load {
+    /// Bytes sent to clients during the last second.
+    pub bytes_per_second: u64,
+    /// Transfers under way.
+    pub transfers: u32,
+    /// Processor time in use, of all processors.
+    pub cpu: Share,
+    /// Share of the last second in which the disk kept requests waiting.
+    pub disk: Share,
+}

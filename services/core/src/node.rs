@@ -1,0 +1,141 @@
+//! A node as the rest of the cluster knows it.
+
+use std::{
+    fmt,
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    address::Authority,
+    id::{Incarnation, NodeId, Region, Zone},
+    load::Load,
+};
+
+/// A node's relative share of the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Weight(NonZeroU32);
+
+impl Weight {
+    /// The largest weight: beyond it a ratio is a mistake, not a wish.
+    pub const MAX: u32 = 10_000;
+
+    /// `value`, if it lies between 1 and [`Self::MAX`].
+    #[must_use]
+    pub fn new(value: u32) -> Option<Self> {
+        NonZeroU32::new(value).filter(|weight| weight.get() <= Self::MAX).map(Self)
+    }
+
+    /// The weight as a number, at least 1.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl Default for Weight {
+    fn default() -> Self {
+        Self(NonZeroU32::new(100).expect("100 is not 0"))
+    }
+}
+
+/// What a node registered: its place in the world and what it is able to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Who it is.
+    pub id: NodeId,
+    /// Where clients reach it over plain HTTP.
+    pub address: Option<Authority>,
+    /// Where clients reach it over TLS.
+    pub tls_address: Option<Authority>,
+    /// Its gRPC listener, for inspection.
+    pub admin_address: Option<Authority>,
+    /// Its region, if it has one.
+    pub region: Option<Region>,
+    /// Its failure domain within the region.
+    pub zone: Option<Zone>,
+    /// Its relative share of the work.
+    pub weight: Weight,
+    /// Bytes per second that it can send, if that is known.
+    pub capacity: Option<NonZeroU64>,
+    /// How many transfers it wants at one time, if limited.
+    pub max_transfers: Option<NonZeroU32>,
+    /// Key prefixes that it serves; none means every key.
+    pub prefixes: Vec<String>,
+    /// The build that runs there.
+    pub software: String,
+}
+
+/// What a coordinator believes of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NodeState {
+    /// Beats arrive.
+    Up,
+    /// Beats are late: chosen only if nothing better is left.
+    Suspect,
+    /// Finishes what it began, gets nothing new.
+    Draining,
+    /// Silent, or its stream ended.
+    Down,
+}
+
+impl NodeState {
+    /// The state's name as people and metrics see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "UP",
+            Self::Suspect => "SUSPECT",
+            Self::Draining => "DRAINING",
+            Self::Down => "DOWN",
+        }
+    }
+
+    /// Whether the node may get a new client at all.
+    #[must_use]
+    pub const fn selectable(self) -> bool {
+        matches!(self, Self::Up | Self::Suspect)
+    }
+}
+
+impl fmt::Display for NodeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What operators decided about a node; the store's revision orders decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Intent {
+    /// No new clients until it is resumed.
+    pub drain: bool,
+    /// The revision of the record that says so; 0 when none does.
+    pub revision: u64,
+}
+
+/// A node's own clock of reports: the highest is the freshest, whoever passes it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Freshness {
+    /// Which life of the node.
+    pub incarnation: Incarnation,
+    /// Which beat of that life.
+    pub beat: u64,
+}
+
+/// One coordinator's word on one node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeView {
+    /// What the node registered.
+    pub facts: Arc<NodeFacts>,
+    /// What the coordinator believes.
+    pub state: NodeState,
+    /// Which report this is.
+    pub freshness: Freshness,
+    /// The load in that report.
+    pub load: Load,
+    /// How long before the word was spoken the coordinator had heard the beat.
+    pub heard_ago: Duration,
+    /// What operators decided.
+    pub intent: Intent,
+}

@@ -1,0 +1,168 @@
+//! The key of an object: what it is called wherever it lies.
+
+use std::{fmt, sync::Arc};
+
+use percent_encoding::percent_decode_str;
+
+/// Why a path names no object. None of these is worth more to a client than "not found" or "bad request".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidPath {
+    /// No leading slash where one belongs, or nothing but slashes.
+    #[error("the path names nothing")]
+    Empty,
+    /// A percent sign that is not followed by two hexadecimal digits.
+    #[error("the path has a percent sign that encodes nothing")]
+    Encoding,
+    /// Octets that are not UTF-8 once decoded.
+    #[error("the path is not UTF-8")]
+    NotUtf8,
+    /// A control character, such as NUL or a line break.
+    #[error("the path has a control character")]
+    Control,
+    /// `.` or `..` as a segment, plain or encoded; nothing between two slashes; or an encoded slash.
+    #[error("the path has a segment that is empty, a dot segment, or an encoded slash")]
+    Segment,
+}
+
+/// A decoded path below some root, in the one form in which it is compared, hashed and opened.
+///
+/// Invariant P8a: no segment is empty, `.` or `..`, and none has a `/` or a control character; so the path, joined to a
+/// directory, stays below it as long as no symbolic link leads elsewhere.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ObjectPath(Arc<str>);
+
+impl ObjectPath {
+    /// Decodes the path of a request target, which begins with `/`; a query must be cut off before.
+    pub fn from_target(path: &str) -> Result<Self, InvalidPath> {
+        let path = path.strip_prefix('/').ok_or(InvalidPath::Empty)?;
+        let mut rest = path;
+        while let Some(at) = rest.find('%') {
+            let digits = rest.as_bytes().get(at + 1..at + 3).ok_or(InvalidPath::Encoding)?;
+            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                return Err(InvalidPath::Encoding);
+            }
+            if digits.eq_ignore_ascii_case(b"2f") {
+                return Err(InvalidPath::Segment);
+            }
+            rest = &rest[at + 3..];
+        }
+        let decoded = percent_decode_str(path).decode_utf8().map_err(|_| InvalidPath::NotUtf8)?;
+        Self::from_decoded(&decoded)
+    }
+
+    /// Checks a path that is not encoded and has no leading slash.
+    pub fn from_decoded(path: &str) -> Result<Self, InvalidPath> {
+        if path.is_empty() {
+            return Err(InvalidPath::Empty);
+        }
+        if path.chars().any(char::is_control) {
+            return Err(InvalidPath::Control);
+        }
+        if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+            return Err(InvalidPath::Segment);
+        }
+        Ok(Self(path.into()))
+    }
+
+    /// The decoded path, with no leading slash.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The last segment.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
+    }
+
+    /// What comes before the last segment, without the slash; empty at the top.
+    #[must_use]
+    pub fn directory(&self) -> &str {
+        self.0.rsplit_once('/').map_or("", |(directory, _)| directory)
+    }
+}
+
+impl fmt::Display for ObjectPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ObjectPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+/// An object's key: its path, and what of the query belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ObjectKey {
+    /// Where it lies below a root.
+    pub path: ObjectPath,
+    /// The part of the query that is part of the key, in canonical form; `None` when there is none.
+    pub query: Option<Arc<str>>,
+}
+
+impl ObjectKey {
+    /// A key without a query.
+    #[must_use]
+    pub const fn plain(path: ObjectPath) -> Self {
+        Self { path, query: None }
+    }
+
+    /// One text that no other key has: what is signed and hashed. A line break cannot occur in a path.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        match &self.query {
+            None => self.path.as_str().to_owned(),
+            Some(query) => format!("{}\n{query}", self.path),
+        }
+    }
+}
+
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.query {
+            None => write!(f, "{}", self.path),
+            Some(query) => write!(f, "{}?{query}", self.path),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_decoded_once() {
+        assert_eq!(ObjectPath::from_target("/a%20b/%E4%BC%9A.zip").expect("valid").as_str(), "a b/会.zip");
+        assert_eq!(ObjectPath::from_target("/100%2525").expect("valid").as_str(), "100%25");
+    }
+
+    #[test]
+    fn nothing_leaves_the_root() {
+        use InvalidPath::{Control, Empty, Encoding, NotUtf8, Segment};
+        for (target, why) in [
+            ("", Empty),
+            ("a", Empty),
+            ("/", Empty),
+            ("/..", Segment),
+            ("/a/../b", Segment),
+            ("/%2e%2E/etc/passwd", Segment),
+            ("/a/%2e", Segment),
+            ("/a//b", Segment),
+            ("/a/", Segment),
+            ("/a%2fb", Segment),
+            ("/..%2F..%2Fetc", Segment),
+            ("/a%", Encoding),
+            ("/a%4", Encoding),
+            ("/a%zz", Encoding),
+            ("/a%00", Control),
+            ("/a%0d%0ab", Control),
+            ("/%ff", NotUtf8),
+        ] {
+            assert_eq!(ObjectPath::from_target(target), Err(why), "{target:?}");
+        }
+    }
+}
