@@ -16,5 +16,7 @@ pub mod object;
 pub mod ring;
 pub mod routes;
 pub mod selection;
+pub mod target;
 pub mod time;
 pub mod tokens;
+pub mod trace;
