@@ -7,8 +7,12 @@ pub mod convert;
 /// The generated code; the contract of each message and call is in the `.proto` files.
 #[allow(
     missing_docs,
-    clippy::all,
     unreachable_pub,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::large_futures,
+    clippy::needless_pass_by_value,
+    clippy::semicolon_if_nothing_returned,
     reason = "generated from the .proto files, which hold the documentation"
 )]
 pub mod v1 {

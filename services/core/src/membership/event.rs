@@ -1,0 +1,169 @@
+//! What happens to membership, and what it asks of the outside world.
+
+use std::sync::Arc;
+
+use crate::{
+    id::{Incarnation, NodeId},
+    load::Load,
+    node::{Intent, NodeFacts, NodeState},
+    time::UnixMillis,
+};
+
+/// One stream of one node at this coordinator; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// SHA-256 of a node's secret: readers of the store cannot pose as the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretDigest(pub [u8; 32]);
+
+/// What the store holds of a node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// What the node last registered.
+    pub facts: Arc<NodeFacts>,
+    /// Who may be this node.
+    pub secret: SecretDigest,
+    /// When it first registered.
+    pub first_seen: UnixMillis,
+    /// What operators decided, with the record's revision.
+    pub intent: Intent,
+}
+
+/// A node's first message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Registration {
+    /// What it says of itself.
+    pub facts: Arc<NodeFacts>,
+    /// Its proof that it is who it says.
+    pub secret: SecretDigest,
+    /// Which life of the node this is.
+    pub incarnation: Incarnation,
+    /// It was already asked to stop.
+    pub draining: bool,
+}
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The store says this of a node.
+    Record(Record),
+    /// The store no longer knows a node, as of that revision.
+    Forgotten {
+        /// Which node.
+        id: NodeId,
+        /// The revision of the removal.
+        revision: u64,
+    },
+    /// A stream opened with a registration.
+    Attend {
+        /// The new stream.
+        session: SessionId,
+        /// What it said.
+        registration: Box<Registration>,
+    },
+    /// A beat arrived.
+    Beat {
+        /// On which stream.
+        session: SessionId,
+        /// The node's counter of beats in this incarnation.
+        sequence: u64,
+        /// The load it reported.
+        load: Load,
+        /// The node wants no new clients.
+        draining: bool,
+    },
+    /// A stream ended.
+    Ended {
+        /// Which stream.
+        session: SessionId,
+        /// The node said goodbye before.
+        goodbye: bool,
+    },
+    /// A deadline may have passed.
+    TimePassed,
+}
+
+/// What must now be done, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Create the node's record unless one exists; then come back with [`Event::Record`] and the same [`Event::Attend`].
+    Create {
+        /// The stream that waits.
+        session: SessionId,
+        /// What it registered.
+        registration: Box<Registration>,
+    },
+    /// Write the node's new facts into its record, when the store lets us: nothing waits for it.
+    Save {
+        /// Which node.
+        id: NodeId,
+        /// What it now says of itself.
+        facts: Arc<NodeFacts>,
+    },
+    /// Tell the stream that it is accepted.
+    Welcome {
+        /// Which stream.
+        session: SessionId,
+        /// What operators decided about the node.
+        intent: Intent,
+    },
+    /// Refuse a stream that was not yet welcomed.
+    Refuse {
+        /// Which stream.
+        session: SessionId,
+        /// The reason.
+        why: Refusal,
+    },
+    /// End a stream that was welcomed before.
+    End {
+        /// Which stream.
+        session: SessionId,
+        /// The reason.
+        why: Refusal,
+    },
+    /// Tell the node what operators decided.
+    Command {
+        /// Which stream.
+        session: SessionId,
+        /// The decision as it stands.
+        intent: Intent,
+    },
+    /// Tell the gateways this coordinator's word on the node, at once.
+    Publish {
+        /// Which node.
+        id: NodeId,
+    },
+    /// Tell the gateways that the node was removed.
+    Unpublish {
+        /// Which node.
+        id: NodeId,
+        /// The revision of the removal.
+        revision: u64,
+    },
+    /// A node's state changed: for the log and the metrics.
+    Changed {
+        /// Which node.
+        id: NodeId,
+        /// What it was.
+        from: NodeState,
+        /// What it is.
+        to: NodeState,
+    },
+}
+
+/// Why a stream cannot stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Somebody else is called that.
+    #[error(
+        "this node id is taken, and the secret does not fit: give the node another --node-id, or remove the old one with `ferry nodes remove`"
+    )]
+    Taken,
+    /// A newer life of the same node is known.
+    #[error("a newer start of this node has registered since")]
+    Superseded,
+    /// An operator removed the node.
+    #[error("an operator removed this node")]
+    Removed,
+}

@@ -1,0 +1,280 @@
+//! Scripts of events, told by hand and at random.
+
+use std::{sync::Arc, time::Duration};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    id::Incarnation,
+    node::{Intent, NodeFacts, Weight},
+    time::UnixMillis,
+};
+
+const OURS: SecretDigest = SecretDigest([1; 32]);
+const THEIRS: SecretDigest = SecretDigest([2; 32]);
+
+fn at(millis: u64) -> Tick {
+    Tick::from_origin(Duration::from_millis(millis))
+}
+
+fn facts(id: &str, address: &str) -> Arc<NodeFacts> {
+    Arc::new(NodeFacts {
+        id: id.parse().expect("valid"),
+        address: Some(address.parse().expect("valid")),
+        tls_address: None,
+        admin_address: None,
+        region: None,
+        zone: None,
+        weight: Weight::default(),
+        capacity: None,
+        max_transfers: None,
+        prefixes: Vec::new(),
+        software: String::new(),
+    })
+}
+
+fn record(id: &str, revision: u64, drain: bool) -> Event {
+    Event::Record(Record {
+        facts: facts(id, "a:1"),
+        secret: OURS,
+        first_seen: UnixMillis::default(),
+        intent: Intent { drain, revision },
+    })
+}
+
+fn attend(id: &str, session: u64, incarnation: u64, secret: SecretDigest) -> Event {
+    Event::Attend {
+        session: SessionId(session),
+        registration: Box::new(Registration {
+            facts: facts(id, "a:1"),
+            secret,
+            incarnation: Incarnation(incarnation),
+            draining: false,
+        }),
+    }
+}
+
+fn beat(session: u64, sequence: u64) -> Event {
+    Event::Beat { session: SessionId(session), sequence, load: Load::default(), draining: false }
+}
+
+fn state(membership: &Membership, now: Tick, id: &str) -> Option<NodeState> {
+    membership.view(now, &id.parse().expect("valid")).map(|view| view.state)
+}
+
+/// A membership in which node `n` attends on session 1 since 0 ms.
+fn one_node() -> Membership {
+    let mut membership = Membership::new(Timing::default(), at(0));
+    let _ = membership.step(at(0), record("n", 1, false));
+    let effects = membership.step(at(0), attend("n", 1, 7, OURS));
+    assert!(matches!(effects[0], Effect::Welcome { session: SessionId(1), .. }), "{effects:?}");
+    membership
+}
+
+fn advance(membership: &mut Membership, now: Tick) {
+    let _ = membership.step(now, Event::TimePassed);
+}
+
+#[test]
+fn a_stranger_is_created_before_it_is_welcomed() {
+    let mut membership = Membership::new(Timing::default(), at(0));
+    let effects = membership.step(at(0), attend("n", 1, 7, OURS));
+    assert!(matches!(effects[..], [Effect::Create { session: SessionId(1), .. }]), "{effects:?}");
+    assert_eq!(state(&membership, at(0), "n"), None);
+}
+
+#[test]
+fn silence_makes_suspect_then_down() {
+    let mut membership = one_node();
+    let _ = membership.step(at(1000), beat(1, 1));
+    for (now, expected) in
+        [(3499, NodeState::Up), (3500, NodeState::Suspect), (4999, NodeState::Suspect), (5000, NodeState::Down)]
+    {
+        advance(&mut membership, at(now));
+        assert_eq!(state(&membership, at(now), "n"), Some(expected), "at {now} ms");
+    }
+    let _ = membership.step(at(6000), beat(1, 2));
+    assert_eq!(state(&membership, at(6000), "n"), Some(NodeState::Up), "a beat brings it back");
+}
+
+#[test]
+fn the_next_deadline_is_when_time_alone_changes_something() {
+    let mut membership = one_node();
+    assert_eq!(membership.next_deadline(), Some(at(2500)));
+    let _ = membership.step(at(1000), beat(1, 1));
+    advance(&mut membership, at(2500));
+    assert_eq!(membership.next_deadline(), Some(at(3500)));
+    advance(&mut membership, at(3500));
+    assert_eq!(membership.next_deadline(), Some(at(5000)));
+    advance(&mut membership, at(5000));
+    assert_eq!(membership.next_deadline(), None);
+}
+
+#[test]
+fn a_broken_stream_is_death_unless_the_node_redials() {
+    let mut membership = one_node();
+    let ended = || Event::Ended { session: SessionId(1), goodbye: false };
+    let _ = membership.step(at(1000), ended());
+    advance(&mut membership, at(1499));
+    assert_eq!(state(&membership, at(1499), "n"), Some(NodeState::Up));
+    advance(&mut membership, at(1500));
+    assert_eq!(state(&membership, at(1500), "n"), Some(NodeState::Down));
+
+    let mut membership = one_node();
+    let _ = membership.step(at(1000), ended());
+    let _ = membership.step(at(1300), attend("n", 2, 7, OURS));
+    advance(&mut membership, at(1600));
+    assert_eq!(state(&membership, at(1600), "n"), Some(NodeState::Up));
+}
+
+#[test]
+fn a_goodbye_is_believed_at_once() {
+    let mut membership = one_node();
+    let effects = membership.step(at(10), Event::Ended { session: SessionId(1), goodbye: true });
+    assert_eq!(state(&membership, at(10), "n"), Some(NodeState::Down));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Publish { .. })), "{effects:?}");
+}
+
+#[test]
+fn a_taken_id_without_its_secret_is_refused() {
+    let mut membership = one_node();
+    let effects = membership.step(at(10), attend("n", 2, 8, THEIRS));
+    assert_eq!(effects, [Effect::Refuse { session: SessionId(2), why: Refusal::Taken }]);
+    assert!(membership.is_attending(&"n".parse().expect("valid")), "the rightful node stays");
+}
+
+#[test]
+fn the_same_node_may_come_back_at_another_address() {
+    let mut membership = one_node();
+    let moved = Event::Attend {
+        session: SessionId(2),
+        registration: Box::new(Registration {
+            facts: facts("n", "b:2"),
+            secret: OURS,
+            incarnation: Incarnation(8),
+            draining: false,
+        }),
+    };
+    let effects = membership.step(at(10), moved);
+    assert_eq!(effects[0], Effect::End { session: SessionId(1), why: Refusal::Superseded });
+    assert!(
+        matches!(&effects[1], Effect::Save { facts, .. } if facts.address.as_ref().expect("set").as_str() == "b:2")
+    );
+    let view = membership.view(at(10), &"n".parse().expect("valid")).expect("known");
+    assert_eq!(view.facts.address.as_ref().expect("set").as_str(), "b:2");
+    // The old life's last words change nothing.
+    let _ = membership.step(at(20), Event::Ended { session: SessionId(1), goodbye: true });
+    assert_eq!(state(&membership, at(20), "n"), Some(NodeState::Up));
+    // Nor does the old life itself.
+    let effects = membership.step(at(30), attend("n", 3, 7, OURS));
+    assert_eq!(effects, [Effect::Refuse { session: SessionId(3), why: Refusal::Superseded }]);
+}
+
+#[test]
+fn a_drain_is_commanded_published_and_survives_the_nodes_restart() {
+    let mut membership = one_node();
+    let effects = membership.step(at(10), record("n", 2, true));
+    assert!(
+        effects.contains(&Effect::Command { session: SessionId(1), intent: Intent { drain: true, revision: 2 } }),
+        "{effects:?}"
+    );
+    assert_eq!(state(&membership, at(10), "n"), Some(NodeState::Draining));
+    let effects = membership.step(at(20), attend("n", 2, 8, OURS));
+    assert!(effects.contains(&Effect::Welcome { session: SessionId(2), intent: Intent { drain: true, revision: 2 } }));
+    assert_eq!(state(&membership, at(20), "n"), Some(NodeState::Draining));
+    let _ = membership.step(at(30), record("n", 3, false));
+    assert_eq!(state(&membership, at(30), "n"), Some(NodeState::Up));
+    let effects = membership.step(at(40), record("n", 2, true));
+    assert_eq!(effects, [], "an older record changes nothing");
+}
+
+#[test]
+fn a_removed_node_is_unpublished_and_its_stream_ended() {
+    let mut membership = one_node();
+    let id: NodeId = "n".parse().expect("valid");
+    let effects = membership.step(at(10), Event::Forgotten { id: id.clone(), revision: 5 });
+    assert_eq!(
+        effects,
+        [
+            Effect::End { session: SessionId(1), why: Refusal::Removed },
+            Effect::Unpublish { id: id.clone(), revision: 5 }
+        ]
+    );
+    assert_eq!(membership.view(at(10), &id), None);
+}
+
+#[test]
+fn replayed_beats_are_no_sign_of_life() {
+    let mut membership = one_node();
+    let _ = membership.step(at(100), beat(1, 5));
+    let _ = membership.step(at(4000), beat(1, 5));
+    let _ = membership.step(at(4000), beat(1, 4));
+    advance(&mut membership, at(4100));
+    assert_eq!(state(&membership, at(4100), "n"), Some(NodeState::Down));
+}
+
+#[test]
+fn a_restarted_coordinator_learns_before_it_speaks() {
+    let mut membership = Membership::new(Timing::default(), at(0));
+    assert!(membership.has_learned(at(0)), "nobody is on record: nobody is missed");
+    let _ = membership.step(at(0), record("n", 1, false));
+    assert!(!membership.has_learned(at(3999)));
+    assert!(membership.has_learned(at(4000)), "silence is believed in the end");
+    let _ = membership.step(at(100), attend("n", 1, 7, OURS));
+    assert!(membership.has_learned(at(100)), "all were heard");
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    let node = prop_oneof![Just("a"), Just("b"), Just("c")];
+    let session = 1_u64..12;
+    prop_oneof![
+        (node.clone(), 1_u64..30, any::<bool>()).prop_map(|(id, revision, drain)| record(id, revision, drain)),
+        (node.clone(), 1_u64..30)
+            .prop_map(|(id, revision)| Event::Forgotten { id: id.parse().expect("valid"), revision }),
+        (node, session.clone(), 1_u64..4, any::<bool>()).prop_map(|(id, session, incarnation, ours)| attend(
+            id,
+            session,
+            incarnation,
+            if ours { OURS } else { THEIRS }
+        )),
+        (session.clone(), 1_u64..20, any::<bool>()).prop_map(|(session, sequence, draining)| Event::Beat {
+            session: SessionId(session),
+            sequence,
+            load: Load::default(),
+            draining
+        }),
+        (session, any::<bool>()).prop_map(|(session, goodbye)| Event::Ended { session: SessionId(session), goodbye }),
+        Just(Event::TimePassed),
+    ]
+}
+
+proptest! {
+    /// `step` itself asserts M1, M2 and M3; here every change of state must also have been published.
+    #[test]
+    fn no_script_of_events_breaks_an_invariant(script in prop::collection::vec((0_u64..3000, any_event()), 1..80)) {
+        let mut membership = Membership::new(Timing::default(), at(0));
+        let mut published = HashMap::new();
+        let mut used = std::collections::BTreeSet::new();
+        let mut now = at(0);
+        for (pause, event) in script {
+            now = now + Duration::from_millis(pause);
+            if let Event::Attend { session, .. } = &event && !used.insert(*session) {
+                continue; // Sessions are never reused.
+            }
+            for effect in membership.step(now, event) {
+                match effect {
+                    Effect::Publish { id } => { published.insert(id.clone(), membership.view(now, &id).map(|view| view.state)); }
+                    Effect::Unpublish { id, .. } => { published.remove(&id); }
+                    _ => {}
+                }
+            }
+            prop_assert!(membership.m1_selectable_only_before_the_deadline(now));
+            prop_assert!(membership.m2_one_session_per_node());
+            prop_assert!(membership.m3_drained_is_never_selectable());
+            for view in membership.views(now) {
+                prop_assert_eq!(published.get(&view.facts.id), Some(&Some(view.state)));
+            }
+        }
+    }
+}
