@@ -1,1 +1,213 @@
-//! Not written yet.
+//! Routes: from a URL to an object. design.md section 5.
+//!
+//! Routes are tried in the order in which they are written, and the first that matches decides. A route that an earlier one
+//! leaves nothing to is a fault of the configuration, not a surprise at run time.
+//!
+//! Decides what a path means: the object's key, what to ask an origin for, who may fetch it, and what else should be
+//! placed beside it. Never looks at a disk, a node, or a token.
+//!
+//! Invariant R1: a key made from a request is an [`ObjectPath`], whatever the request's path held. A path that would make
+//! anything else matches nothing.
+
+mod affinity;
+mod compile;
+mod pattern;
+mod preset;
+mod query;
+mod spec;
+mod template;
+
+use std::fmt;
+
+pub use self::{
+    affinity::affinity,
+    query::QueryRule,
+    spec::{Defaults, QuerySpec, RouteFault, RouteSpec},
+};
+use self::{
+    pattern::Pattern,
+    template::{Template, append_query},
+};
+use crate::{
+    object::{ObjectKey, ObjectPath},
+    target::{encode_path, is_ferry_parameter},
+};
+
+/// Who may fetch what a route matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Everybody.
+    Open,
+    /// Whoever brings a user token.
+    Signed,
+}
+
+impl Access {
+    /// The word for it in a configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Signed => "signed",
+        }
+    }
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// How the gateway answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Deliver {
+    /// It sends the client to a node.
+    Redirect,
+    /// It hands out the bytes itself.
+    Proxy,
+}
+
+/// One checked route.
+#[derive(Debug, Clone)]
+pub struct Route {
+    index: usize,
+    text: String,
+    pattern: Pattern,
+    key: Option<Template>,
+    origin: Option<Template>,
+    filename: Option<Template>,
+    access: Access,
+    deliver: Option<Deliver>,
+    query: QueryRule,
+    cache_control: Option<String>,
+    content_type: Option<String>,
+    hash: u64,
+}
+
+impl Route {
+    /// Its place in the configuration, counted from 0.
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The pattern as it was written: the route's name for people and metrics.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        &self.text
+    }
+
+    /// Who may fetch what it matches.
+    #[must_use]
+    pub const fn access(&self) -> Access {
+        self.access
+    }
+
+    /// The `Cache-Control` to send with its objects, if it sets one.
+    #[must_use]
+    pub fn cache_control(&self) -> Option<&str> {
+        self.cache_control.as_deref()
+    }
+
+    /// The `Content-Type` of its objects, if it sets one.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// Equal on all machines and builds for routes that give the same answers with the same bytes; how the answer is delivered
+    /// is left out, as only gateways decide that.
+    #[must_use]
+    pub const fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn try_match<'r>(&'r self, path: &ObjectPath, raw_query: Option<&str>) -> Option<Match<'r>> {
+        let values = self.pattern.captures(path.as_str())?;
+        let key_path = match &self.key {
+            None => path.clone(),
+            Some(template) => ObjectPath::from_decoded(&template.plain(&values)).ok()?,
+        };
+        let query = self.query.canonical(raw_query.unwrap_or_default(), |name| self.reads(name));
+        let mut origin_target = match &self.origin {
+            None => encode_path(path),
+            Some(template) => template.target(&values)?,
+        };
+        if let Some(query) = &query {
+            append_query(&mut origin_target, query);
+        }
+        let key = ObjectKey { path: key_path, query };
+        Some(Match {
+            route: self,
+            origin_target,
+            filename: self.filename.as_ref().map(|template| template.plain(&values)),
+            access: self.access,
+            deliver: self.deliver.unwrap_or_else(|| affinity::default_delivery(&key)),
+            affinity: affinity(&key),
+            key,
+        })
+    }
+
+    /// Whether a query parameter is for ferry on this route, and so never a part of a key or of an origin's business. On an
+    /// open route nobody reads user tokens, and `token` or `uid` may well belong to the application behind.
+    fn reads(&self, name: &str) -> bool {
+        match self.access {
+            Access::Open => name == crate::target::NODE_PARAMETER,
+            Access::Signed => is_ferry_parameter(name),
+        }
+    }
+}
+
+/// What a request means.
+#[derive(Debug, Clone)]
+pub struct Match<'r> {
+    /// The route that says so.
+    pub route: &'r Route,
+    /// The object.
+    pub key: ObjectKey,
+    /// What to ask an origin for: path and query, percent-encoded.
+    pub origin_target: String,
+    /// The name to save it under, if the route has one.
+    pub filename: Option<String>,
+    /// Who may fetch it.
+    pub access: Access,
+    /// How the gateway answers.
+    pub deliver: Deliver,
+    /// What selection hashes: objects of one affinity meet on one node.
+    pub affinity: String,
+}
+
+/// All routes of a gateway or a node, checked.
+#[derive(Debug, Clone, Default)]
+pub struct Routes {
+    routes: Vec<Route>,
+}
+
+impl Routes {
+    /// What a request for `path` means, `raw_query` being what follows its `?`; `None` if no route knows the path.
+    #[must_use]
+    pub fn match_target(&self, path: &ObjectPath, raw_query: Option<&str>) -> Option<Match<'_>> {
+        self.routes.iter().find_map(|route| route.try_match(path, raw_query))
+    }
+
+    /// Whether any route wants more than the wish.
+    #[must_use]
+    pub fn guarded(&self) -> bool {
+        self.iter().any(|route| route.access != Access::Open)
+    }
+
+    /// The routes in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.routes.iter()
+    }
+
+    /// Whether there is no route at all, so that nothing matches.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.routes.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests;
