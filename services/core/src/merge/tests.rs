@@ -1,0 +1,211 @@
+//! Several coordinators, some of them gone, some of them wrong.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    load::Load,
+    node::{Freshness, Intent, NodeFacts, Weight},
+};
+
+fn at(millis: u64) -> Tick {
+    Tick::from_origin(Duration::from_millis(millis))
+}
+
+fn view(id: &str, state: NodeState, incarnation: u64, beat: u64, revision: u64) -> NodeView {
+    NodeView {
+        facts: Arc::new(NodeFacts {
+            id: id.parse().expect("valid"),
+            address: None,
+            tls_address: None,
+            admin_address: None,
+            region: None,
+            zone: None,
+            weight: Weight::default(),
+            capacity: None,
+            max_transfers: None,
+            prefixes: Vec::new(),
+            software: String::new(),
+        }),
+        state,
+        freshness: Freshness { incarnation: Incarnation(incarnation), beat },
+        load: Load::default(),
+        heard_ago: Duration::ZERO,
+        intent: Intent { drain: false, revision },
+    }
+}
+
+fn epoch(coordinator: &str, sequence: u64) -> Epoch {
+    Epoch { coordinator: coordinator.parse().expect("valid"), incarnation: Incarnation(1), sequence }
+}
+
+fn snapshot(nodes: Vec<NodeView>) -> Body {
+    Body::Snapshot { nodes, facts: GatewayFacts::default() }
+}
+
+fn delta(nodes: Vec<NodeView>) -> Body {
+    Body::Delta { nodes, removed: Vec::new(), facts: None }
+}
+
+fn states(merge: &Merge) -> Vec<(&str, NodeState)> {
+    merge.views().map(|view| (view.facts.id.as_str(), view.state)).collect()
+}
+
+#[test]
+fn one_coordinators_words_are_taken_as_they_are() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 1, 1)])).expect("fresh");
+    merge.apply(at(10), &epoch("c", 2), delta(vec![view("a", NodeState::Down, 1, 1, 1)])).expect("fresh");
+    assert_eq!(states(&merge), [("a", NodeState::Down)]);
+}
+
+#[test]
+fn a_node_lives_while_any_live_coordinator_hears_it() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Down, 1, 5, 1)])).expect("fresh");
+    merge.apply(at(0), &epoch("d", 1), snapshot(vec![view("a", NodeState::Up, 1, 3, 1)])).expect("fresh");
+    assert_eq!(states(&merge), [("a", NodeState::Up)], "even with an older report: c lost its stream");
+    // d falls silent: its word no longer counts.
+    merge.apply(at(1000), &epoch("c", 2), Body::Mark).expect("fresh");
+    merge.pass(at(1500));
+    assert_eq!(states(&merge), [("a", NodeState::Down)]);
+}
+
+#[test]
+fn an_older_life_says_nothing_about_the_present_one() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 900, 1)])).expect("fresh");
+    merge.apply(at(0), &epoch("d", 1), snapshot(vec![view("a", NodeState::Down, 2, 1, 1)])).expect("fresh");
+    assert_eq!(states(&merge), [("a", NodeState::Down)], "the new life ended; the old one cannot be up");
+}
+
+#[test]
+fn the_last_words_stand_while_no_coordinator_is_live() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 1, 1)])).expect("fresh");
+    merge.pass(at(3_600_000));
+    assert_eq!(merge.live_coordinators(at(3_600_000)), 0);
+    assert_eq!(states(&merge), [("a", NodeState::Up)]);
+    assert_eq!(merge.age(at(3_600_000)), Some(Duration::from_secs(3600)));
+}
+
+#[test]
+fn a_saved_table_stands_until_somebody_speaks() {
+    let mut merge = Merge::from_saved(vec![view("a", NodeState::Up, 1, 1, 1)], Vec::new(), GatewayFacts::default());
+    merge.pass(at(10_000));
+    assert_eq!(states(&merge), [("a", NodeState::Up)]);
+    merge.apply(at(10_000), &epoch("c", 1), snapshot(vec![view("b", NodeState::Up, 1, 1, 1)])).expect("fresh");
+    assert_eq!(states(&merge), [("b", NodeState::Up)]);
+}
+
+#[test]
+fn an_operators_newest_decision_wins() {
+    let mut merge = Merge::default();
+    let drained = NodeView {
+        intent: Intent { drain: true, revision: 7 },
+        state: NodeState::Draining,
+        ..view("a", NodeState::Up, 1, 1, 7)
+    };
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![drained])).expect("fresh");
+    merge.apply(at(0), &epoch("d", 1), snapshot(vec![view("a", NodeState::Up, 1, 9, 6)])).expect("fresh");
+    assert_eq!(states(&merge), [("a", NodeState::Draining)], "d has not read the drain yet");
+    merge.apply(at(1), &epoch("d", 2), delta(vec![view("a", NodeState::Up, 1, 10, 8)])).expect("fresh");
+    assert_eq!(states(&merge), [("a", NodeState::Up)], "d has read the resume, c has not");
+}
+
+#[test]
+fn a_removed_node_stays_removed_until_it_registers_anew() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 1, 3)])).expect("fresh");
+    merge.apply(at(0), &epoch("d", 1), snapshot(vec![view("a", NodeState::Up, 1, 1, 3)])).expect("fresh");
+    let removed = Body::Delta {
+        nodes: Vec::new(),
+        removed: vec![Tombstone { id: "a".parse().expect("valid"), revision: 4 }],
+        facts: None,
+    };
+    merge.apply(at(1), &epoch("c", 2), removed).expect("fresh");
+    assert_eq!(states(&merge), [], "whatever d still says");
+    merge.apply(at(2), &epoch("d", 2), delta(vec![view("a", NodeState::Up, 2, 1, 5)])).expect("fresh");
+    assert_eq!(states(&merge), [("a", NodeState::Up)]);
+}
+
+#[test]
+fn replays_and_words_without_a_snapshot_are_refused() {
+    let mut merge = Merge::default();
+    assert_eq!(merge.apply(at(0), &epoch("c", 1), Body::Mark), Err(Stale::NoSnapshot));
+    merge.apply(at(0), &epoch("c", 5), snapshot(vec![view("a", NodeState::Up, 1, 1, 1)])).expect("fresh");
+    for sequence in [4, 5] {
+        let old = delta(vec![view("a", NodeState::Down, 1, 1, 1)]);
+        assert_eq!(merge.apply(at(0), &epoch("c", sequence), old), Err(Stale::Replayed));
+    }
+    assert_eq!(merge.apply(at(0), &epoch("c", 5), snapshot(Vec::new())), Err(Stale::Replayed));
+    assert_eq!(states(&merge), [("a", NodeState::Up)]);
+    // A new stream counts from the beginning, and needs a snapshot first.
+    merge.opened(&"c".parse().expect("valid"));
+    assert_eq!(merge.apply(at(0), &epoch("c", 6), Body::Mark), Err(Stale::NoSnapshot));
+    merge.apply(at(0), &epoch("c", 1), snapshot(Vec::new())).expect("a new stream");
+    assert_eq!(states(&merge), []);
+}
+
+#[test]
+fn the_ring_of_the_highest_revision_wins() {
+    let ring = |kid: &str, revision| KeyRing {
+        previous: None,
+        current: crate::ring::Key::new(kid.parse().expect("valid"), vec![0; 32]).expect("long enough"),
+        next: None,
+        revision,
+    };
+    let with = |ring| Body::Snapshot {
+        nodes: Vec::new(),
+        facts: GatewayFacts { node_ring: Some(ring), ..GatewayFacts::default() },
+    };
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), with(ring("new", 9))).expect("fresh");
+    merge.apply(at(0), &epoch("d", 1), with(ring("old", 8))).expect("fresh");
+    assert_eq!(merge.facts().node_ring.as_ref().map(|ring| ring.current.kid().as_str()), Some("new"));
+}
+
+proptest! {
+    /// G1 and G2 over random words of three coordinators.
+    #[test]
+    fn a_node_is_selectable_only_if_a_live_coordinator_hears_it(
+        script in prop::collection::vec((0_u64..900, 0_usize..3, 0_usize..2, any::<bool>(), any::<bool>()), 1..60),
+    ) {
+        let mut merge = Merge::default();
+        let mut now = at(0);
+        let mut sequences = [0_u64; 3];
+        let mut beats = [0_u64; 2];
+        let mut said: HashMap<(usize, usize), (NodeState, u64)> = HashMap::new();
+        let mut spoke: HashMap<usize, Tick> = HashMap::new();
+        for (pause, coordinator, node, up, whole) in script {
+            now = now + Duration::from_millis(pause);
+            let before: Vec<_> = merge.views().cloned().collect();
+            merge.pass(now);
+            if merge.live_coordinators(now) == 0 {
+                let after: Vec<_> = merge.views().cloned().collect();
+                prop_assert_eq!(before, after, "G2");
+            }
+            sequences[coordinator] += 1;
+            beats[node] += 1;
+            let state = if up { NodeState::Up } else { NodeState::Down };
+            let word = view(["a", "b"][node], state, 1, beats[node], 1);
+            let epoch = epoch(["c", "d", "e"][coordinator], sequences[coordinator]);
+            let body = if whole { snapshot(vec![word]) } else { delta(vec![word]) };
+            if merge.apply(now, &epoch, body).is_ok() {
+                if whole {
+                    said.retain(|(who, _), _| *who != coordinator);
+                }
+                said.insert((coordinator, node), (state, beats[node]));
+                spoke.insert(coordinator, now);
+            }
+            let live = |who: &usize| spoke.get(who).is_some_and(|at| now < *at + LIVE_FOR);
+            for (index, name) in ["a", "b"].iter().enumerate() {
+                let heard = said.iter().any(|((who, which), (state, _))| live(who) && *which == index && state.selectable());
+                let merged = merge.views().find(|view| view.facts.id.as_str() == *name);
+                if spoke.keys().any(live) {
+                    prop_assert_eq!(merged.is_some_and(|view| view.state.selectable()), heard, "G1");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What one coordinator said.
+
+use std::collections::HashMap;
+
+use super::{Epoch, LIVE_FOR, Peer, Stale};
+use crate::{
+    id::{Incarnation, NodeId},
+    node::NodeView,
+    time::Tick,
+};
+
+/// One coordinator's words since its last snapshot.
+#[derive(Debug)]
+pub(super) struct Word {
+    incarnation: Incarnation,
+    sequence: u64,
+    /// A new stream stands, and its snapshot has not come.
+    awaits_snapshot: bool,
+    pub(super) heard: Tick,
+    pub(super) nodes: HashMap<NodeId, NodeView>,
+    pub(super) coordinators: Vec<Peer>,
+}
+
+impl Word {
+    pub(super) fn begin(now: Tick, epoch: &Epoch, nodes: Vec<NodeView>, coordinators: Vec<Peer>) -> Self {
+        Self {
+            incarnation: epoch.incarnation,
+            sequence: epoch.sequence,
+            awaits_snapshot: false,
+            heard: now,
+            nodes: nodes.into_iter().map(|view| (view.facts.id.clone(), view)).collect(),
+            coordinators,
+        }
+    }
+
+    pub(super) fn is_live(&self, now: Tick) -> bool {
+        now < self.heard + LIVE_FOR
+    }
+
+    pub(super) const fn reopen(&mut self) {
+        self.awaits_snapshot = true;
+    }
+
+    /// Whether a snapshot with this epoch is older than what is known.
+    pub(super) fn is_older(&self, epoch: &Epoch) -> bool {
+        if self.awaits_snapshot {
+            // Sequences of two streams are not comparable; lives are.
+            epoch.incarnation < self.incarnation
+        } else {
+            (epoch.incarnation, epoch.sequence) <= (self.incarnation, self.sequence)
+        }
+    }
+
+    pub(super) fn advance(&mut self, now: Tick, epoch: &Epoch) -> Result<(), Stale> {
+        if self.awaits_snapshot || epoch.incarnation > self.incarnation {
+            return Err(Stale::NoSnapshot);
+        }
+        if epoch.incarnation < self.incarnation || epoch.sequence <= self.sequence {
+            return Err(Stale::Replayed);
+        }
+        self.sequence = epoch.sequence;
+        self.heard = now;
+        Ok(())
+    }
+
+    pub(super) fn update(&mut self, nodes: Vec<NodeView>) {
+        self.nodes.extend(nodes.into_iter().map(|view| (view.facts.id.clone(), view)));
+    }
+}
