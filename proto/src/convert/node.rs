@@ -1,0 +1,217 @@
+//! A node: what it registers, what it reports, what is believed of it.
+
+use std::{
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
+    time::Duration,
+};
+
+use ferry_core::{
+    address::Authority,
+    id::Incarnation,
+    load::{Load, Share},
+    node::{Freshness, Intent, NodeFacts, NodeState, NodeView, Weight},
+};
+
+use super::{Invalid, name, optional};
+use crate::v1;
+
+const MOST_PREFIXES: usize = 64;
+const LONGEST_TEXT: usize = 512;
+
+impl TryFrom<v1::NodeFacts> for NodeFacts {
+    type Error = Invalid;
+
+    fn try_from(wire: v1::NodeFacts) -> Result<Self, Invalid> {
+        let authority = |field| {
+            move |text: &str| -> Result<Authority, Invalid> {
+                text.parse().map_err(|cause| Invalid::Address { field, cause })
+            }
+        };
+        if wire.node_id.is_empty() {
+            return Err(Invalid::Missing("node_id"));
+        }
+        let facts = Self {
+            id: name("node_id")(&wire.node_id)?,
+            address: optional(&wire.address, authority("address"))?,
+            tls_address: optional(&wire.tls_address, authority("tls_address"))?,
+            admin_address: optional(&wire.admin_address, authority("admin_address"))?,
+            region: optional(&wire.region, name("region"))?,
+            zone: optional(&wire.zone, name("zone"))?,
+            weight: Weight::new(wire.weight).ok_or(Invalid::Number {
+                field: "weight",
+                expected: "1 to 10000",
+                value: wire.weight.into(),
+            })?,
+            capacity: NonZeroU64::new(wire.capacity_bytes_per_second),
+            max_transfers: NonZeroU32::new(wire.max_transfers),
+            prefixes: bounded_texts("prefixes", wire.prefixes)?,
+            software: wire.software.chars().filter(|c| !c.is_control()).take(64).collect(),
+        };
+        if facts.address.is_none() && facts.tls_address.is_none() {
+            return Err(Invalid::Missing("address (or tls_address)"));
+        }
+        Ok(facts)
+    }
+}
+
+fn bounded_texts(field: &'static str, texts: Vec<String>) -> Result<Vec<String>, Invalid> {
+    if texts.len() > MOST_PREFIXES {
+        return Err(Invalid::TooLong { field, limit: MOST_PREFIXES, length: texts.len() });
+    }
+    match texts.iter().find(|text| text.len() > LONGEST_TEXT) {
+        Some(text) => Err(Invalid::TooLong { field, limit: LONGEST_TEXT, length: text.len() }),
+        None => Ok(texts),
+    }
+}
+
+impl From<&NodeFacts> for v1::NodeFacts {
+    fn from(facts: &NodeFacts) -> Self {
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        Self {
+            node_id: facts.id.as_str().to_owned(),
+            address: text(facts.address.as_ref().map(Authority::as_str)),
+            tls_address: text(facts.tls_address.as_ref().map(Authority::as_str)),
+            admin_address: text(facts.admin_address.as_ref().map(Authority::as_str)),
+            region: text(facts.region.as_ref().map(ferry_core::id::Region::as_str)),
+            zone: text(facts.zone.as_ref().map(ferry_core::id::Zone::as_str)),
+            weight: facts.weight.get(),
+            capacity_bytes_per_second: facts.capacity.map_or(0, NonZeroU64::get),
+            max_transfers: facts.max_transfers.map_or(0, NonZeroU32::get),
+            prefixes: facts.prefixes.clone(),
+            software: facts.software.clone(),
+        }
+    }
+}
+
+impl From<v1::Load> for Load {
+    /// Impossible shares are brought into bounds rather than refused: a node with a strange disk still serves.
+    fn from(wire: v1::Load) -> Self {
+        Self {
+            bytes_per_second: wire.bytes_per_second,
+            transfers: wire.transfers,
+            cpu: Share::clamped(wire.cpu),
+            disk: Share::clamped(wire.disk),
+        }
+    }
+}
+
+impl From<Load> for v1::Load {
+    fn from(load: Load) -> Self {
+        Self {
+            bytes_per_second: load.bytes_per_second,
+            transfers: load.transfers,
+            cpu: load.cpu.get(),
+            disk: load.disk.get(),
+        }
+    }
+}
+
+impl From<NodeState> for v1::NodeState {
+    fn from(state: NodeState) -> Self {
+        match state {
+            NodeState::Up => Self::Up,
+            NodeState::Suspect => Self::Suspect,
+            NodeState::Down => Self::Down,
+            NodeState::Draining => Self::Draining,
+        }
+    }
+}
+
+impl From<v1::NodeState> for NodeState {
+    /// A state that this build does not know is one in which nothing new should be sent there.
+    fn from(wire: v1::NodeState) -> Self {
+        match wire {
+            v1::NodeState::Up => Self::Up,
+            v1::NodeState::Suspect => Self::Suspect,
+            v1::NodeState::Draining => Self::Draining,
+            v1::NodeState::Down | v1::NodeState::Unspecified => Self::Down,
+        }
+    }
+}
+
+impl From<v1::Intent> for Intent {
+    fn from(wire: v1::Intent) -> Self {
+        Self { drain: wire.drain, revision: wire.revision }
+    }
+}
+
+impl From<Intent> for v1::Intent {
+    fn from(intent: Intent) -> Self {
+        Self { drain: intent.drain, revision: intent.revision }
+    }
+}
+
+impl TryFrom<v1::NodeView> for NodeView {
+    type Error = Invalid;
+
+    fn try_from(wire: v1::NodeView) -> Result<Self, Invalid> {
+        let state = wire.state().into();
+        Ok(Self {
+            facts: Arc::new(wire.facts.ok_or(Invalid::Missing("facts"))?.try_into()?),
+            state,
+            freshness: Freshness { incarnation: Incarnation(wire.incarnation), beat: wire.beat },
+            load: wire.load.map(Load::from).unwrap_or_default(),
+            heard_ago: Duration::from_millis(wire.heard_ms_ago),
+            intent: wire.intent.map(Intent::from).unwrap_or_default(),
+        })
+    }
+}
+
+impl From<&NodeView> for v1::NodeView {
+    fn from(view: &NodeView) -> Self {
+        Self {
+            facts: Some((&*view.facts).into()),
+            state: v1::NodeState::from(view.state).into(),
+            incarnation: view.freshness.incarnation.0,
+            beat: view.freshness.beat,
+            load: Some(view.load.into()),
+            heard_ms_ago: u64::try_from(view.heard_ago.as_millis()).unwrap_or(u64::MAX),
+            intent: Some(view.intent.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire() -> v1::NodeFacts {
+        v1::NodeFacts {
+            node_id: "n-1".into(),
+            address: "10.0.0.1:8001".into(),
+            region: "eu".into(),
+            weight: 100,
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn facts_survive_the_wire() {
+        let facts = NodeFacts::try_from(wire()).expect("valid");
+        assert_eq!(v1::NodeFacts::from(&facts), wire());
+    }
+
+    #[test]
+    fn malformed_facts_are_refused_by_field() {
+        for (change, field) in [
+            (v1::NodeFacts { node_id: String::new(), ..wire() }, "node_id"),
+            (v1::NodeFacts { node_id: "a b".into(), ..wire() }, "node_id"),
+            (v1::NodeFacts { address: "nowhere".into(), ..wire() }, "address"),
+            (v1::NodeFacts { address: String::new(), ..wire() }, "address"),
+            (v1::NodeFacts { weight: 0, ..wire() }, "weight"),
+            (v1::NodeFacts { weight: 10_001, ..wire() }, "weight"),
+            (v1::NodeFacts { prefixes: vec![String::new(); 65], ..wire() }, "prefixes"),
+        ] {
+            let why = NodeFacts::try_from(change).expect_err("refused").to_string();
+            assert!(why.contains(field), "{why:?} names {field}");
+        }
+    }
+
+    #[test]
+    fn impossible_loads_are_clamped() {
+        let load = Load::from(v1::Load { cpu: f32::NAN, disk: -3.0, ..Default::default() });
+        assert_eq!((load.cpu.get(), load.disk.get()), (0.0, 0.0));
+        assert_eq!(Load::from(v1::Load { cpu: f32::INFINITY, ..Default::default() }).cpu.get(), 1.0);
+    }
+}
