@@ -1,1 +1,154 @@
-//! Not written yet.
+//! Selection: which node serves a request. design.md section 6.
+//!
+//! One pure function, [`select`], for the redirect, for `ferry explain`, for the property tests and for the simulation:
+//!
+//! 1. Eligible: UP (SUSPECT only if nobody is UP), reachable in the client's scheme, serves the key's prefix, not tried.
+//! 2. Tiers: the client's zone, its region, everywhere else. A tier spills to the next in proportion to its utilisation.
+//! 3. Affinity: weighted rendezvous within the tier, so that a key meets the same node again.
+//! 4. Bounded load: a busy node takes no more than its share of the tier's load.
+//! 5. Second choice: of the first two, the one that is clearly less loaded, if the first is busy at all.
+//!
+//! Never blocks, never allocates on the way to a decision, never asks the time. What the gateway itself sent since the
+//! last reports comes in as [`Corrections`].
+//!
+//! Invariants: S1, while somebody is eligible somebody is selected. S2, nobody beyond the bound is selected while somebody
+//! within it could be. S3, primary and alternates are distinct. S4, equal arguments give equal answers.
+
+mod corrections;
+mod explain;
+mod rendezvous;
+mod round;
+mod table;
+
+pub use corrections::Corrections;
+pub use explain::{Explained, Explanation, Role, explain};
+pub use round::{Exclusion, Tier};
+pub use table::{Candidate, Table};
+
+use std::fmt;
+
+use self::round::Round;
+use crate::{
+    id::{NodeId, Region, Zone},
+    object::ObjectPath,
+    time::Tick,
+    tokens::Endpoint,
+};
+
+/// Where a client is, as far as anybody knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Client {
+    /// Its region.
+    pub region: Option<Region>,
+    /// Its zone within the region; means nothing without one.
+    pub zone: Option<Zone>,
+    /// A hash of what tells it from others, such as its address.
+    pub hash: u64,
+}
+
+/// What the client speaks: a page that was loaded over TLS may not be sent to plain HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Plain HTTP; a node that has only TLS will do as well.
+    Http,
+    /// TLS, and nothing else.
+    Https,
+}
+
+/// One question to [`select`].
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// What is hashed: requests of one affinity meet on one node.
+    pub affinity: &'a str,
+    /// The object's path: nodes declare prefixes of it.
+    pub key: &'a ObjectPath,
+    /// Who asks.
+    pub client: &'a Client,
+    /// What the client speaks.
+    pub scheme: Scheme,
+    /// Nodes that failed this client for this key a moment ago; never selected.
+    pub tried: &'a [NodeId],
+    /// What the transfer is expected to take, in bytes per second.
+    pub cost: u64,
+    /// The moment of the question.
+    pub now: Tick,
+}
+
+/// Why the primary and no other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Choice {
+    /// The key belongs there.
+    Affinity,
+    /// Whoever the key belongs to has more than its share already.
+    Bounded,
+    /// The first choice was busy, and this one clearly less so.
+    SecondChoice,
+    /// Nobody is within the bound: the transfer is larger than what the tier carries. The key stays where it belongs.
+    Unbounded,
+    /// Everybody is full. The key stays where it belongs, within the bound if somebody is.
+    Panic,
+}
+
+impl Choice {
+    /// The reason's name as people and metrics see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Affinity => "affinity",
+            Self::Bounded => "bounded",
+            Self::SecondChoice => "second-choice",
+            Self::Unbounded => "unbounded",
+            Self::Panic => "panic",
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The nodes for a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Selection<'t> {
+    /// Where the client is sent; `None` if nobody is eligible: the gateway serves it itself then (P3).
+    pub primary: Option<&'t Candidate>,
+    /// Where to go if that fails, best first; other failure domains come before the primary's own.
+    alternates: [Option<&'t Candidate>; Selection::MOST_ALTERNATES],
+    /// Why the primary; `None` without one.
+    pub choice: Option<Choice>,
+    /// Which tier the primary is of; `None` without one.
+    pub tier: Option<Tier>,
+    /// Whether a nearer tier passed the request on because it was busy.
+    pub spilled: bool,
+    /// Whether somebody was left out for having been tried and nothing else. With no primary, a gateway that cannot serve
+    /// the request itself may ask again without `tried`.
+    pub tried_left_out: bool,
+}
+
+impl Selection<'_> {
+    /// More would make the token longer and no download safer.
+    pub const MOST_ALTERNATES: usize = 3;
+}
+
+impl<'t> Selection<'t> {
+    /// Where to go if the primary fails, best first.
+    pub fn alternates(&self) -> impl Iterator<Item = &'t Candidate> + use<'t> {
+        self.alternates.into_iter().flatten()
+    }
+
+    /// The primary, then the alternates, with the addresses at which a client of that scheme reaches them.
+    pub fn endpoints(&self, scheme: Scheme) -> impl Iterator<Item = Endpoint> + use<'t> {
+        self.primary.into_iter().chain(self.alternates()).filter_map(move |candidate| candidate.endpoint(scheme))
+    }
+}
+
+/// Chooses nodes for a request. `corrections` must have been made for this table.
+#[must_use]
+pub fn select<'t>(table: &'t Table, corrections: &Corrections, request: &Request<'_>) -> Selection<'t> {
+    Round::new(table, corrections, request).select()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! Weighted rendezvous hashing: every node has a score for every key, and the highest wins.
+//!
+//! `score = −w / ln(u)` with `u` uniform in (0, 1) makes a node win with probability w / Σw, and moves a key only when its own
+//! node goes or a better one comes (Schindelhauer and Schomaker, "Weighted distributed hash tables", 2005).
+
+use twox_hash::XxHash3_64;
+
+/// XXH3 is specified: all gateways, builds and machines place a key alike.
+pub(super) fn hash_text(text: &str) -> u64 {
+    XxHash3_64::oneshot(text.as_bytes())
+}
+
+/// A hash of two hashes, so that no text is hashed more than once per request.
+pub(super) fn hash_pair(one: u64, other: u64) -> u64 {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&one.to_le_bytes());
+    bytes[8..].copy_from_slice(&other.to_le_bytes());
+    XxHash3_64::oneshot(&bytes)
+}
+
+/// A number in (0, 1), both ends excluded. 52 bits, as a half added to 53 could round up to 1.
+pub(super) fn unit(hash: u64) -> f64 {
+    const STEPS: f64 = (1_u64 << 52) as f64;
+    ((hash >> 12) as f64 + 0.5) / STEPS
+}
+
+/// The score of a node of that weight: positive and finite.
+pub(super) fn score(weight: f64, key: u64, node: u64) -> f64 {
+    -weight / unit(hash_pair(key, node)).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_interval_are_never_reached() {
+        assert!(unit(0) > 0.0);
+        assert!(unit(u64::MAX) < 1.0);
+        assert!((-1.0 / unit(u64::MAX).ln()).is_finite());
+    }
+
+    #[test]
+    fn keys_are_placed_as_in_every_other_build() {
+        assert_eq!(hash_text("video/42/"), 0);
+        assert_eq!(hash_pair(1, 2), 0);
+    }
+}
