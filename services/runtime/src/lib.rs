@@ -1,1 +1,20 @@
-//! Not written yet.
+//! What every process of ferry shares, whatever its role: configuration, telemetry, tasks, clock, signals, the admin
+//! listener, TLS identities, and files that are written whole or not at all.
+//!
+//! It decides nothing about downloads or membership and holds no state of the cluster. It keeps no globals: whoever needs the
+//! clock, the configuration, the metrics or the stop token gets them as arguments. (The one exception is not ours:
+//! `tracing` has one subscriber per process, which [`telemetry::Telemetry::start`] installs.)
+
+pub mod admin;
+pub mod atomic_file;
+pub mod backoff;
+pub mod clock;
+pub mod config;
+pub mod metrics;
+pub mod signals;
+pub mod tasks;
+pub mod telemetry;
+pub mod tls;
+
+pub use clock::Clock;
+pub use tasks::Tasks;

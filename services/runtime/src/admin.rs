@@ -1,0 +1,208 @@
+//! The admin listener: gRPC and HTTP on one port.
+//!
+//! Every role has one. It carries the role's gRPC services, reflection (v1 and v1alpha), the standard health service,
+//! `GET /metrics`, and the HTTP routes that the role adds. It decides who may ask (a bearer token, if there is one) and whether the
+//! port may be open at all ([`check_exposure`]); what is answered is the role's.
+
+mod exposure;
+mod serve;
+mod token;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tonic::{body::Body, server::NamedService, service::RoutesBuilder};
+use tonic_health::{ServingStatus, server::HealthReporter};
+use tower::Service;
+
+pub use self::{
+    exposure::check_exposure,
+    token::{AdminToken, TokenError},
+};
+use self::{serve::Acceptor, token::Guard};
+use crate::{
+    Tasks,
+    metrics::{self, Metrics},
+};
+
+/// Protocols that the listener offers over TLS.
+pub const ALPN: &[&[u8]] = &[b"h2", b"http/1.1"];
+
+/// What a gRPC message may weigh, for services and clients that set a limit: a table of some ten thousand nodes fits.
+pub const MESSAGE_LIMIT: usize = 16 << 20;
+
+/// Why there is no admin listener.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address is taken, or not ours.
+    #[error("could not listen on {listen}")]
+    Bind {
+        /// The address.
+        listen: SocketAddr,
+        /// What the operating system says.
+        #[source]
+        cause: io::Error,
+    },
+    /// A descriptor set is none.
+    #[error("the descriptors of the gRPC services cannot be read")]
+    Descriptors(#[source] tonic_reflection::server::Error),
+}
+
+/// A bound listener that is told what to serve, and then runs.
+#[derive(Debug)]
+pub struct AdminServer {
+    listener: TcpListener,
+    listen: SocketAddr,
+    grpc: RoutesBuilder,
+    names: Vec<&'static str>,
+    descriptors: Vec<&'static [u8]>,
+    http: Router,
+    health: HealthReporter,
+    guard: Guard,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl AdminServer {
+    /// Binds, so that the port is known (0 takes a free one) and a taken one is a fault now. Connections wait in the kernel's
+    /// queue until [`Self::run`].
+    pub async fn bind(listen: SocketAddr) -> Result<Self, AdminError> {
+        let failed = |cause| AdminError::Bind { listen, cause };
+        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let bound = listener.local_addr().map_err(failed)?;
+        Ok(Self {
+            listener,
+            listen: bound,
+            grpc: RoutesBuilder::default(),
+            names: Vec::new(),
+            descriptors: Vec::new(),
+            http: Router::new(),
+            health: HealthReporter::new(),
+            guard: Guard::default(),
+            tls: None,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Sets what the health service says. Each service and the whole are SERVING from [`Self::run`] until the stop.
+    #[must_use]
+    pub fn health(&self) -> HealthReporter {
+        self.health.clone()
+    }
+
+    /// Adds a gRPC service.
+    #[must_use]
+    pub fn service<S>(mut self, service: S) -> Self
+    where
+        S: Service<axum::http::Request<Body>, Error = std::convert::Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send + 'static,
+    {
+        self.names.push(S::NAME);
+        self.grpc.add_service(service);
+        self
+    }
+
+    /// Adds an encoded `FileDescriptorSet` for reflection.
+    #[must_use]
+    pub fn descriptors(mut self, set: &'static [u8]) -> Self {
+        self.descriptors.push(set);
+        self
+    }
+
+    /// Adds HTTP routes, such as `/health`.
+    #[must_use]
+    pub fn http(mut self, routes: Router) -> Self {
+        self.http = self.http.merge(routes);
+        self
+    }
+
+    /// Adds `GET /metrics`.
+    #[must_use]
+    pub fn metrics(self, metrics: Metrics) -> Self {
+        let page = move || async move { ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.encode()) };
+        self.http(Router::new().route("/metrics", get(page)))
+    }
+
+    /// Lets in only who carries the token, except to the health service, `/health`, and what [`Self::open`] names.
+    #[must_use]
+    pub fn token(mut self, token: Option<AdminToken>) -> Self {
+        self.guard.token = token;
+        self
+    }
+
+    /// Opens paths to those without a token: a prefix such as `/ferry.v1.MembershipService/`, whose callers prove themselves otherwise.
+    #[must_use]
+    pub fn open(mut self, prefix: &'static str) -> Self {
+        self.guard.open.push(prefix);
+        self
+    }
+
+    /// Serves TLS only, with a configuration that offers [`ALPN`].
+    #[must_use]
+    pub fn tls(mut self, tls: Option<Arc<ServerConfig>>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Serves until `tasks` are asked to stop; then connections finish what they carry, within a limit. All that is spawned, is
+    /// spawned on `tasks`.
+    ///
+    /// Returns at once with an error if the descriptors are broken; else when the last connection was told to end.
+    pub async fn run(self, tasks: Tasks) -> Result<(), AdminError> {
+        let Self { listener, grpc, names, descriptors, http, health, guard, tls, .. } = self;
+        for name in &names {
+            health.set_service_status(name, ServingStatus::Serving).await;
+        }
+        let router = router(grpc, &descriptors, health.clone(), http)?
+            .layer(axum::middleware::from_fn_with_state(Arc::new(guard), token::check));
+        Acceptor { listener, router, tls, tasks }.run().await;
+        for name in names.iter().copied().chain([""]) {
+            health.set_service_status(name, ServingStatus::NotServing).await;
+        }
+        Ok(())
+    }
+}
+
+fn router(
+    mut grpc: RoutesBuilder,
+    descriptors: &[&'static [u8]],
+    health: HealthReporter,
+    http: Router,
+) -> Result<Router, AdminError> {
+    let builder = || {
+        let base = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        descriptors.iter().fold(base, |builder, set| builder.register_encoded_file_descriptor_set(set))
+    };
+    grpc.add_service(builder().build_v1().map_err(AdminError::Descriptors)?);
+    grpc.add_service(builder().build_v1alpha().map_err(AdminError::Descriptors)?);
+    let health = tonic_health::server::HealthService::from_health_reporter(health);
+    grpc.add_service(tonic_health::pb::health_server::HealthServer::new(health));
+    Ok(grpc.routes().into_axum_router().merge(http).fallback(unknown))
+}
+
+/// What is no route: UNIMPLEMENTED in gRPC's words for gRPC, 404 for everybody else.
+async fn unknown(headers: axum::http::HeaderMap) -> Response {
+    if token::is_grpc(&headers) {
+        tonic::Status::unimplemented("no such service").into_http::<axum::body::Body>()
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
+}

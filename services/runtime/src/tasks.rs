@@ -1,0 +1,203 @@
+//! Every task has somebody who stops it.
+//!
+//! [`Tasks`] is the only place that spawns. Stopping is a request: each task watches [`Tasks::stopped`] and ends by itself;
+//! what is left at the end of the grace is dropped where it waits.
+
+use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::FutureExt;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{Instrument, error, info_span, warn};
+
+/// How long dropped tasks get to run their destructors before [`Tasks::finish`] returns without them.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// A group of tasks that are stopped together. Clones are handles on the same group.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks {
+    stop: CancellationToken,
+    cut: CancellationToken,
+    tracker: TaskTracker,
+    /// The groups that this one is part of: they wait for its tasks too.
+    above: Vec<TaskTracker>,
+}
+
+/// Some tasks did not end in time, and were dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{tasks} tasks had not ended after {grace:?} and were dropped")]
+pub struct GraceExceeded {
+    /// How long they were waited for.
+    pub grace: Duration,
+    /// How many were left.
+    pub tasks: usize,
+}
+
+impl Tasks {
+    /// A group of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A group within this one: it stops with it, is waited for with it, and can be stopped alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        let mut above = self.above.clone();
+        above.push(self.tracker.clone());
+        Self { stop: self.stop.child_token(), cut: self.cut.child_token(), tracker: TaskTracker::new(), above }
+    }
+
+    /// Runs `task` until it ends, or until the grace of [`Self::finish`] is over: then it is dropped at its next `.await`.
+    ///
+    /// A panic ends that task alone and is logged as an ERROR with the task's name.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let cut = self.cut.clone();
+        let waiting_above: Vec<_> = self.above.iter().map(TaskTracker::token).collect();
+        let whole = async move {
+            match cut.run_until_cancelled(AssertUnwindSafe(task).catch_unwind()).await {
+                Some(Ok(())) => {}
+                Some(Err(panic)) => error!(panic = panic_text(&*panic), "a task panicked"),
+                None => warn!("dropped a task that had not ended in time"),
+            }
+            drop(waiting_above);
+        };
+        self.tracker.spawn(whole.instrument(info_span!("task", name)));
+    }
+
+    /// The token that is cancelled when the group is asked to stop.
+    #[must_use]
+    pub fn stop_token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Ends when the group is asked to stop. Cancelling the wait loses nothing.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Whether the group was asked to stop.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// Asks every task of the group, and of the groups within it, to stop.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// How many tasks have not ended, those of groups within included: a gauge.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Asks every task to stop, then waits at most `grace`; what is left then is dropped.
+    ///
+    /// Cancelling the wait leaves the tasks asked to stop, but not dropped.
+    pub async fn finish(self, grace: Duration) -> Result<(), GraceExceeded> {
+        self.stop.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(grace, self.tracker.wait()).await.is_ok() {
+            return Ok(());
+        }
+        let tasks = self.tracker.len();
+        self.cut.cancel();
+        // A task in the middle of a blocking call cannot be dropped; the process must be able to end all the same.
+        let _still_blocked = tokio::time::timeout(LAST_WORDS, self.tracker.wait()).await;
+        Err(GraceExceeded { grace, tasks })
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no text)")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    };
+
+    use super::*;
+
+    const GRACE: Duration = Duration::from_secs(5);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_is_asked_to_stop_finishes_its_work() {
+        let tasks = Tasks::new();
+        let done = Arc::new(AtomicBool::new(false));
+        let (seen, stop) = (Arc::clone(&done), tasks.stop_token());
+        tasks.spawn("worker", async move {
+            stop.cancelled().await;
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            seen.store(true, Ordering::SeqCst);
+        });
+        assert_eq!(tasks.finish(GRACE).await, Ok(()));
+        assert!(done.load(Ordering::SeqCst), "it was cut off within its grace");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_does_not_stop_is_dropped_at_the_end_of_the_grace() {
+        struct Flag(Arc<AtomicBool>);
+        impl Drop for Flag {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::SeqCst);
+            }
+        }
+        let tasks = Tasks::new();
+        let dropped = Arc::new(AtomicBool::new(false));
+        let flag = Flag(Arc::clone(&dropped));
+        tasks.spawn("deaf", async move {
+            let _flag = flag;
+            std::future::pending::<()>().await;
+        });
+        let began = tokio::time::Instant::now();
+        assert_eq!(tasks.finish(GRACE).await, Err(GraceExceeded { grace: GRACE, tasks: 1 }));
+        assert_eq!(began.elapsed(), GRACE);
+        assert!(dropped.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_its_own_task_only() {
+        let tasks = Tasks::new();
+        let (said, heard) = tokio::sync::oneshot::channel();
+        tasks.spawn("broken", async { panic!("on purpose") });
+        tasks.spawn("sound", async move {
+            said.send(()).expect("the test listens");
+        });
+        heard.await.expect("the sound task ran");
+        assert_eq!(tasks.finish(GRACE).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_child_stops_alone_but_its_parent_waits_for_it() {
+        let parent = Tasks::new();
+        let child = parent.child();
+        let token = child.stop_token();
+        child.spawn("child", async move {
+            token.cancelled().await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        });
+        child.stop();
+        assert!(!parent.is_stopping());
+        let began = tokio::time::Instant::now();
+        assert_eq!(parent.finish(GRACE).await, Ok(()));
+        assert_eq!(began.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_parent_that_stops_stops_its_children() {
+        let parent = Tasks::new();
+        let child = parent.child();
+        let token = child.stop_token();
+        child.spawn("child", async move { token.cancelled().await });
+        assert_eq!(parent.finish(GRACE).await, Ok(()));
+    }
+}
