@@ -1,0 +1,222 @@
+//! From an object to an answer: which source gives the bytes.
+
+use std::{sync::Arc, time::SystemTime};
+
+use ferry_core::object::ObjectKey;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use crate::{
+    answer::{Answer, Body},
+    disk::{Disk, DiskError, OpenFile},
+    metrics::Metrics,
+    origin::{Fetch, Origins},
+    request::Request,
+    semantics::{
+        self, Representation, content_type, disposition, methods,
+        multipart::Boundaries,
+        validators::{Etag, LastModified},
+    },
+    transfers::Transfers,
+};
+
+/// What node and gateway hold to answer requests for objects; a cheap clone.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    backend: Backend,
+    transfers: Transfers,
+    metrics: Metrics,
+    boundaries: Boundaries,
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+pub enum Backend {
+    /// Below a root of this machine.
+    Filesystem(Disk),
+    /// At origins.
+    Http(Origins),
+    /// On the disk, else at the origins. What an origin sends is not kept.
+    Hybrid(Disk, Origins),
+}
+
+/// An object that a route made out of a request.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// What it is called.
+    pub key: ObjectKey,
+    /// Path and query at an origin, encoded, with the leading slash.
+    pub origin_target: String,
+    /// The name under which clients save it, if the route says so.
+    pub filename: Option<String>,
+    /// `Cache-Control`, if the route says so.
+    pub cache_control: Option<HeaderValue>,
+    /// The media type, where the route knows better than the name.
+    pub content_type: Option<HeaderValue>,
+    /// Further header fields for the origin, such as a trace context or what the route's allow list lets through. Cookies,
+    /// credentials and forwarding fields are taken out even here.
+    pub origin_headers: HeaderMap,
+}
+
+impl Object {
+    /// An object that has nothing but its key and its target.
+    #[must_use]
+    pub fn new(key: ObjectKey, origin_target: impl Into<String>) -> Self {
+        Self {
+            key,
+            origin_target: origin_target.into(),
+            filename: None,
+            cache_control: None,
+            content_type: None,
+            origin_headers: HeaderMap::new(),
+        }
+    }
+}
+
+impl Delivery {
+    /// A delivery out of `backend`; transfers are listed in `transfers`, figures counted in `metrics`.
+    #[must_use]
+    pub fn new(backend: Backend, transfers: Transfers, metrics: Metrics) -> Self {
+        Self { shared: Arc::new(Shared { backend, transfers, metrics, boundaries: Boundaries::default() }) }
+    }
+
+    /// The transfers under way.
+    #[must_use]
+    pub fn transfers(&self) -> &Transfers {
+        &self.shared.transfers
+    }
+
+    /// Where the bytes come from.
+    #[must_use]
+    pub fn backend(&self) -> &Backend {
+        &self.shared.backend
+    }
+
+    /// Answers a request for an object; whatever fails becomes an answer too.
+    ///
+    /// Cancelling it gives back every slot it holds.
+    pub async fn deliver(&self, request: &Request, object: &Object) -> Answer {
+        let mut answer = match methods::refusal(request) {
+            Some(refused) => refused,
+            None => self.find(request, object).await,
+        };
+        self.shared.metrics.answered(answer.status);
+        let has_bytes = matches!(answer.body, Body::File(_) | Body::Stream(_));
+        if has_bytes && request.method != Method::HEAD {
+            let (key, length) = (object.key.clone(), answer.body.length());
+            answer.transfer = Some(self.shared.transfers.begin(key, request.peer, length, SystemTime::now()));
+        }
+        answer
+    }
+
+    async fn find(&self, request: &Request, object: &Object) -> Answer {
+        match &self.shared.backend {
+            Backend::Filesystem(disk) => match disk.open(&object.key.path).await {
+                Ok(file) => self.file_answer(request, object, file),
+                Err(error) => self.disk_failure(object, &error).answer(),
+            },
+            Backend::Http(origins) => self.origin_answer(origins, request, object).await,
+            Backend::Hybrid(disk, origins) => match disk.open(&object.key.path).await {
+                Ok(file) => self.file_answer(request, object, file),
+                Err(DiskError::NotFound) => self.origin_answer(origins, request, object).await,
+                // The origin has the object too: a sick disk is no reason to refuse it.
+                Err(error) => {
+                    self.disk_failure(object, &error);
+                    self.origin_answer(origins, request, object).await
+                }
+            },
+        }
+    }
+
+    fn file_answer(&self, request: &Request, object: &Object, file: OpenFile) -> Answer {
+        let (modified, opened) = (file.modified(), file.opened());
+        let representation = Representation {
+            length: file.length(),
+            etag: Some(Etag::of_file(modified, file.length(), opened)),
+            last_modified: LastModified::of_file(modified, opened),
+            content_type: object.media_type(),
+            disposition: object.filename.as_deref().map(disposition::attachment),
+            cache_control: object.cache_control.clone(),
+        };
+        let boundary = self.shared.boundaries.next();
+        semantics::plan(&request.method, &request.headers, &representation, boundary).into_answer(Arc::new(file))
+    }
+
+    async fn origin_answer(&self, origins: &Origins, request: &Request, object: &Object) -> Answer {
+        let fetch = Fetch {
+            method: request.method.clone(),
+            target: &object.origin_target,
+            client: &request.headers,
+            extra: &object.origin_headers,
+        };
+        match origins.fetch(fetch).await {
+            Ok(mut answer) => {
+                object.describe(&mut answer);
+                answer
+            }
+            Err(error) => {
+                tracing::warn!(key = %object.key, error = %Chain(&error), "no origin gave the object");
+                self.shared.metrics.origin_failed(error.kind());
+                error.answer()
+            }
+        }
+    }
+
+    fn disk_failure<'a>(&self, object: &Object, error: &'a DiskError) -> &'a DiskError {
+        self.shared.metrics.disk_failed(error.kind());
+        match error {
+            DiskError::NotFound => {}
+            DiskError::Forbidden | DiskError::Busy | DiskError::Io(_) => {
+                tracing::warn!(key = %object.key, error = %Chain(error), "the disk did not give the object");
+            }
+        }
+        error
+    }
+}
+
+impl Object {
+    fn media_type(&self) -> HeaderValue {
+        // A route's own name says more than the key: a package may lie on disk under any name.
+        let name = self.filename.as_deref().unwrap_or_else(|| self.key.path.file_name());
+        self.content_type.clone().unwrap_or_else(|| content_type::by_name(name))
+    }
+
+    /// Puts what the route says in place of what the origin said, on answers that carry the object.
+    fn describe(&self, answer: &mut Answer) {
+        use http::header;
+        let carries = matches!(answer.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+        if let (true, Some(name)) = (carries, &self.filename) {
+            answer.headers.insert(header::CONTENT_DISPOSITION, disposition::attachment(name));
+        }
+        if let (true, Some(value)) = (carries || answer.status == StatusCode::NOT_MODIFIED, &self.cache_control) {
+            answer.headers.insert(header::CACHE_CONTROL, value.clone());
+        }
+        // A multipart body's own type must stay: it has the boundary.
+        let several = answer
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().get(..10).is_some_and(|kind| kind.eq_ignore_ascii_case(b"multipart/")));
+        if let (true, false, Some(value)) = (carries, several, &self.content_type) {
+            answer.headers.insert(header::CONTENT_TYPE, value.clone());
+        }
+    }
+}
+
+/// An error and all its causes on one line: only whoever handles an error prints it so.
+pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(next) = cause {
+            write!(f, ": {next}")?;
+            cause = next.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! The figures of delivery, for `/metrics`.
+
+use std::sync::Arc;
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
+    metrics::{counter::ConstCounter, counter::Counter, family::Family, gauge::ConstGauge},
+    registry::Registry,
+};
+
+use crate::transfers::Transfers;
+
+/// Counters that delivery writes; a cheap clone of the same ones.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    requests: Family<StatusLabel, Counter>,
+    disk_failures: Family<KindLabel, Counter>,
+    origin_failures: Family<KindLabel, Counter>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabel {
+    status: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+/// Reads the register of transfers whenever it is asked.
+#[derive(Debug)]
+struct TransferCollector(Arc<Transfers>);
+
+impl Metrics {
+    /// Counters that are listed in `registry`, together with the figures of `transfers`.
+    #[must_use]
+    pub fn register(registry: &mut Registry, transfers: &Transfers) -> Self {
+        let metrics = Self::default();
+        registry.register("delivery_requests", "Requests for objects by status", metrics.requests.clone());
+        registry.register("delivery_disk_failures", "Objects a disk failed to give", metrics.disk_failures.clone());
+        registry.register("delivery_origin_failures", "Objects no origin gave", metrics.origin_failures.clone());
+        registry.register_collector(Box::new(TransferCollector(Arc::new(transfers.clone()))));
+        metrics
+    }
+
+    pub(crate) fn answered(&self, status: http::StatusCode) {
+        self.requests.get_or_create(&StatusLabel { status: status.as_u16() }).inc();
+    }
+
+    pub(crate) fn disk_failed(&self, kind: &'static str) {
+        self.disk_failures.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    pub(crate) fn origin_failed(&self, kind: &'static str) {
+        self.origin_failures.get_or_create(&KindLabel { kind }).inc();
+    }
+}
+
+impl Collector for TransferCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let totals = self.0.totals();
+        let counters = [
+            ("delivery_sent_bytes", "Bytes of bodies handed to connections", totals.sent_bytes),
+            ("delivery_transfers_completed", "Transfers that reached their end", totals.completed),
+            ("delivery_transfers_broken", "Transfers that ended before it", totals.broken),
+        ];
+        for (name, help, value) in counters {
+            let metric = ConstCounter::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        let under_way = ConstGauge::new(i64::try_from(self.0.under_way()).unwrap_or(i64::MAX));
+        let help = "Transfers under way";
+        under_way.encode(encoder.encode_descriptor("delivery_transfers", help, None, under_way.metric_type())?)
+    }
+}

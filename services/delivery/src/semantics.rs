@@ -1,0 +1,12 @@
+//! What RFC 9110 says about a request for a representation that is at hand: pure functions, whichever engine sends the bytes.
+
+pub mod conditions;
+pub mod content_type;
+pub mod disposition;
+pub mod methods;
+pub mod multipart;
+pub mod plan;
+pub mod ranges;
+pub mod validators;
+
+pub use plan::{Plan, Representation, plan};

@@ -1,0 +1,152 @@
+//! One request, one representation: which status, which header fields, which bytes.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use super::{
+    conditions::{self, Verdict},
+    multipart::{self, Boundary},
+    ranges::{self, Selection},
+    validators::{Etag, LastModified},
+};
+use crate::{
+    answer::{Answer, Body, FileBody, Parts, Slice},
+    disk::OpenFile,
+};
+
+/// What is known of the thing that was asked for.
+#[derive(Debug, Clone)]
+pub struct Representation {
+    /// Its length in bytes.
+    pub length: u64,
+    /// Its entity tag.
+    pub etag: Option<Etag>,
+    /// When it was last changed.
+    pub last_modified: Option<LastModified>,
+    /// Its media type.
+    pub content_type: HeaderValue,
+    /// Under which name it is saved.
+    pub disposition: Option<HeaderValue>,
+    /// How long caches may keep it.
+    pub cache_control: Option<HeaderValue>,
+}
+
+/// The answer, but for the bytes themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The status code.
+    pub status: StatusCode,
+    /// Header fields, without those that frame the message.
+    pub headers: HeaderMap,
+    /// What is sent.
+    pub content: Content,
+}
+
+/// What is sent of the representation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing.
+    Nothing,
+    /// A line for people.
+    Line(&'static str),
+    /// Parts of it. To HEAD too: the engine takes their length and leaves the bytes out (RFC 9110 section 9.3.2).
+    Parts(Parts),
+}
+
+/// Decides what answers a GET or HEAD for a representation that exists.
+///
+/// The boundary is used for several parts only.
+#[must_use]
+pub fn plan(method: &Method, request: &HeaderMap, of: &Representation, boundary: Boundary) -> Plan {
+    match conditions::judge(request, of.etag.as_ref(), of.last_modified) {
+        Verdict::Proceed => {}
+        Verdict::NotModified => return not_modified(of),
+        Verdict::Failed => return refused(StatusCode::PRECONDITION_FAILED, "it is another version now"),
+    }
+    // Range is defined for GET alone (RFC 9110 section 14.2).
+    let ranged = method == Method::GET && conditions::range_applies(request, of.etag.as_ref(), of.last_modified);
+    let selection = if ranged { ranges::select(request, of.length) } else { Selection::Whole };
+    let mut headers = described(of);
+    let (status, parts) = match selection {
+        Selection::Whole => (StatusCode::OK, Parts::One(Slice { offset: 0, length: of.length })),
+        Selection::One(range) => {
+            headers.insert(header::CONTENT_RANGE, ascii(&ranges::content_range(&range, of.length)));
+            let slice = Slice { offset: *range.start(), length: ranges::width(&range) };
+            (StatusCode::PARTIAL_CONTENT, Parts::One(slice))
+        }
+        Selection::Many(ranges) => {
+            headers.insert(header::CONTENT_TYPE, boundary.content_type());
+            let parts = multipart::layout(&ranges, of.length, &of.content_type, boundary);
+            (StatusCode::PARTIAL_CONTENT, parts)
+        }
+        Selection::Unsatisfiable => {
+            let mut plan = refused(StatusCode::RANGE_NOT_SATISFIABLE, "the range lies outside");
+            plan.headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{}", of.length)));
+            plan.headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            return plan;
+        }
+    };
+    Plan { status, headers, content: Content::Parts(parts) }
+}
+
+impl Plan {
+    /// The answer, with its bytes out of `file`.
+    #[must_use]
+    pub fn into_answer(self, file: Arc<OpenFile>) -> Answer {
+        let mut answer = match self.content {
+            Content::Nothing => Answer::empty(self.status),
+            Content::Line(line) => Answer::text(self.status, line),
+            Content::Parts(parts) => {
+                Answer { body: Body::File(FileBody { file, parts }), ..Answer::empty(self.status) }
+            }
+        };
+        answer.headers.extend(self.headers);
+        answer
+    }
+}
+
+/// All fields of a 200; a 206 has them too (RFC 9110 section 15.3.7).
+fn described(of: &Representation) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(header::CONTENT_TYPE, of.content_type.clone());
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(modified) = of.last_modified {
+        headers.insert(header::LAST_MODIFIED, modified.to_value());
+    }
+    if let Some(disposition) = &of.disposition {
+        headers.insert(header::CONTENT_DISPOSITION, disposition.clone());
+    }
+    guide_caches(&mut headers, of);
+    headers
+}
+
+/// 304 has what guides caches, and `Last-Modified` only where no entity tag does it better (RFC 9110 section 15.4.5).
+fn not_modified(of: &Representation) -> Plan {
+    let mut headers = HeaderMap::new();
+    guide_caches(&mut headers, of);
+    if let (None, Some(modified)) = (&of.etag, of.last_modified) {
+        headers.insert(header::LAST_MODIFIED, modified.to_value());
+    }
+    Plan { status: StatusCode::NOT_MODIFIED, headers, content: Content::Nothing }
+}
+
+fn guide_caches(headers: &mut HeaderMap, of: &Representation) {
+    if let Some(etag) = &of.etag {
+        headers.insert(header::ETAG, etag.to_value());
+    }
+    if let Some(cache_control) = &of.cache_control {
+        headers.insert(header::CACHE_CONTROL, cache_control.clone());
+    }
+}
+
+fn refused(status: StatusCode, line: &'static str) -> Plan {
+    Plan { status, headers: HeaderMap::new(), content: Content::Line(line) }
+}
+
+fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("digits and signs are plain ASCII")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+use http::HeaderName;
+
+use super::*;
+
+fn file() -> Representation {
+    Representation {
+        length: 1000,
+        etag: Etag::parse(b"\"v1\""),
+        last_modified: Some(LastModified { seconds: 784_111_777, strong: true }),
+        content_type: HeaderValue::from_static("video/mp4"),
+        disposition: Some(HeaderValue::from_static("attachment")),
+        cache_control: Some(HeaderValue::from_static("max-age=60")),
+    }
+}
+
+fn planned(method: &str, fields: &[(&'static str, &'static str)]) -> Plan {
+    let mut headers = HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    plan(&method.parse().expect("a method"), &headers, &file(), Boundary(7))
+}
+
+fn fields(plan: &Plan) -> Vec<(&str, &str)> {
+    let mut fields: Vec<_> =
+        plan.headers.iter().map(|(name, value)| (name.as_str(), value.to_str().expect("plain ASCII"))).collect();
+    fields.sort_unstable();
+    fields
+}
+
+fn one(offset: u64, length: u64) -> Content {
+    Content::Parts(Parts::One(Slice { offset, length }))
+}
+
+#[test]
+fn a_plain_get_is_the_whole() {
+    let plan = planned("GET", &[]);
+    assert_eq!((plan.status, &plan.content), (StatusCode::OK, &one(0, 1000)));
+    assert_eq!(
+        fields(&plan),
+        [
+            ("accept-ranges", "bytes"),
+            ("cache-control", "max-age=60"),
+            ("content-disposition", "attachment"),
+            ("content-type", "video/mp4"),
+            ("etag", "\"v1\""),
+            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ]
+    );
+    assert_eq!(planned("HEAD", &[]), plan, "HEAD has the same fields");
+}
+
+#[test]
+fn a_range_has_the_fields_of_the_whole_and_its_place() {
+    let plan = planned("GET", &[("range", "bytes=10-19")]);
+    assert_eq!((plan.status, &plan.content), (StatusCode::PARTIAL_CONTENT, &one(10, 10)));
+    let mut expected =
+        fields(&planned("GET", &[])).into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect::<Vec<_>>();
+    expected.insert(3, ("content-range".to_owned(), "bytes 10-19/1000".to_owned()));
+    let got: Vec<_> = fields(&plan).into_iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn several_ranges_have_their_places_in_the_parts_only() {
+    // RFC 9110 section 15.3.7.2: no Content-Range in the header of the whole
+    let plan = planned("GET", &[("range", "bytes=0-0,-1")]);
+    assert_eq!(plan.status, StatusCode::PARTIAL_CONTENT);
+    assert!(!plan.headers.contains_key(header::CONTENT_RANGE));
+    assert_eq!(plan.headers[header::CONTENT_TYPE], format!("multipart/byteranges; boundary={}", Boundary(7)));
+    assert!(matches!(plan.content, Content::Parts(Parts::Many(segments)) if segments.len() == 5));
+}
+
+#[test]
+fn an_unsatisfiable_range_says_how_long_it_is() {
+    // RFC 9110 section 15.5.17
+    let plan = planned("GET", &[("range", "bytes=1000-")]);
+    assert_eq!(plan.status, StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(fields(&plan), [("accept-ranges", "bytes"), ("content-range", "bytes */1000")]);
+}
+
+#[test]
+fn each_rule_gives_way_to_the_one_before_it() {
+    // RFC 9110 section 13.2.2
+    const THEN: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const LATER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+    for (method, fields, status) in [
+        ("GET", &[("if-match", "\"v0\""), ("range", "bytes=0-0")][..], 412),
+        ("GET", &[("if-match", "\"v1\""), ("range", "bytes=0-0")], 206),
+        ("GET", &[("if-none-match", "\"v1\""), ("range", "bytes=0-0")], 304),
+        ("GET", &[("if-none-match", "\"v1\""), ("range", "bytes=2000-")], 304),
+        ("GET", &[("if-none-match", "\"v0\""), ("range", "bytes=0-0")], 206),
+        ("GET", &[("if-modified-since", THEN), ("range", "bytes=0-0")], 304),
+        ("GET", &[("range", "bytes=0-0"), ("if-range", "\"v1\"")], 206),
+        ("GET", &[("range", "bytes=0-0"), ("if-range", "\"v0\"")], 200),
+        ("GET", &[("range", "bytes=0-0"), ("if-range", "W/\"v1\"")], 200),
+        ("GET", &[("range", "bytes=0-0"), ("if-range", THEN)], 206),
+        ("GET", &[("range", "bytes=0-0"), ("if-range", LATER)], 200),
+        ("GET", &[("range", "bytes=2000-"), ("if-range", "\"v1\"")], 416),
+        ("GET", &[("range", "bytes=2000-"), ("if-range", "\"v0\"")], 200),
+        ("GET", &[("if-range", "\"v0\"")], 200),
+        ("HEAD", &[("range", "bytes=0-0")], 200),
+        ("HEAD", &[("range", "bytes=2000-")], 200),
+        ("HEAD", &[("if-none-match", "*")], 304),
+        ("HEAD", &[("if-match", "\"v0\"")], 412),
+        ("GET", &[("range", "lines=0-0")], 200),
+        ("GET", &[("range", "bytes=5-1")], 200),
+    ] {
+        assert_eq!(planned(method, fields).status.as_u16(), status, "{method} {fields:?}");
+    }
+}
+
+#[test]
+fn not_modified_has_only_what_guides_caches() {
+    // RFC 9110 section 15.4.5
+    let plan = planned("GET", &[("if-none-match", "\"v1\"")]);
+    assert_eq!(fields(&plan), [("cache-control", "max-age=60"), ("etag", "\"v1\"")]);
+    assert_eq!(plan.content, Content::Nothing);
+    let mut untagged = file();
+    untagged.etag = None;
+    let mut headers = HeaderMap::new();
+    headers.insert(header::IF_MODIFIED_SINCE, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
+    let plan = super::plan(&Method::GET, &headers, &untagged, Boundary(7));
+    assert!(plan.headers.contains_key(header::LAST_MODIFIED));
+}

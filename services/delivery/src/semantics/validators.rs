@@ -1,0 +1,205 @@
+//! Validators of a representation: entity tags and modification dates (RFC 9110 section 8.8).
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+
+/// How long after its last modification a file may still change without its modification time showing it.
+///
+/// Modification times are compared in whole seconds, and a file system's clock may lag a little behind: two seconds cover both.
+const UNSETTLED: Duration = Duration::from_secs(2);
+
+/// An entity tag (section 8.8.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Etag {
+    /// Whether it is marked `W/`.
+    pub weak: bool,
+    /// What stands between the quotes.
+    opaque: Vec<u8>,
+}
+
+/// A modification date, in whole seconds as HTTP has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LastModified {
+    /// Seconds since 1970.
+    pub seconds: u64,
+    /// Whether a change after this second would show in the date (section 8.8.2.2), so that it may combine ranges.
+    pub strong: bool,
+}
+
+impl Etag {
+    /// nginx's form, `"mtime-size"` in hexadecimal, so that mixed clusters and migrations agree; weak while the file could change
+    /// unseen.
+    #[must_use]
+    pub fn of_file(modified: SystemTime, length: u64, now: SystemTime) -> Self {
+        let opaque = format!("{:x}-{length:x}", since_1970(modified)).into_bytes();
+        Self { weak: unsettled(modified, now), opaque }
+    }
+
+    /// Reads one entity tag from the beginning of `text`; returns it and what follows.
+    #[must_use]
+    pub fn parse_prefix(text: &[u8]) -> Option<(Self, &[u8])> {
+        let (weak, text) = match text.strip_prefix(b"W/") {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let text = text.strip_prefix(b"\"")?;
+        let end = text.iter().position(|byte| *byte == b'"')?;
+        let (opaque, rest) = text.split_at(end);
+        // etagc: visible ASCII without the quote, and any octet beyond ASCII
+        let fits = opaque.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..=0xff));
+        fits.then(|| (Self { weak, opaque: opaque.to_vec() }, &rest[1..]))
+    }
+
+    /// Reads a field value that is one entity tag.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        match Self::parse_prefix(text) {
+            Some((etag, [])) => Some(etag),
+            _ => None,
+        }
+    }
+
+    /// Strong comparison (section 8.8.3.2): both strong, and equal.
+    #[must_use]
+    pub fn matches_strongly(&self, other: &Self) -> bool {
+        !self.weak && !other.weak && self.opaque == other.opaque
+    }
+
+    /// Weak comparison (section 8.8.3.2): equal but for the marks.
+    #[must_use]
+    pub fn matches_weakly(&self, other: &Self) -> bool {
+        self.opaque == other.opaque
+    }
+
+    /// The tag as a field value.
+    #[must_use]
+    pub fn to_value(&self) -> HeaderValue {
+        let mut text = Vec::with_capacity(self.opaque.len() + 4);
+        text.extend_from_slice(if self.weak { b"W/\"" } else { b"\"" });
+        text.extend_from_slice(&self.opaque);
+        text.push(b'"');
+        HeaderValue::from_bytes(&text).expect("an entity tag has only octets that a field value may have")
+    }
+}
+
+impl LastModified {
+    /// The modification time of a file. One that lies in the future is no date to tell anybody (section 8.8.2.1): `None`.
+    #[must_use]
+    pub fn of_file(modified: SystemTime, now: SystemTime) -> Option<Self> {
+        let seconds = since_1970(modified);
+        (seconds <= since_1970(now)).then(|| Self { seconds, strong: !unsettled(modified, now) })
+    }
+
+    /// The date as a field value.
+    #[must_use]
+    pub fn to_value(self) -> HeaderValue {
+        date_value(UNIX_EPOCH + Duration::from_secs(self.seconds))
+    }
+}
+
+/// Reads an HTTP date in any of its three forms (section 5.6.7), as seconds since 1970.
+#[must_use]
+pub fn parse_date(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    httpdate::parse_http_date(text).ok().map(since_1970)
+}
+
+/// A moment as an HTTP date; one beyond the year 9999, which the format cannot express, becomes 1970.
+#[must_use]
+pub fn date_value(moment: SystemTime) -> HeaderValue {
+    // 9999-12-31 23:59:59 UTC; httpdate refuses by panic what lies later.
+    const LAST: u64 = 253_402_300_799;
+    let seconds = Some(since_1970(moment)).filter(|seconds| *seconds <= LAST).unwrap_or(0);
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(seconds));
+    HeaderValue::from_str(&text).expect("a date is plain ASCII")
+}
+
+/// Whole seconds since 1970; what lies before counts as 1970.
+fn since_1970(moment: SystemTime) -> u64 {
+    moment.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Whether a file modified at `modified` could, at `now`, change again without a new modification second. A time that lies far
+/// ahead was set by hand or by another clock: a change now would move it.
+fn unsettled(modified: SystemTime, now: SystemTime) -> bool {
+    let apart = now.duration_since(modified).unwrap_or_else(|early| early.duration());
+    apart < UNSETTLED
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_file_has_nginx_s_tag() {
+        let etag = Etag::of_file(at(0x6556_f3a5), 0x1f4, at(0x6556_f3b5));
+        assert_eq!(etag.to_value(), "\"6556f3a5-1f4\"");
+        assert_eq!(Etag::of_file(at(16), 0, at(100)).to_value(), "\"10-0\"");
+    }
+
+    #[test]
+    fn a_tag_is_weak_while_the_file_could_change_unseen() {
+        for (now, weak) in [(1000, true), (1001, true), (1002, false), (999, true), (998, false), (5, false)] {
+            assert_eq!(Etag::of_file(at(1000), 1, at(now)).weak, weak, "now {now}");
+        }
+        assert_eq!(Etag::of_file(at(1000), 1, at(1001)).to_value(), "W/\"3e8-1\"");
+    }
+
+    #[test]
+    fn no_date_lies_in_the_future() {
+        // RFC 9110 section 8.8.2.1
+        assert_eq!(LastModified::of_file(at(1000), at(999)), None);
+        assert_eq!(LastModified::of_file(at(1000), at(1000)), Some(LastModified { seconds: 1000, strong: false }));
+        assert_eq!(LastModified::of_file(at(1000), at(1002)), Some(LastModified { seconds: 1000, strong: true }));
+    }
+
+    #[test]
+    fn tags_are_read_strictly() {
+        for good in [&b"\"\""[..], b"\"a\"", b"W/\"a\"", b"\"a,b\"", b"\"\xff\"", b"\"W/\"", b"\"!#~\""] {
+            assert!(Etag::parse(good).is_some(), "{good:?}");
+        }
+        for bad in
+            [&b""[..], b"a", b"\"a", b"a\"", b"w/\"a\"", b"W/a", b"\"a b\"", b"\"a\"b", b"W/ \"a\"", b"'a'", b"\"a\t\""]
+        {
+            assert!(Etag::parse(bad).is_none(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn comparison_is_as_the_table_has_it() {
+        // RFC 9110 section 8.8.3.2, table 3
+        let tag = |text: &str| Etag::parse(text.as_bytes()).expect("a tag");
+        for (left, right, strong, weak) in [
+            ("W/\"1\"", "W/\"1\"", false, true),
+            ("W/\"1\"", "W/\"2\"", false, false),
+            ("W/\"1\"", "\"1\"", false, true),
+            ("\"1\"", "\"1\"", true, true),
+        ] {
+            assert_eq!(tag(left).matches_strongly(&tag(right)), strong, "{left} {right}");
+            assert_eq!(tag(left).matches_weakly(&tag(right)), weak, "{left} {right}");
+        }
+    }
+
+    #[test]
+    fn dates_are_read_in_all_three_forms() {
+        // RFC 9110 section 5.6.7
+        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(parse_date(text.as_bytes()), Some(784_111_777), "{text}");
+        }
+        for text in ["", "0", "yesterday", "Sun, 06 Nov 1994 08:49:37", "Sun, 32 Nov 1994 08:49:37 GMT", "\u{e9}"] {
+            assert_eq!(parse_date(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_date_beyond_the_format_does_not_panic() {
+        assert_eq!(date_value(at(784_111_777)), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(date_value(at(253_402_300_800)), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(date_value(UNIX_EPOCH - Duration::from_secs(1)), "Thu, 01 Jan 1970 00:00:00 GMT");
+    }
+}

@@ -1,0 +1,99 @@
+//! Connections: from accepted sockets to rendered answers.
+//!
+//! The engine is hyper, for HTTP/1.1 and HTTP/2 alike; [`render`] is all that knows how an [`Answer`] becomes its response. An engine that
+//! sends files without copying them can stand beside it behind the same [`Handler`].
+//!
+//! Every wait for a client has a limit ([`Limits`]), and what a client does not read costs a chunk and a socket buffer at most.
+
+mod accept;
+mod activity;
+mod connection;
+mod limits;
+mod render;
+mod watched;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio_util::sync::CancellationToken;
+
+pub use limits::Limits;
+
+use crate::{answer::Answer, request::Request};
+
+/// Connections that the kernel holds for us while all our own are taken.
+const BACKLOG: u32 = 1024;
+
+/// Answers requests; shared by all connections of a server.
+pub trait Handler: Send + Sync + 'static {
+    /// Answers one request. It is dropped when the client goes away; a panic becomes a 500.
+    fn handle(&self, request: Request) -> impl Future<Output = Answer> + Send;
+}
+
+impl<F, A> Handler for F
+where
+    F: Fn(Request) -> A + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send,
+{
+    fn handle(&self, request: Request) -> impl Future<Output = Answer> + Send {
+        self(request)
+    }
+}
+
+/// A listening socket that accepts nobody yet.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    local: SocketAddr,
+    tls: Option<Arc<ServerConfig>>,
+    limits: Limits,
+}
+
+/// An address that cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address}")]
+pub struct BindError {
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system said.
+    #[source]
+    pub cause: io::Error,
+}
+
+impl Server {
+    /// Binds an address for plain HTTP. Port 0 lets the system choose; [`Self::local_addr`] tells what it chose.
+    pub fn bind(address: SocketAddr, limits: Limits) -> Result<Self, BindError> {
+        Self::listen(address, None, limits).map_err(|cause| BindError { address, cause })
+    }
+
+    /// Binds an address for HTTPS. ALPN, as `tls` has it, chooses between HTTP/2 and HTTP/1.1.
+    pub fn bind_tls(address: SocketAddr, tls: Arc<ServerConfig>, limits: Limits) -> Result<Self, BindError> {
+        Self::listen(address, Some(tls), limits).map_err(|cause| BindError { address, cause })
+    }
+
+    fn listen(address: SocketAddr, tls: Option<Arc<ServerConfig>>, limits: Limits) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        let local = listener.local_addr()?;
+        Ok(Self { listener, local, tls, limits })
+    }
+
+    /// The address that is listened on.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Serves until `stop`, then lets running requests end for at most [`Limits::grace`]; idle connections close at once.
+    ///
+    /// Dropping the future breaks all connections off.
+    pub async fn serve<H: Handler>(self, handler: Arc<H>, stop: CancellationToken) {
+        accept::serve(self, handler, stop).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

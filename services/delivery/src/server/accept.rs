@@ -1,0 +1,71 @@
+//! Accepts connections, a bounded number of them, until the server stops.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinError, JoinSet},
+    time,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::{
+    Handler, Server,
+    connection::{self, Shared},
+};
+
+/// How long accepting pauses when the process has no descriptor left; the kernel keeps the clients waiting meanwhile.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until `stop`, then waits for what is running. The connections are tasks of this future's own set: they end with it.
+pub(super) async fn serve<H: Handler>(server: Server, handler: Arc<H>, stop: CancellationToken) {
+    let Server { listener, local, tls, limits } = server;
+    let grace = limits.grace;
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let shared = Arc::new(Shared { handler, tls: tls.map(TlsAcceptor::from), limits, local });
+    let mut connections = JoinSet::new();
+    loop {
+        let next = async {
+            let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((listener.accept().await?, slot))
+        };
+        tokio::select! {
+            biased; // a stop is heard before more work is taken on
+            () = stop.cancelled() => break,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = next => match accepted {
+                Ok(((socket, peer), slot)) => {
+                    let run = connection::run(Arc::clone(&shared), socket, peer, stop.clone());
+                    let span = tracing::debug_span!("connection", %peer);
+                    connections.spawn(holding(slot, run).instrument(span));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    time::sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let ended = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+    };
+    if time::timeout(grace, ended).await.is_err() {
+        tracing::warn!(connections = connections.len(), "stopped with requests still running");
+    }
+}
+
+async fn holding(slot: OwnedSemaphorePermit, run: impl Future<Output = ()>) {
+    run.await;
+    drop(slot);
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task failed");
+    }
+}

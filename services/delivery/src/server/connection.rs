@@ -1,0 +1,183 @@
+//! One connection, from its handshake to its end.
+
+use std::{convert::Infallible, net::SocketAddr, panic::AssertUnwindSafe, pin::pin, sync::Arc};
+
+use futures_util::FutureExt as _;
+use http::{Method, Response, StatusCode, Version};
+use http_body::Body as _;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Handler, Limits,
+    render::{self, Rendered},
+    watched::{Clock, Watched},
+};
+use crate::{
+    answer::Answer,
+    request::{self, Arrival, Request},
+    stream::{ByteStream, Patient},
+};
+
+/// What a request's head may take in hyper's buffer; larger ones are answered 431 by hyper. It also bounds what an answer may have
+/// waiting before the next chunk of a file is read.
+const BUFFER: usize = request::LARGEST_HEADERS + request::LONGEST_TARGET + 8 * 1024;
+
+/// What every connection of a server shares.
+pub(super) struct Shared<H> {
+    pub(super) handler: Arc<H>,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) limits: Limits,
+    pub(super) local: SocketAddr,
+}
+
+/// Serves a connection until its client leaves, a limit is reached, or the server stops.
+pub(super) async fn run<H: Handler>(
+    shared: Arc<Shared<H>>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    stop: CancellationToken,
+) {
+    // Small answers must not wait for an acknowledgement; without it they are merely slower.
+    let _ = socket.set_nodelay(true);
+    let local = socket.local_addr().unwrap_or(shared.local);
+    let Some(tls) = shared.tls.clone() else {
+        return converse(shared, socket, Arrival { peer, local, secure: false }, stop).await;
+    };
+    match time::timeout(shared.limits.handshake, tls.accept(socket)).await {
+        Ok(Ok(stream)) => converse(shared, stream, Arrival { peer, local, secure: true }, stop).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
+        Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
+    }
+}
+
+async fn converse<H, S>(shared: Arc<Shared<H>>, stream: S, arrival: Arrival, stop: CancellationToken)
+where
+    H: Handler,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let clock = Arc::new(Clock::start());
+    let service = service_fn(|head| {
+        let (shared, clock) = (Arc::clone(&shared), Arc::clone(&clock));
+        async move { Ok::<_, Infallible>(answer(&shared, head, arrival, clock).await) }
+    });
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&clock)));
+    let engine = engine();
+    let mut connection = pin!(engine.serve_connection(io, service));
+    let mut glance = time::interval(shared.limits.glance());
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            biased; // a stop is heard before more work is taken on
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(peer = %arrival.peer, error, "the connection broke off");
+                }
+                return;
+            }
+            _ = glance.tick() => {
+                if let Some(why) = clock.activity.overdue(clock.now(), &shared.limits) {
+                    tracing::debug!(peer = %arrival.peer, ?why, "the client took too long");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn engine() -> auto::Builder<TokioExecutor> {
+    let mut engine = auto::Builder::new(TokioExecutor::new());
+    // Timeouts are the connection's own, one for both versions; hyper's timer is for HTTP/2's pings.
+    engine.http1().half_close(false).max_buf_size(BUFFER).timer(TokioTimer::new());
+    engine
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(128)
+        .max_send_buf_size(256 * 1024)
+        .max_header_list_size(u32::try_from(BUFFER).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(32);
+    engine
+}
+
+/// Answers one request; nothing that goes wrong in here reaches another.
+async fn answer<H: Handler>(
+    shared: &Shared<H>,
+    head: http::Request<Incoming>,
+    arrival: Arrival,
+    clock: Arc<Clock>,
+) -> Response<Rendered> {
+    let version = head.version();
+    let method = head.method().clone();
+    let running = Running::begin(clock, version >= Version::HTTP_2);
+    let (head, incoming) = head.into_parts();
+    let content = if incoming.is_end_stream() {
+        request::Content::default()
+    } else {
+        let patient = Patient::new(incoming, shared.limits.content);
+        request::Content::of(ByteStream::new(patient.length(), patient))
+    };
+    let answer = match Request::admit(head, content, arrival) {
+        Ok(request) => handled(shared, request).await,
+        Err(refusal) => refusal.answer(),
+    };
+    render::response(answer, &method, version, running.handed_on())
+}
+
+async fn handled<H: Handler>(shared: &Shared<H>, request: Request) -> Answer {
+    let asked = (request.method.clone(), request.target.clone());
+    // The handler's state is shared and behind locks of its own; a request that panicked takes nothing of it along.
+    match AssertUnwindSafe(shared.handler.handle(request)).catch_unwind().await {
+        Ok(answer) => answer,
+        Err(panic) => {
+            let (method, target): (Method, _) = asked;
+            let reason = reason(&*panic);
+            tracing::error!(%method, target = target.as_str(), reason, "a handler panicked");
+            Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "internal error")
+        }
+    }
+}
+
+fn reason(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("unknown")
+}
+
+/// A request that counts on its connection's clock, also when its handler is dropped half way.
+struct Running(Option<Arc<Clock>>);
+
+impl Running {
+    fn begin(clock: Arc<Clock>, multiplexed: bool) -> Self {
+        clock.activity.begin(multiplexed);
+        Self(Some(clock))
+    }
+
+    /// Leaves the end of the request to the answer's body.
+    fn handed_on(mut self) -> Arc<Clock> {
+        self.0.take().expect("it is taken once, by value")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(clock) = &self.0 {
+            clock.activity.end(clock.now());
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! A socket that tells its connection's [`Clock`] what passes through it.
+
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::Instant,
+};
+
+use super::activity::Activity;
+
+/// A connection's activity and its time.
+#[derive(Debug)]
+pub(super) struct Clock {
+    pub(super) activity: Activity,
+    begin: Instant,
+}
+
+/// A socket, watched.
+pub(super) struct Watched<S> {
+    socket: S,
+    clock: Arc<Clock>,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self { activity: Activity::new(), begin: Instant::now() }
+    }
+
+    /// The time since the connection began.
+    pub(super) fn now(&self) -> Duration {
+        self.begin.elapsed()
+    }
+}
+
+impl<S> Watched<S> {
+    pub(super) const fn new(socket: S, clock: Arc<Clock>) -> Self {
+        Self { socket, clock }
+    }
+
+    fn note<T>(&self, written: &Poll<io::Result<T>>) {
+        match written {
+            Poll::Pending => self.clock.activity.blocked(self.clock.now()),
+            Poll::Ready(_) => self.clock.activity.sent(self.clock.now()),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.clock.activity.received(self.clock.now());
+        }
+        read
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
+        self.note(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(cx, bytes);
+        self.note(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // A flush that ends says nothing of progress; one that waits (TLS) waits for the client.
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+        if flushed.is_pending() {
+            self.note(&flushed);
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
