@@ -1,0 +1,202 @@
+//! The loop: everything that happens comes in here, one thing at a time, and leaves as messages and store writes.
+
+mod effects;
+mod input;
+mod sight;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use ferry_core::{
+    id::{GatewayId, Incarnation, NodeId},
+    membership::{Event, Membership, Timing},
+    merge::{Body, GatewayFacts, Peer, Tombstone},
+    ring::Key,
+    time::Tick,
+};
+use ferry_proto::{convert, v1};
+use ferry_runtime::{Clock, Tasks};
+use ferry_store::{Store, Watch};
+use tokio::sync::{Semaphore, mpsc};
+
+pub(crate) use input::{Handle, Input, Known, Question, Stopping};
+
+use crate::{figures::Figures, records::Records, sessions::Sessions, subscribers::Subscribers};
+
+/// How often gateways hear of loads, or at least that this coordinator lives.
+const MARK_EVERY: Duration = Duration::from_millis(500);
+/// Store writes under way at one time; further ones wait their turn.
+const WRITES: usize = 16;
+
+/// Everything the coordinator knows, and everybody it talks to.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    me: Peer,
+    clock: Clock,
+    tasks: Tasks,
+    timing: Timing,
+    membership: Membership,
+    sessions: Sessions,
+    subscribers: Subscribers,
+    records: Records,
+    store: Arc<dyn Store>,
+    facts: GatewayFacts,
+    /// What gateways said of their routes: `None` until one spoke. A gateway's word stands until this process ends.
+    guarded: HashMap<GatewayId, bool>,
+    /// Whether the store was read since the start (C2).
+    read: bool,
+    /// To publish with the next delta.
+    changed: BTreeSet<NodeId>,
+    removed: Vec<Tombstone>,
+    facts_changed: bool,
+    figures: Figures,
+    writes: Arc<Semaphore>,
+    user_key: Option<Key>,
+    announce: Option<Announce>,
+    handle: Handle,
+}
+
+/// Told the user ring's first key, base64, when this coordinator generated it: it is shown once.
+pub struct Announce(Box<dyn FnOnce(&str) + Send + Sync>);
+
+impl Announce {
+    /// Calls `tell` with the key.
+    pub fn new(tell: impl FnOnce(&str) + Send + Sync + 'static) -> Self {
+        Self(Box::new(tell))
+    }
+}
+
+impl fmt::Debug for Announce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Announce")
+    }
+}
+
+/// What the driver is built from.
+pub(crate) struct Parts {
+    pub(crate) me: Peer,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) figures: Figures,
+    pub(crate) user_key: Option<Key>,
+    pub(crate) announce: Option<Announce>,
+}
+
+impl Driver {
+    pub(crate) fn new(parts: Parts) -> (Self, Handle, mpsc::Receiver<Input>) {
+        let Parts { me, incarnation, clock, tasks, store, figures, user_key, announce } = parts;
+        let timing = Timing::default();
+        let (handle, inbox) = Handle::new();
+        let driver = Self {
+            membership: Membership::new(timing, clock.now()),
+            sessions: Sessions::default(),
+            subscribers: Subscribers::new(me.id.clone(), incarnation),
+            records: Records::new(Arc::clone(&store)),
+            facts: GatewayFacts::default(),
+            guarded: HashMap::new(),
+            read: false,
+            changed: BTreeSet::new(),
+            removed: Vec::new(),
+            facts_changed: false,
+            writes: Arc::new(Semaphore::new(WRITES)),
+            handle: handle.clone(),
+            me,
+            clock,
+            tasks,
+            timing,
+            store,
+            figures,
+            user_key,
+            announce,
+        };
+        (driver, handle, inbox)
+    }
+
+    /// Runs until the tasks are asked to stop.
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Input>) {
+        let stop = self.tasks.stop_token();
+        let mut watch: Watch = self.store.watch("");
+        let mut mark_at = self.clock.now() + MARK_EVERY;
+        loop {
+            let deadline = self.membership.next_deadline().map_or(mark_at, |at| at.min(mark_at));
+            tokio::select! {
+                biased; // stop before work, work before timers
+                () = stop.cancelled() => return,
+                Some(input) = inbox.recv() => self.take(input),
+                event = watch.next() => self.see(event),
+                () = self.clock.sleep_until(Some(deadline)) => self.happen(Event::TimePassed),
+            }
+            let now = self.clock.now();
+            self.admit(now);
+            self.publish();
+            if now >= mark_at {
+                self.mark(now);
+                mark_at = now + MARK_EVERY;
+            }
+        }
+    }
+
+    /// Gateways that wait get their snapshot as soon as silence means something (C2).
+    fn admit(&mut self, now: Tick) {
+        if self.subscribers.anybody_waits() && self.read && self.membership.has_learned(now) {
+            let snapshot = Body::Snapshot { nodes: self.membership.views(now).collect(), facts: self.facts.clone() };
+            self.subscribers.admit(&snapshot, self.clock.wall());
+        }
+    }
+
+    /// Changes go out at once: P5 and the drain count from here.
+    fn publish(&mut self) {
+        if self.changed.is_empty() && self.removed.is_empty() && !self.facts_changed {
+            return;
+        }
+        let now = self.clock.now();
+        let changed = std::mem::take(&mut self.changed);
+        let body = Body::Delta {
+            nodes: changed.iter().filter_map(|id| self.membership.view(now, id)).collect(),
+            removed: std::mem::take(&mut self.removed),
+            facts: std::mem::take(&mut self.facts_changed).then(|| self.facts.clone()),
+        };
+        self.tell(&body);
+    }
+
+    /// Loads, at the pace of marks; a mark alone if there are none.
+    fn mark(&mut self, now: Tick) {
+        let touched = self.membership.take_touched();
+        let nodes: Vec<_> = touched.iter().filter_map(|id| self.membership.view(now, id)).collect();
+        let body = if nodes.is_empty() { Body::Mark } else { Body::Delta { nodes, removed: Vec::new(), facts: None } };
+        self.tell(&body);
+        self.figures.count_nodes(self.membership.views(now).map(|view| view.state));
+        self.figures.sessions.set(self.sessions.len() as i64);
+        self.figures.gateways.set(self.subscribers.len() as i64);
+    }
+
+    fn tell(&mut self, body: &Body) {
+        let dropped = self.subscribers.tell(body, self.clock.wall());
+        if dropped > 0 {
+            self.figures.gateways_dropped.inc_by(dropped);
+            tracing::warn!(gateways = dropped, "cut off gateways that did not keep up");
+        }
+    }
+
+    fn cluster_facts(&self) -> v1::ClusterFacts {
+        let guarded = (!self.guarded.is_empty()).then(|| self.guarded.values().any(|guarded| *guarded));
+        v1::ClusterFacts {
+            node_ring: self.facts.node_ring.as_ref().map(Into::into),
+            coordinators: self.facts.coordinators.iter().map(Into::into).collect(),
+            access: convert::access_to_wire(guarded).into(),
+            unix_ms: self.clock.wall().0,
+        }
+    }
+
+    /// Every node hears of the cluster's facts when they change.
+    fn tell_nodes(&mut self) {
+        let facts = self.cluster_facts();
+        self.sessions.send_all(&v1::attend_response::Body::Cluster(facts));
+    }
+}

@@ -1,0 +1,167 @@
+//! From inputs to events, and from effects to deeds.
+
+use std::sync::Arc;
+
+use ferry_core::{
+    id::NodeId,
+    membership::{Effect, Event, Record, Registration, SessionId},
+    merge::Tombstone,
+    node::NodeFacts,
+};
+use ferry_proto::{VERSION, v1};
+use tonic::Status;
+use tracing::{info, warn};
+
+use super::{
+    Driver,
+    input::{Input, Known, Question},
+};
+use crate::{grpc, records::WriteError};
+
+impl Driver {
+    pub(super) fn take(&mut self, input: Input) {
+        match input {
+            Input::Attend { session, registration, outbox } => self.attend(session, registration, outbox),
+            Input::Beat { session, sequence, load, draining } => {
+                self.figures.beats.inc();
+                self.happen(Event::Beat { session, sequence, load, draining });
+            }
+            Input::Ended { session, goodbye } => {
+                self.sessions.close(session);
+                self.happen(Event::Ended { session, goodbye });
+            }
+            Input::Subscribe { gateway, guarded, outbox } => {
+                self.subscribers.open(outbox);
+                if let Some(guarded) = guarded
+                    && self.guarded.insert(gateway, guarded) != Some(guarded)
+                {
+                    self.tell_nodes();
+                }
+            }
+            Input::Created { session, registration, record } => {
+                self.happen(Event::Record(record));
+                self.happen(Event::Attend { session, registration });
+            }
+            Input::NotCreated { session, why } => self.refuse(session, why),
+            Input::Written(record) => self.happen(Event::Record(record)),
+            Input::Removed { id, revision } => self.happen(Event::Forgotten { id, revision }),
+            Input::Ask(question) => self.answer(question),
+        }
+    }
+
+    /// Applies one event to the membership and does what follows.
+    pub(super) fn happen(&mut self, event: Event) {
+        for effect in self.membership.step(self.clock.now(), event) {
+            self.perform(effect);
+        }
+    }
+
+    fn attend(&mut self, session: SessionId, registration: Box<Registration>, outbox: crate::sessions::Outbox) {
+        self.sessions.open(session, outbox);
+        if self.read {
+            self.happen(Event::Attend { session, registration });
+        } else {
+            self.refuse(session, Status::unavailable("this coordinator has not read its store yet"));
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Create { session, registration } => self.create(session, registration),
+            Effect::Save { id, facts } => self.save(id, facts),
+            Effect::Welcome { session, intent } => {
+                let welcome = v1::Welcome {
+                    version: VERSION,
+                    coordinator_id: self.me.id.as_str().to_owned(),
+                    coordinator_incarnation: self.subscribers.incarnation().0,
+                    beat_every_ms: u32::try_from(self.timing.beat_every.as_millis()).unwrap_or(u32::MAX),
+                    cluster: Some(self.cluster_facts()),
+                    intent: Some(intent.into()),
+                };
+                self.sessions.send(session, v1::attend_response::Body::Welcome(welcome));
+            }
+            Effect::Refuse { session, why } | Effect::End { session, why } => {
+                self.refuse(session, grpc::refusal(why));
+            }
+            Effect::Command { session, intent } => {
+                let command = v1::Command { body: Some(v1::command::Body::Intent(intent.into())) };
+                self.sessions.send(session, v1::attend_response::Body::Command(command));
+            }
+            Effect::Publish { id } => drop(self.changed.insert(id)),
+            Effect::Unpublish { id, revision } => {
+                info!(node = %id, "node removed");
+                self.changed.remove(&id);
+                self.removed.push(Tombstone { id, revision });
+            }
+            Effect::Changed { id, from, to } => info!(node = %id, %from, %to, "node changed its state"),
+        }
+    }
+
+    fn refuse(&mut self, session: SessionId, why: Status) {
+        self.figures.refusals.inc();
+        warn!(session = session.0, reason = why.message(), "stream refused");
+        self.sessions.refuse(session, why);
+    }
+
+    fn create(&self, session: SessionId, registration: Box<Registration>) {
+        let (records, handle, figures) = (self.records.clone(), self.handle.clone(), self.figures.clone());
+        let (writes, now) = (Arc::clone(&self.writes), self.clock.wall());
+        self.tasks.spawn("create node record", async move {
+            let Ok(_turn) = writes.acquire().await else { return };
+            let input = match records.create(&registration, now).await {
+                Ok(record) => Input::Created { session, registration, record },
+                Err(error) => {
+                    figures.store_failures.inc();
+                    Input::NotCreated { session, why: grpc::write_status(&error) }
+                }
+            };
+            // The loop ends only with the process; then nobody waits for this.
+            let _ = handle.put(input).await;
+        });
+    }
+
+    pub(super) fn save(&self, id: NodeId, facts: Arc<NodeFacts>) {
+        let (records, handle, figures) = (self.records.clone(), self.handle.clone(), self.figures.clone());
+        let writes = Arc::clone(&self.writes);
+        self.tasks.spawn("save node facts", async move {
+            let Ok(_turn) = writes.acquire().await else { return };
+            match records.save_facts(&id, &facts).await {
+                Ok(record) => drop(handle.put(Input::Written(record)).await),
+                Err(WriteError::Unknown(_)) => {} // Removed meanwhile.
+                Err(error) => {
+                    // The next reading of the store tries again.
+                    figures.store_failures.inc();
+                    warn!(node = %id, error = &error as &dyn std::error::Error, "the node's new facts were not stored");
+                }
+            }
+        });
+    }
+
+    fn answer(&self, question: Question) {
+        // Whoever asked may have given up: then there is nobody to answer.
+        match question {
+            Question::Nodes(reply) => {
+                let mut nodes: Vec<_> =
+                    self.membership.views(self.clock.now()).filter_map(|view| self.known(&view.facts.id)).collect();
+                nodes.sort_by(|one, other| one.view.facts.id.cmp(&other.view.facts.id));
+                let _ = reply.send(nodes);
+            }
+            Question::Node(id, reply) => drop(reply.send(self.known(&id))),
+            Question::Coordinators(reply) => drop(reply.send(self.facts.coordinators.clone())),
+            Question::UserRing(reply) => drop(reply.send(self.facts.user_ring.clone())),
+        }
+    }
+
+    fn known(&self, id: &NodeId) -> Option<Known> {
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        let record: &Record = self.membership.find_record(id)?;
+        let since = now.since(self.membership.since(id)?);
+        let since = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+        Some(Known {
+            view: self.membership.view(now, id)?,
+            first_seen: record.first_seen,
+            since: ferry_core::time::UnixMillis(wall.0.saturating_sub(since)),
+            attending: self.membership.is_attending(id),
+        })
+    }
+}

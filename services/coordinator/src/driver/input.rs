@@ -1,0 +1,118 @@
+//! What comes into the loop, and the handle through which it comes.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use ferry_core::{
+    id::{GatewayId, NodeId},
+    load::Load,
+    membership::{Record, Registration, SessionId},
+    merge::Peer,
+    node::NodeView,
+    ring::KeyRing,
+    time::UnixMillis,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{sessions, subscribers};
+
+/// Inputs that wait for the loop; who finds no room waits, and HTTP/2 flow control slows its peer.
+const INBOX: usize = 1024;
+
+/// One thing that happened.
+#[derive(Debug)]
+pub(crate) enum Input {
+    Attend {
+        session: SessionId,
+        registration: Box<Registration>,
+        outbox: sessions::Outbox,
+    },
+    Beat {
+        session: SessionId,
+        sequence: u64,
+        load: Load,
+        draining: bool,
+    },
+    Ended {
+        session: SessionId,
+        goodbye: bool,
+    },
+    Subscribe {
+        gateway: GatewayId,
+        guarded: Option<bool>,
+        outbox: subscribers::Outbox,
+    },
+    /// A stranger's record was created, or found.
+    Created {
+        session: SessionId,
+        registration: Box<Registration>,
+        record: Record,
+    },
+    /// It could not be.
+    NotCreated {
+        session: SessionId,
+        why: tonic::Status,
+    },
+    /// A record was written.
+    Written(Record),
+    /// A record was removed.
+    Removed {
+        id: NodeId,
+        revision: u64,
+    },
+    Ask(Question),
+}
+
+/// What others may want to know.
+#[derive(Debug)]
+pub(crate) enum Question {
+    Nodes(oneshot::Sender<Vec<Known>>),
+    Node(NodeId, oneshot::Sender<Option<Known>>),
+    Coordinators(oneshot::Sender<Vec<Peer>>),
+    UserRing(oneshot::Sender<Option<KeyRing>>),
+}
+
+/// What is known of one node.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) view: NodeView,
+    pub(crate) first_seen: UnixMillis,
+    pub(crate) since: UnixMillis,
+    pub(crate) attending: bool,
+}
+
+/// The loop has ended: the process is stopping.
+#[derive(Debug, thiserror::Error)]
+#[error("the coordinator is stopping")]
+pub(crate) struct Stopping;
+
+/// Puts things into the loop.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle {
+    inbox: mpsc::Sender<Input>,
+    sessions: Arc<AtomicU64>,
+}
+
+impl Handle {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Input>) {
+        let (inbox, receiver) = mpsc::channel(INBOX);
+        (Self { inbox, sessions: Arc::new(AtomicU64::new(1)) }, receiver)
+    }
+
+    /// A session id that was never used.
+    pub(crate) fn next_session(&self) -> SessionId {
+        SessionId(self.sessions.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) async fn put(&self, input: Input) -> Result<(), Stopping> {
+        self.inbox.send(input).await.map_err(|_| Stopping)
+    }
+
+    pub(crate) async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, Stopping> {
+        let (reply, answer) = oneshot::channel();
+        self.put(Input::Ask(question(reply))).await?;
+        answer.await.map_err(|_| Stopping)
+    }
+}

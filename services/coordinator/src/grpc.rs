@@ -1,0 +1,44 @@
+//! The coordinator's gRPC services, and the one place where its errors become statuses.
+
+mod cluster;
+mod membership;
+mod routing;
+
+pub(crate) use cluster::Cluster;
+pub(crate) use membership::Attendance;
+pub(crate) use routing::Routing;
+
+use ferry_core::membership::Refusal;
+use tonic::Status;
+
+use crate::{driver, records::WriteError};
+
+/// Why a node's stream ends.
+pub(crate) fn refusal(why: Refusal) -> Status {
+    let text = why.to_string();
+    match why {
+        Refusal::Taken => Status::already_exists(text),
+        Refusal::Superseded => Status::failed_precondition(text),
+        Refusal::Removed => Status::not_found(text),
+    }
+}
+
+/// Why a decision was not stored.
+pub(crate) fn write_status(error: &WriteError) -> Status {
+    let text = match error {
+        WriteError::Store(cause) => cause.to_string(),
+        other => other.to_string(),
+    };
+    match error {
+        WriteError::Unknown(_) => Status::not_found(text),
+        WriteError::Damaged { .. } => Status::data_loss(text),
+        WriteError::Store(cause) if cause.is_passing() => Status::unavailable(text),
+        WriteError::Store(_) => Status::failed_precondition(text),
+    }
+}
+
+impl From<driver::Stopping> for Status {
+    fn from(stopping: driver::Stopping) -> Self {
+        Self::unavailable(stopping.to_string())
+    }
+}

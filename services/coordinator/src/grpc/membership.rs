@@ -1,0 +1,123 @@
+//! `MembershipService`: one stream per node.
+
+use std::{pin::Pin, time::Duration};
+
+use ferry_core::{
+    id::Incarnation,
+    load::Load,
+    membership::{Registration, SecretDigest, SessionId},
+    node::NodeFacts,
+};
+use ferry_proto::{
+    convert::{Invalid, check_version},
+    v1::{self, attend_request::Body},
+};
+use ring::digest::{SHA256, digest};
+use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming};
+use tracing::debug;
+
+use crate::{
+    driver::{Handle, Input},
+    sessions::Outbox,
+};
+
+/// How long a new stream may take to say who it is.
+const REGISTER_WITHIN: Duration = Duration::from_secs(5);
+/// A stream on which nothing came for this long is dropped: the node has long been DOWN, and will redial.
+const SILENT_FOR: Duration = Duration::from_secs(30);
+/// Bytes of a node's secret.
+const SECRET: usize = 32;
+
+/// Serves nodes.
+#[derive(Debug, Clone)]
+pub(crate) struct Attendance {
+    handle: Handle,
+    tasks: ferry_runtime::Tasks,
+}
+
+impl Attendance {
+    pub(crate) const fn new(handle: Handle, tasks: ferry_runtime::Tasks) -> Self {
+        Self { handle, tasks }
+    }
+}
+
+#[tonic::async_trait]
+impl v1::membership_service_server::MembershipService for Attendance {
+    type AttendStream = Pin<Box<dyn Stream<Item = Result<v1::AttendResponse, Status>> + Send>>;
+
+    async fn attend(
+        &self,
+        request: Request<Streaming<v1::AttendRequest>>,
+    ) -> Result<Response<Self::AttendStream>, Status> {
+        let mut messages = request.into_inner();
+        let first = tokio::time::timeout(REGISTER_WITHIN, messages.message())
+            .await
+            .map_err(|_| Status::deadline_exceeded("no registration came"))??;
+        let registration = registration(first)?;
+        let session = self.handle.next_session();
+        let (outbox, answers, unwanted) = Outbox::new();
+        let node = registration.facts.id.clone();
+        debug!(%node, session = session.0, "node attends");
+        self.handle.put(Input::Attend { session, registration: Box::new(registration), outbox }).await?;
+        let (handle, stop) = (self.handle.clone(), self.tasks.stop_token());
+        self.tasks.spawn("node stream", async move {
+            let goodbye = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                // The loop ended the stream: a refusal, a newer life, a removal.
+                () = unwanted.cancelled() => false,
+                goodbye = listen(&handle, session, messages) => goodbye,
+            };
+            // Fails only when the whole coordinator stops.
+            let _ = handle.put(Input::Ended { session, goodbye }).await;
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+    }
+}
+
+/// Passes on what the node says until its stream ends; returns whether it said goodbye.
+async fn listen(handle: &Handle, session: SessionId, messages: Streaming<v1::AttendRequest>) -> bool {
+    let messages = messages.timeout(SILENT_FOR);
+    tokio::pin!(messages);
+    while let Some(Ok(Ok(message))) = messages.next().await {
+        match message.body {
+            Some(Body::Beat(beat)) => {
+                let load = beat.load.map(Load::from).unwrap_or_default();
+                let input = Input::Beat { session, sequence: beat.sequence, load, draining: beat.draining };
+                if handle.put(input).await.is_err() {
+                    return false;
+                }
+            }
+            Some(Body::Goodbye(_)) => return true,
+            // A second registration on one stream, or a message of a newer ferry: neither says anything about life.
+            Some(Body::Register(_)) | None => {}
+        }
+    }
+    false
+}
+
+fn registration(first: Option<v1::AttendRequest>) -> Result<Registration, Status> {
+    let Some(v1::AttendRequest { body: Some(Body::Register(register)) }) = first else {
+        return Err(Status::invalid_argument("the first message must be `register`"));
+    };
+    parse(register).map_err(|why| match why {
+        Invalid::TooNew(_) => Status::failed_precondition(why.to_string()),
+        _ => Status::invalid_argument(format!("malformed registration: {why}")),
+    })
+}
+
+fn parse(register: v1::Register) -> Result<Registration, Invalid> {
+    check_version(register.version)?;
+    if register.secret.len() != SECRET {
+        return Err(Invalid::Missing("secret of 32 bytes"));
+    }
+    let mut secret = [0; 32];
+    secret.copy_from_slice(digest(&SHA256, &register.secret).as_ref());
+    Ok(Registration {
+        facts: std::sync::Arc::new(NodeFacts::try_from(register.facts.ok_or(Invalid::Missing("facts"))?)?),
+        secret: SecretDigest(secret),
+        incarnation: Incarnation(register.incarnation),
+        draining: register.draining,
+    })
+}

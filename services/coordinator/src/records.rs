@@ -1,0 +1,194 @@
+//! The coordinator's records in the store: read, decided on, written with compare-and-swap.
+
+use std::sync::Arc;
+
+use ferry_core::{
+    id::NodeId,
+    membership::{Record, Registration},
+    node::{Intent, NodeFacts},
+    time::UnixMillis,
+};
+use ferry_proto::{convert, v1};
+use ferry_store::{Change, Error, Expected, Store, Versioned};
+use prost::Message as _;
+
+pub(crate) const NODES: &str = "nodes/";
+pub(crate) const RINGS: &str = "rings/";
+pub(crate) const COORDINATORS: &str = "coordinators/";
+
+/// How often a decision is taken again because somebody else's came first.
+const ATTEMPTS: usize = 5;
+
+/// What a write came to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    #[error("there is no node {0}")]
+    Unknown(NodeId),
+    #[error("the record of node {id} is damaged")]
+    Damaged {
+        id: NodeId,
+        #[source]
+        cause: convert::InvalidRecord,
+    },
+    #[error("the decision could not be stored")]
+    Store(#[from] Error),
+}
+
+/// Reads and writes node records.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    store: Arc<dyn Store>,
+}
+
+impl Records {
+    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+        Self { store }
+    }
+
+    /// Creates the record of a node that nobody knew; if somebody was faster, theirs is returned.
+    pub(crate) async fn create(&self, registration: &Registration, now: UnixMillis) -> Result<Record, WriteError> {
+        let id = &registration.facts.id;
+        let record = Record {
+            facts: registration.facts.clone(),
+            secret: registration.secret,
+            first_seen: now,
+            intent: Intent::default(),
+        };
+        match self.store.compare_and_swap(&key(id), Expected::Absent, put(&record)).await {
+            Ok(revision) => Ok(Record { intent: Intent { revision, ..record.intent }, ..record }),
+            Err(Error::Conflict { current: Some(current) }) => decode(id, &current),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes what a node now says of itself.
+    pub(crate) async fn save_facts(&self, id: &NodeId, facts: &Arc<NodeFacts>) -> Result<Record, WriteError> {
+        self.update(id, |record| record.facts = facts.clone()).await
+    }
+
+    /// Writes an operator's decision.
+    pub(crate) async fn set_drain(&self, id: &NodeId, drain: bool) -> Result<Record, WriteError> {
+        self.update(id, |record| record.intent.drain = drain).await
+    }
+
+    /// Removes a node; returns the revision of the removal.
+    pub(crate) async fn remove(&self, id: &NodeId) -> Result<u64, WriteError> {
+        let mut current = self.store.get(&key(id)).await?;
+        for _ in 0..ATTEMPTS {
+            let Some(found) = current else { return Err(WriteError::Unknown(id.clone())) };
+            match self.store.compare_and_swap(&key(id), Expected::Revision(found.revision), Change::Delete).await {
+                Ok(revision) => return Ok(revision),
+                Err(Error::Conflict { current: now }) => current = now,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended(id))
+    }
+
+    async fn update(&self, id: &NodeId, change: impl Fn(&mut Record)) -> Result<Record, WriteError> {
+        let mut current = self.store.get(&key(id)).await?;
+        for _ in 0..ATTEMPTS {
+            let Some(found) = current else { return Err(WriteError::Unknown(id.clone())) };
+            let old = decode(id, &found)?;
+            let mut new = old.clone();
+            change(&mut new);
+            if new == old {
+                return Ok(old);
+            }
+            match self.store.compare_and_swap(&key(id), Expected::Revision(found.revision), put(&new)).await {
+                Ok(revision) => {
+                    new.intent.revision = revision;
+                    return Ok(new);
+                }
+                Err(Error::Conflict { current: now }) => current = now,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(contended(id))
+    }
+}
+
+/// Where a node's record lies.
+pub(crate) fn key(id: &NodeId) -> String {
+    format!("{NODES}{id}")
+}
+
+fn put(record: &Record) -> Change {
+    Change::Put(v1::NodeRecord::from(record).encode_to_vec().into())
+}
+
+fn decode(id: &NodeId, found: &Versioned) -> Result<Record, WriteError> {
+    convert::node_record(&found.value, found.revision).map_err(|cause| WriteError::Damaged { id: id.clone(), cause })
+}
+
+fn contended(id: &NodeId) -> WriteError {
+    Error::Unavailable { why: format!("the record of {id} kept changing under {ATTEMPTS} attempts") }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use ferry_core::{id::Incarnation, membership::SecretDigest, node::Weight};
+    use ferry_store::{Embedded, Faulty};
+
+    use super::*;
+
+    fn registration(id: &str, secret: u8) -> Registration {
+        Registration {
+            facts: Arc::new(NodeFacts {
+                id: id.parse().expect("valid"),
+                address: Some("127.0.0.1:1".parse().expect("valid")),
+                tls_address: None,
+                admin_address: None,
+                region: None,
+                zone: None,
+                weight: Weight::default(),
+                capacity: None,
+                max_transfers: None,
+                prefixes: Vec::new(),
+                software: String::new(),
+            }),
+            secret: SecretDigest([secret; 32]),
+            incarnation: Incarnation(1),
+            draining: false,
+        }
+    }
+
+    async fn records(folder: &tempfile::TempDir) -> (Records, ferry_store::Faults) {
+        let store = Embedded::open(folder.path().join("store")).await.expect("a new store opens");
+        let (store, faults) = Faulty::new(Arc::new(store));
+        (Records::new(Arc::new(store)), faults)
+    }
+
+    #[tokio::test]
+    async fn the_first_to_register_a_name_owns_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (records, _) = records(&folder).await;
+        let first = records.create(&registration("a", 1), UnixMillis(5)).await.expect("created");
+        let second = records.create(&registration("a", 2), UnixMillis(6)).await.expect("read");
+        assert_eq!(first, second);
+        assert_eq!(second.secret, SecretDigest([1; 32]));
+    }
+
+    #[tokio::test]
+    async fn a_drain_is_stored_and_read_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (records, _) = records(&folder).await;
+        let id: NodeId = "a".parse().expect("valid");
+        let created = records.create(&registration("a", 1), UnixMillis(5)).await.expect("created");
+        let drained = records.set_drain(&id, true).await.expect("stored");
+        assert!(drained.intent.drain && drained.intent.revision > created.intent.revision);
+        assert_eq!(records.set_drain(&id, true).await.expect("stored"), drained, "saying it twice writes nothing");
+        let removed = records.remove(&id).await.expect("removed");
+        assert!(removed > drained.intent.revision);
+        assert!(matches!(records.set_drain(&id, false).await, Err(WriteError::Unknown(_))));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_no_decision() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (records, faults) = records(&folder).await;
+        faults.go_away();
+        let why = records.create(&registration("a", 1), UnixMillis(5)).await.expect_err("away");
+        assert!(matches!(why, WriteError::Store(Error::Unavailable { .. })), "{why}");
+    }
+}

@@ -1,0 +1,81 @@
+//! The streams of nodes: where the loop's words to a node go.
+
+use std::collections::HashMap;
+
+use ferry_core::membership::SessionId;
+use ferry_proto::v1;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::Status;
+
+/// Messages that wait for a node; one that lets them pile up is cut off and redials.
+const OUTBOX: usize = 16;
+
+/// Where answers to one node go; dropping it ends the stream in both directions.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    answers: mpsc::Sender<Result<v1::AttendResponse, Status>>,
+    _listening: DropGuard,
+}
+
+impl Outbox {
+    /// The outbox, what comes out of it, and the token that says that it is gone: then nobody wants to hear the node either.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Result<v1::AttendResponse, Status>>, CancellationToken) {
+        let (answers, receiver) = mpsc::channel(OUTBOX);
+        let gone = CancellationToken::new();
+        (Self { answers, _listening: gone.clone().drop_guard() }, receiver, gone)
+    }
+}
+
+/// All streams that were not refused.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    streams: HashMap<SessionId, Stream>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    outbox: Outbox,
+    welcomed: bool,
+}
+
+impl Sessions {
+    pub(crate) fn open(&mut self, session: SessionId, outbox: Outbox) {
+        self.streams.insert(session, Stream { outbox, welcomed: false });
+    }
+
+    /// Sends to one node; a stream that is gone or stuffed is closed, and its end comes back as an event.
+    pub(crate) fn send(&mut self, session: SessionId, body: v1::attend_response::Body) {
+        if let Some(stream) = self.streams.get_mut(&session) {
+            stream.welcomed |= matches!(body, v1::attend_response::Body::Welcome(_));
+            if stream.outbox.answers.try_send(Ok(v1::AttendResponse { body: Some(body) })).is_err() {
+                self.streams.remove(&session);
+            }
+        }
+    }
+
+    /// Sends to every node that was welcomed.
+    pub(crate) fn send_all(&mut self, body: &v1::attend_response::Body) {
+        self.streams.retain(|_, stream| {
+            !stream.welcomed
+                || stream.outbox.answers.try_send(Ok(v1::AttendResponse { body: Some(body.clone()) })).is_ok()
+        });
+    }
+
+    /// Ends a stream with a reason.
+    pub(crate) fn refuse(&mut self, session: SessionId, why: Status) {
+        if let Some(stream) = self.streams.remove(&session) {
+            // A full outbox loses the reason, not the end: the sender is dropped either way.
+            let _ = stream.outbox.answers.try_send(Err(why));
+        }
+    }
+
+    /// Forgets a stream that ended.
+    pub(crate) fn close(&mut self, session: SessionId) {
+        self.streams.remove(&session);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.streams.len()
+    }
+}
