@@ -49,11 +49,22 @@ struct Entry {
 }
 
 /// One transfer under way; ends when it is dropped.
-#[derive(Debug)]
 pub struct Transfer {
     id: u64,
     entry: Arc<Entry>,
     shared: Arc<Shared>,
+    at_end: Option<AtEnd>,
+}
+
+type AtEnd = Box<dyn FnOnce(Ended) + Send + Sync>;
+
+/// How a transfer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Bytes handed to the connection.
+    pub sent_bytes: u64,
+    /// Whether that was all of them.
+    pub complete: bool,
 }
 
 /// One transfer as it stands at this moment.
@@ -120,7 +131,7 @@ impl Transfers {
         open.entries.insert(id, Arc::clone(&entry));
         self.shared.count.send_replace(open.entries.len());
         drop(open);
-        Transfer { id, entry, shared: Arc::clone(&self.shared) }
+        Transfer { id, entry, shared: Arc::clone(&self.shared), at_end: None }
     }
 
     /// How many are under way.
@@ -168,11 +179,25 @@ impl Transfer {
     pub fn complete(&self) {
         self.entry.complete.store(true, Relaxed);
     }
+
+    /// Does this when the transfer ends, however it ends: a span closes then, a permit is given back. The last one set counts.
+    pub fn at_end(&mut self, act: impl FnOnce(Ended) + Send + Sync + 'static) {
+        self.at_end = Some(Box::new(act));
+    }
+}
+
+impl std::fmt::Debug for Transfer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Transfer").field("id", &self.id).field("entry", &self.entry).finish_non_exhaustive()
+    }
 }
 
 impl Drop for Transfer {
     fn drop(&mut self) {
         let complete = self.entry.complete.load(Relaxed);
+        if let Some(act) = self.at_end.take() {
+            act(Ended { sent_bytes: self.entry.sent.load(Relaxed), complete });
+        }
         let ended = if complete { &self.shared.completed } else { &self.shared.broken };
         ended.fetch_add(1, Relaxed);
         let mut open = self.shared.open();
@@ -228,6 +253,17 @@ mod tests {
         drop(second);
         assert_eq!(transfers.under_way(), 0);
         assert_eq!(transfers.totals(), Totals { sent_bytes: 10, completed: 1, broken: 1 });
+    }
+
+    #[test]
+    fn what_waits_for_the_end_learns_how_it_went() {
+        let (told, heard) = std::sync::mpsc::channel();
+        let transfers = Transfers::new();
+        let mut transfer = begin(&transfers, "a");
+        transfer.at_end(move |ended| told.send(ended).expect("the test listens"));
+        transfer.sent(4);
+        drop(transfer);
+        assert_eq!(heard.try_recv(), Ok(Ended { sent_bytes: 4, complete: false }));
     }
 
     #[tokio::test]
