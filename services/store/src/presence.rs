@@ -1,0 +1,60 @@
+//! Keeping a key present: the loop that every provider shares.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{backoff::Backoff, error::Error};
+
+/// A process that stops waits no longer than this for a store that may be away; the lease does the rest.
+const WITHDRAWAL_LIMIT: Duration = Duration::from_secs(1);
+
+/// A provider's way to keep one key.
+pub(crate) trait Keep: Send {
+    /// Sees to it that the key is there, with its value and a fresh lease. Called every third of the lease; may be
+    /// dropped at any point.
+    fn keep(&mut self) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Takes the key away.
+    fn withdraw(self) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+/// Keeps until `stop`, then withdraws. Logs what changes, not every attempt.
+pub(crate) async fn hold(mut keeper: impl Keep, key: String, ttl: Duration, stop: CancellationToken) {
+    let refresh = ttl / 3;
+    let mut backoff = Backoff::below(refresh);
+    let mut standing = None;
+    loop {
+        let kept = tokio::select! {
+            biased; // stop before work
+            () = stop.cancelled() => break,
+            kept = keeper.keep() => kept,
+        };
+        let pause = match &kept {
+            Ok(()) => {
+                backoff.reset();
+                refresh
+            }
+            Err(error) => backoff.after(error),
+        };
+        if standing.as_ref() != Some(&kept) {
+            match &kept {
+                Ok(()) => info!(key, "present in the store"),
+                Err(error) => warn!(key, %error, "not sure to be present in the store"),
+            }
+            standing = Some(kept);
+        }
+        tokio::select! {
+            biased; // stop before timers
+            () = stop.cancelled() => break,
+            () = sleep(pause) => {}
+        }
+    }
+    match timeout(WITHDRAWAL_LIMIT, keeper.withdraw()).await {
+        Ok(Ok(())) => info!(key, "withdrawn from the store"),
+        Ok(Err(error)) => warn!(key, %error, "not withdrawn: the lease will run out"),
+        Err(_) => warn!(key, "not withdrawn in time: the lease will run out"),
+    }
+}

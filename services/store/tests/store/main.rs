@@ -1,0 +1,7 @@
+//! The store's promises, on every provider; and what each provider does when its supplier fails.
+
+mod conformance;
+mod embedded;
+mod faulty;
+mod providers;
+mod support;
