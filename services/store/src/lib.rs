@@ -1,6 +1,6 @@
 //! Where the cluster keeps its slow facts: registrations, operators' decisions, key rings, the coordinators' presence.
 //!
-//! It offers compare-and-swap, presence under a lease, and watches, over one file
+//! It offers compare-and-swap, presence under a lease, and watches, over etcd ([`Etcd`]) or over one file
 //! ([`Embedded`]); [`Faulty`] is the twin that fails on command. What the bytes mean is the callers' business. It never
 //! holds load or health, never caches (a read is linearizable or an error), and spawns no task: a watch and a presence
 //! advance only while their holder polls them, so dropping one stops it. (The embedded store has one thread, which ends
@@ -17,6 +17,7 @@ mod backoff;
 mod contract;
 mod embedded;
 mod error;
+mod etcd;
 mod faulty;
 mod presence;
 mod view;
@@ -25,6 +26,7 @@ mod watch;
 pub use contract::{Change, Expected, Listing, MAX_KEY_BYTES, MAX_VALUE_BYTES, Presence, Store, Versioned};
 pub use embedded::Embedded;
 pub use error::Error;
+pub use etcd::{Credentials, DEFAULT_PREFIX, Etcd, EtcdOptions, EtcdTls};
 pub use faulty::{Faults, Faulty};
 pub use view::View;
 pub use watch::{Watch, WatchEvent};

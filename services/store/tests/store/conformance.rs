@@ -15,6 +15,7 @@ use crate::{
 macro_rules! on_every_provider {
     ($($case:ident)*) => {
         on_every_provider!(@ embedded: $($case)*);
+        on_every_provider!(@ etcd: $($case)*);
         on_every_provider!(@ faulty_without_faults: $($case)*);
         on_every_provider!(@ faulty_with_breaking_watches: $($case)*);
     };

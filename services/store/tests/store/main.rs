@@ -2,6 +2,8 @@
 
 mod conformance;
 mod embedded;
+mod etcd;
 mod faulty;
 mod providers;
+mod server;
 mod support;

@@ -2,9 +2,12 @@
 
 use std::{any::Any, sync::Arc, time::Duration};
 
-use ferry_store::{Embedded, Faulty};
+use ferry_store::{Embedded, Etcd, EtcdOptions, Faulty};
 
-use crate::support::{Background, Shared};
+use crate::{
+    server::Server,
+    support::{Background, Shared},
+};
 
 /// A store, and what must live as long as it.
 pub(crate) struct Provider {
@@ -22,6 +25,12 @@ pub(crate) async fn embedded() -> Provider {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let store = Embedded::open(directory.path().join("store")).await.expect("a fresh file opens");
     Provider { store: Arc::new(store), _kept: Box::new(directory) }
+}
+
+pub(crate) async fn etcd() -> Provider {
+    let server = Server::start().await;
+    let store = Etcd::new(EtcdOptions::new([server.endpoint()])).expect("the options are good");
+    Provider { store: Arc::new(store), _kept: Box::new(server) }
 }
 
 pub(crate) async fn faulty_without_faults() -> Provider {

@@ -1,0 +1,142 @@
+//! Following a prefix in etcd, through silence, restarts and compactions.
+
+use std::{convert::Infallible, time::Duration};
+
+use etcd_client::{Event, EventType, WatchOptions, WatchRequestSender, WatchResponse, WatchResponseStream};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::{
+    CALL_LIMIT, Etcd, LARGEST_ANSWER,
+    connection::{Link, silent},
+    failure::classify,
+    unsigned, versioned,
+};
+use crate::{
+    backoff::Backoff,
+    error::Error,
+    watch::{Events, WatchEvent},
+};
+
+/// How long a watch may be silent before it is asked whether it lives.
+const PROBE_AFTER: Duration = Duration::from_secs(2);
+/// How long the answer may take. With the above, a frozen etcd is noticed within 5 s.
+const PROBE_LIMIT: Duration = Duration::from_millis(2500);
+
+/// Lists and watches for ever; see [`crate::Watch`].
+pub(super) async fn follow(store: Etcd, prefix: String, events: Events) -> Infallible {
+    let mut backoff = Backoff::new();
+    loop {
+        // Boxed, for the client library's futures are large.
+        let error = Box::pin(follow_once(&store, &prefix, &events, &mut backoff)).await;
+        let pause = backoff.after(&error);
+        events.tell(WatchEvent::Lost(error)).await;
+        sleep(pause).await;
+    }
+}
+
+/// One listing and the changes after it; returns when there is no telling any more what changed.
+async fn follow_once(store: &Etcd, prefix: &str, events: &Events, backoff: &mut Backoff) -> Error {
+    let begun = async {
+        let listing = store.list(prefix).await?;
+        let stream = Stream::open(store, prefix, listing.revision + 1).await?;
+        Ok((listing, stream))
+    };
+    let (listing, mut stream) = match begun.await {
+        Ok(begun) => begun,
+        Err(error) => return error,
+    };
+    events.tell(WatchEvent::Reset(listing)).await;
+    backoff.reset();
+    loop {
+        let message = match stream.next().await {
+            Ok(message) => message,
+            Err(error) => {
+                store.connection.give_up(&stream.link);
+                return error;
+            }
+        };
+        if message.canceled() {
+            // Not an error of the stream, which stays open and silent: after a compaction, or for want of permission.
+            return cancelled(&stream.link, &message);
+        }
+        for event in message.events().iter().filter_map(|event| translate(store, event)) {
+            events.tell(event).await;
+        }
+    }
+}
+
+fn cancelled(link: &Link, message: &WatchResponse) -> Error {
+    let why = match message.compact_revision() {
+        0 => message.cancel_reason().trim_start_matches("etcdserver: ").to_owned(),
+        compacted => format!("changes up to revision {compacted} were compacted"),
+    };
+    let why = format!("etcd at {} ended the watch: {why}", link.endpoint);
+    // etcd gives no code here, only this text (rpctypes.ErrPermissionDenied).
+    if message.cancel_reason().contains("permission denied") { Error::refused(why) } else { Error::unavailable(why) }
+}
+
+fn translate(store: &Etcd, event: &Event) -> Option<WatchEvent> {
+    let kv = event.kv()?;
+    let key = store.key_of(kv)?;
+    Some(match event.event_type() {
+        EventType::Put => WatchEvent::Put(key, versioned(kv)),
+        EventType::Delete => WatchEvent::Delete(key, unsigned(kv.mod_revision())),
+    })
+}
+
+/// A watch stream that is never silent for long.
+///
+/// The probe asks etcd itself, not only the connection (a stopped server process answers neither), and every answer
+/// keeps etcd content with the connection's own pings.
+struct Stream {
+    link: Link,
+    requests: WatchRequestSender,
+    responses: WatchResponseStream,
+    /// When something last arrived; or when a probe was sent, if that is later.
+    since: Instant,
+    probed: bool,
+}
+
+impl Stream {
+    async fn open(store: &Etcd, prefix: &str, from: u64) -> Result<Self, Error> {
+        let link = store.connection.link().await?;
+        let from = i64::try_from(from).map_err(|_| Error::unavailable("etcd counts beyond its own revisions"))?;
+        let options = WatchOptions::new().with_prefix().with_start_revision(from);
+        let mut client = link.client.watch_client().max_decoding_message_size(LARGEST_ANSWER);
+        let opened = timeout(CALL_LIMIT, client.watch(store.whole(prefix), Some(options))).await;
+        let failed = |error| {
+            store.connection.give_up(&link);
+            Err(error)
+        };
+        match opened {
+            Ok(Ok(stream)) => {
+                let (requests, responses) = stream.split();
+                Ok(Self { link, requests, responses, since: Instant::now(), probed: false })
+            }
+            Ok(Err(error)) => failed(store.connection.explain(&link.endpoint, &error)),
+            Err(_) => failed(silent(&link.endpoint)),
+        }
+    }
+
+    /// The next message: created, progress, events or a cancellation.
+    async fn next(&mut self) -> Result<WatchResponse, Error> {
+        loop {
+            let limit = if self.probed { PROBE_LIMIT } else { PROBE_AFTER };
+            tokio::select! {
+                biased; // what arrived while nobody polled counts, however late it is
+                message = self.responses.message() => {
+                    (self.since, self.probed) = (Instant::now(), false);
+                    let ended = || Error::unavailable(format!("etcd at {} ended the watch", self.link.endpoint));
+                    return message.map_err(|error| classify(&self.link.endpoint, &error))?.ok_or_else(ended);
+                }
+                () = sleep_until(self.since + limit) => {}
+            }
+            if self.probed {
+                return Err(Error::unavailable(format!("etcd at {} fell silent", self.link.endpoint)));
+            }
+            (self.since, self.probed) = (Instant::now(), true);
+            // The request waits in the stream's own bounded queue, which is empty: one probe at a time.
+            self.requests.request_progress().await.map_err(|error| classify(&self.link.endpoint, &error))?;
+        }
+    }
+}
