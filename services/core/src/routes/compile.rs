@@ -13,10 +13,10 @@ use crate::{
 
 impl Routes {
     /// Checks all routes; on failure, everything that is wrong with any of them.
-    pub fn compile(specs: Vec<RouteSpec>, defaults: &Defaults) -> Result<Self, Vec<RouteFault>> {
+    pub fn compile(specs: &[RouteSpec], defaults: &Defaults) -> Result<Self, Vec<RouteFault>> {
         let mut faults = Vec::new();
         let mut routes: Vec<Route> = Vec::with_capacity(specs.len());
-        for (index, spec) in specs.into_iter().enumerate() {
+        for (index, spec) in specs.iter().enumerate() {
             let mut check = Check { index, faults: &mut faults };
             let Some(route) = check.route(spec, defaults) else { continue };
             match routes.iter().find(|earlier| earlier.pattern.covers(&route.pattern)) {
@@ -48,9 +48,9 @@ impl Check<'_> {
     }
 
     /// The route if it has no fault. Every field is looked at, whatever the others hold.
-    fn route(&mut self, spec: RouteSpec, defaults: &Defaults) -> Option<Route> {
+    fn route(&mut self, spec: &RouteSpec, defaults: &Defaults) -> Option<Route> {
         let faults_before = self.faults.len();
-        let hash = |access: Access, query: &QueryRule| hash(&spec, access, query);
+        let hash = |access: Access, query: &QueryRule| hash(spec, access, query);
         let pattern = match Pattern::parse(&spec.r#match) {
             Ok(pattern) => Some(pattern),
             Err(expected) => {
@@ -86,20 +86,16 @@ impl Check<'_> {
     }
 
     fn access(&mut self, word: Option<&str>, defaults: &Defaults) -> Option<Access> {
-        match word {
+        let expected = match word {
             Some("open") => return Some(Access::Open),
             Some("signed") => return Some(Access::Signed),
-            Some("main-server") => {
-                self.fault("access", "main-server", "\"open\" or \"signed\": this build cannot ask the main server yet")
-            }
-            Some(other) => self.fault("access", other, "\"open\" or \"signed\""),
+            Some("main-server") => "\"open\" or \"signed\": this build cannot ask the main server yet",
+            Some(_) => "\"open\" or \"signed\"",
             None if defaults.access.is_some() => return defaults.access,
-            None => self.fault_as_written(
-                "access",
-                "(nothing)".to_owned(),
-                "\"open\" or \"signed\": with a main server behind, a route has to say who may fetch",
-            ),
-        }
+            None => "\"open\" or \"signed\": with a main server behind, a route has to say who may fetch",
+        };
+        let written = word.map_or_else(|| "(nothing)".to_owned(), |word| format!("{word:?}"));
+        self.fault_as_written("access", written, expected);
         None
     }
 
