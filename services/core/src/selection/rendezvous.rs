@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn keys_are_placed_as_in_every_other_build() {
-        assert_eq!(hash_text("video/42/"), 0);
-        assert_eq!(hash_pair(1, 2), 0);
+        // From another implementation of XXH3.
+        assert_eq!(hash_text("video/42/"), 11_243_147_225_941_207_652);
+        assert_eq!(hash_pair(1, 2), 571_542_372_673_154_031);
     }
 }

@@ -202,6 +202,12 @@ impl Table {
         self.candidates.iter()
     }
 
+    /// The moment for which it was made.
+    #[must_use]
+    pub const fn built(&self) -> Tick {
+        self.built
+    }
+
     /// How many nodes there are.
     #[must_use]
     pub const fn len(&self) -> usize {
