@@ -55,7 +55,7 @@ pub enum AdminError {
     Descriptors(#[source] tonic_reflection::server::Error),
 }
 
-/// A bound listener that is told what to serve, and then runs.
+/// A bound listener that is told what to serve, and then started.
 #[derive(Debug)]
 pub struct AdminServer {
     listener: TcpListener,
@@ -71,7 +71,7 @@ pub struct AdminServer {
 
 impl AdminServer {
     /// Binds, so that the port is known (0 takes a free one) and a taken one is a fault now. Connections wait in the kernel's
-    /// queue until [`Self::run`].
+    /// queue until [`Self::start`].
     pub async fn bind(listen: SocketAddr) -> Result<Self, AdminError> {
         let failed = |cause| AdminError::Bind { listen, cause };
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
@@ -95,7 +95,7 @@ impl AdminServer {
         self.listen
     }
 
-    /// Sets what the health service says. Each service and the whole are SERVING from [`Self::run`] until the stop.
+    /// Sets what the health service says. Each service and the whole are SERVING from [`Self::start`] until the stop.
     #[must_use]
     pub fn health(&self) -> HealthReporter {
         self.health.clone()
@@ -161,21 +161,28 @@ impl AdminServer {
         self
     }
 
-    /// Serves until `tasks` are asked to stop; then connections finish what they carry, within a limit. All that is spawned, is
-    /// spawned on `tasks`.
+    /// Serves on `tasks` until they are asked to stop; then each connection may finish what it carries, within a few seconds.
+    /// A role that drains for longer gives a group of its own, and stops it last.
     ///
-    /// Returns at once with an error if the descriptors are broken; else when the last connection was told to end.
-    pub async fn run(self, tasks: Tasks) -> Result<(), AdminError> {
+    /// Fails only if the descriptors are broken.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn start(self, tasks: &Tasks) -> Result<(), AdminError> {
         let Self { listener, grpc, names, descriptors, http, health, guard, tls, .. } = self;
-        for name in &names {
-            health.set_service_status(name, ServingStatus::Serving).await;
-        }
-        let router = router(grpc, &descriptors, health.clone(), http)?
-            .layer(axum::middleware::from_fn_with_state(Arc::new(guard), token::check));
-        Acceptor { listener, router, tls, tasks }.run().await;
-        for name in names.iter().copied().chain([""]) {
-            health.set_service_status(name, ServingStatus::NotServing).await;
-        }
+        let guarded = axum::middleware::from_fn_with_state(Arc::new(guard), token::check);
+        let router = router(grpc, &descriptors, health.clone(), http)?.layer(guarded);
+        let acceptor = Acceptor { listener, router, tls, tasks: tasks.clone() };
+        tasks.spawn("admin", async move {
+            for name in &names {
+                health.set_service_status(name, ServingStatus::Serving).await;
+            }
+            acceptor.run().await;
+            for name in names.iter().copied().chain([""]) {
+                health.set_service_status(name, ServingStatus::NotServing).await;
+            }
+        });
         Ok(())
     }
 }

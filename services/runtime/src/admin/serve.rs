@@ -54,6 +54,7 @@ impl Acceptor {
     /// Accepts until the tasks are asked to stop.
     pub(super) async fn run(self) {
         let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut failing = false;
         loop {
             let (slot, accepted) = tokio::select! {
                 biased; // stop before work
@@ -65,6 +66,7 @@ impl Acceptor {
             };
             match accepted {
                 Ok((stream, peer)) => {
+                    failing = false;
                     let connection = self.connection(stream, peer);
                     self.tasks.spawn("admin-connection", async move {
                         connection.await;
@@ -72,7 +74,10 @@ impl Acceptor {
                     });
                 }
                 Err(error) => {
-                    warn!(%error, "could not accept an admin connection");
+                    // The first of a row says it all.
+                    if !std::mem::replace(&mut failing, true) {
+                        warn!(%error, "cannot accept admin connections");
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

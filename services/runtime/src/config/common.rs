@@ -64,16 +64,20 @@ impl Common {
         if trace_sample.is_some_and(|share| !(0.0..=1.0).contains(&share)) {
             reader.fault("trace-sample", "expected a share from 0 to 1");
         }
+        let (otlp_endpoint, workers) = (reader.get("otlp-endpoint"), reader.get("workers"));
+        let (admin_token_file, insecure) = (reader.get("admin-token-file"), reader.switch("insecure"));
+        let (log, log_format) = (reader.require("log"), reader.require("log-format"));
+        // Only now may a fault end it: whoever reads one value must have read them all.
         Some(Self {
             tls_listen,
             tls,
-            workers: reader.get("workers"),
-            otlp_endpoint: reader.get("otlp-endpoint"),
+            workers,
+            otlp_endpoint,
             trace_sample: trace_sample?,
-            admin_token_file: reader.get("admin-token-file"),
-            insecure: reader.switch("insecure"),
-            log: reader.require("log")?,
-            log_format: reader.require("log-format")?,
+            admin_token_file,
+            insecure,
+            log: log?,
+            log_format: log_format?,
         })
     }
 }

@@ -1,7 +1,8 @@
 //! The TOML layer: one file, its settings as texts and its sections as they are.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -33,14 +34,23 @@ pub(super) struct File {
     text: String,
 }
 
+/// Why a file gives no settings.
+#[derive(Debug)]
+pub(super) enum Unfit {
+    /// It is missing, unreadable, too long, or not UTF-8.
+    Unreadable(io::Error),
+    /// It is no TOML; each line is a fault.
+    Malformed(Vec<String>),
+}
+
 impl File {
-    /// Reads and parses; the faults are lines for the operator.
-    pub(super) fn load(path: &Path) -> Result<Self, Vec<String>> {
-        let text = read(path).map_err(|error| vec![format!("config ({}): {error}", path.display())])?;
+    /// Reads and checks the syntax.
+    pub(super) fn load(path: &Path) -> Result<Self, Unfit> {
+        let text = read(path).map_err(Unfit::Unreadable)?;
         let file = Self { path: path.to_owned(), text };
         let (_, errors) = DeTable::parse_recoverable(&file.text);
-        let faults: Vec<_> = errors.iter().map(|error| file.fault("config", 0, error)).collect();
-        if faults.is_empty() { Ok(file) } else { Err(faults) }
+        let faults: Vec<_> = errors.iter().map(|error| file.syntax_fault(error)).collect();
+        if faults.is_empty() { Ok(file) } else { Err(Unfit::Malformed(faults)) }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -106,6 +116,11 @@ impl File {
         format!("{name} ({}, line {line}): {}", self.path.display(), one_line(error.message()))
     }
 
+    fn syntax_fault(&self, error: &toml::de::Error) -> String {
+        let line = self.line(error.span().map_or(0, |span| span.start));
+        format!("{}, line {line}: {}", self.path.display(), one_line(error.message()))
+    }
+
     fn at(&self, value: &Spanned<DeValue<'_>>) -> String {
         format!("{}, line {}", self.path.display(), self.line(value.span().start))
     }
@@ -120,17 +135,20 @@ impl File {
 }
 
 fn read(path: &Path) -> io::Result<String> {
-    let length = fs::metadata(path)?.len();
-    if length > LONGEST {
-        return Err(io::Error::other(format!("{length} bytes are more than a configuration has")));
+    let mut text = String::new();
+    fs::File::open(path)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(io::Error::other("longer than any configuration"));
     }
-    fs::read_to_string(path)
+    Ok(text)
 }
 
 fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.clone().into_owned()),
-        DeValue::Integer(number) => Some(number.as_str().to_owned()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
+        }
         DeValue::Float(number) => Some(number.as_str().to_owned()),
         DeValue::Boolean(on) => Some(on.to_string()),
         DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,

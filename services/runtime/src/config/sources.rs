@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::{
     environment::Environment,
     fault::Provenance,
-    file::File,
+    file::{File, Unfit},
     nearest::nearest,
     reader::Reader,
     setting::{Kind, Setting, env_prefix},
@@ -178,7 +178,10 @@ impl Sources {
         let path = PathBuf::from(named.texts.concat());
         match File::load(&path) {
             Ok(file) => self.file = file,
-            Err(faults) => self.faults.extend(faults),
+            Err(Unfit::Malformed(faults)) => self.faults.extend(faults),
+            Err(Unfit::Unreadable(error)) => {
+                self.faults.push(format!("{CONFIG} = {} ({}): {error}", named.shown, named.origin));
+            }
         }
         let known: Vec<_> =
             self.settings.keys().chain(&self.sections).copied().filter(|name| *name != CONFIG).collect();

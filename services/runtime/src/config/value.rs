@@ -245,3 +245,73 @@ from_str! {
 fn expected<T: FromSetting>() -> String {
     format!("expected {}", T::EXPECTED)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_http_with_a_host_and_nothing_secret() {
+        for (text, shown) in [
+            ("http://a", "http://a"),
+            ("http://a/", "http://a"),
+            ("https://a.example:8443/base//", "https://a.example:8443/base"),
+            ("http://[::1]:7000", "http://[::1]:7000"),
+        ] {
+            assert_eq!(BaseUrl::parse(text).expect("a good URL").to_string(), shown);
+        }
+        for bad in ["", "a", "a:80", "ftp://a", "http://", "http://a?b", "http://a#b", "http://user@a", "http://u:p@a"]
+        {
+            assert!(BaseUrl::parse(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_base_url_knows_its_parts() {
+        let url = BaseUrl::parse("https://[::1]/base").expect("a good URL");
+        assert_eq!((url.host(), url.port(), url.is_tls()), ("::1", 443, true));
+        assert_eq!(url.origin(), "https://[::1]");
+        assert_eq!(url.join("/a%20b?c"), "https://[::1]/base/a%20b?c");
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("65536", 65_536),
+            ("64KiB", 65_536),
+            ("64 kb", 64_000),
+            ("1.5GiB", 1_610_612_736),
+            ("10GB", 10_000_000_000),
+        ] {
+            assert_eq!(ByteSize::parse(text), Ok(ByteSize(bytes)), "{text}");
+        }
+        for bad in ["", "-1", "1X", "GiB", "1e3", "1.2.3", "99999999999TiB", "18446744073709551616"] {
+            assert!(ByteSize::parse(bad).is_err(), "{bad:?} was accepted");
+        }
+        assert_eq!(ByteSize(65_536).to_string(), "64KiB");
+        assert_eq!(ByteSize(1_000).to_string(), "1000");
+    }
+
+    #[test]
+    fn times_without_a_unit_are_seconds() {
+        for (text, time) in [
+            ("300", Duration::from_secs(300)),
+            ("0.25", Duration::from_millis(250)),
+            ("500ms", Duration::from_millis(500)),
+            ("1h 30m", Duration::from_secs(5400)),
+        ] {
+            assert_eq!(Duration::parse(text), Ok(time), "{text}");
+        }
+        for bad in ["", "-1", ".", "1 parsec", "1e99", "99999999999999999999"] {
+            assert!(Duration::parse(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_no_number() {
+        for bad in ["nan", "inf", "-inf", "", "1,5"] {
+            assert!(f64::parse(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}
