@@ -1,5 +1,5 @@
 //! What every process of ferry shares, whatever its role: configuration, telemetry, tasks, clock, signals, the admin
-//! listener, TLS identities, and files that are written whole or not at all.
+//! listener, the links to the coordinators, TLS identities, and files that are written whole or not at all.
 //!
 //! It decides nothing about downloads or membership and holds no state of the cluster. It keeps no globals: whoever needs the
 //! clock, the configuration, the metrics or the stop token gets them as arguments. (The one exception is not ours:
@@ -10,6 +10,8 @@ pub mod atomic_file;
 pub mod backoff;
 pub mod clock;
 pub mod config;
+pub mod coordinators;
+pub mod health;
 pub mod metrics;
 pub mod signals;
 pub mod tasks;
