@@ -1,1 +1,26 @@
-//! Not written yet.
+//! The gateway: answers a download with a redirect to the node that will serve it best.
+//!
+//! It decides from memory (P1), keeps the last words of the coordinators on disk (P2), and serves a file itself when no node
+//! can (P3). What a path means is [`ferry_core::routes`]; who serves it is [`ferry_core::selection`]; bytes are
+//! [`ferry_delivery`]. It never waits for a coordinator while a client waits for it.
+//!
+//! - Invariant W1: no request waits for anything but its own bytes: table, rings and routes are in memory.
+//! - Invariant W2: a user token never leaves the gateway: neither a redirect nor an origin sees it.
+//! - Invariant W3: what is answered by redirect is never stored by anybody: `Cache-Control: private, no-store`.
+
+mod budget;
+mod config;
+mod door;
+mod fallback;
+mod figures;
+mod handler;
+mod keeper;
+mod listener;
+mod playlist;
+mod redirect;
+mod saved;
+mod service;
+mod snapshot;
+
+pub use config::{Config, SECTIONS, SETTINGS, read};
+pub use service::{Gateway, StartError};

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Json, Router, routing::get};
+use axum::{Router, routing::get};
 use ferry_core::{
     id::{CoordinatorId, Incarnation},
     merge::Peer,
@@ -11,6 +11,7 @@ use ferry_proto::{DESCRIPTORS, v1};
 use ferry_runtime::{
     Clock, Tasks,
     admin::{ALPN, AdminError, AdminServer, AdminToken, TokenError},
+    health::Health,
     metrics::Metrics,
     tls::{self, TlsError},
 };
@@ -166,18 +167,8 @@ fn name_from(url: &str) -> CoordinatorId {
 }
 
 fn health(id: &CoordinatorId, clock: Clock) -> Router {
-    let id = id.to_string();
-    let page = move || async move {
-        Json(serde_json::json!({
-            "status": "healthy",
-            "node_id": id,
-            "timestamp": clock.wall().0 as f64 / 1000.0,
-            "main_server": null,
-            "storage_path": null,
-            "sync_interval": null,
-        }))
-    };
-    Router::new().route("/health", get(page))
+    let page = Health { id: id.to_string(), main_server: None, storage_path: None, sync_interval: None, clock };
+    Router::new().route("/health", get(move || async move { page.response("healthy") }))
 }
 
 #[cfg(test)]

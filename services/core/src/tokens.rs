@@ -15,7 +15,7 @@ pub use node::{Endpoint, NodeGrant, RedirectId};
 pub use seal::{LONGEST_TOKEN, NodeTokenError, Unsealable, open, seal};
 pub use user::{InvalidScope, Scope, Unsignable, UserClaim, UserGrant, UserTokenError, sign_user, verify_user};
 
-pub use crate::target::{NODE_PARAMETER, strip_ferry_parameters};
+pub use crate::target::{NODE_PARAMETER, strip_ferry_parameters, strip_node_token};
 
 use ring::hmac;
 

@@ -203,6 +203,31 @@ fn a_setting_that_must_be_set_is_missed() {
 }
 
 #[test]
+fn each_item_of_a_list_has_its_own_fault() {
+    let typed = Typed::default().variable("FERRY_NODE__COORDINATORS", "http://a:1,b,http://c:1,d");
+    let text = refusal(&typed, |reader| {
+        reader.list::<ferry_runtime::config::BaseUrl>("coordinators");
+    });
+    let shown = "coordinators = \"http://a:1,b,http://c:1,d\" (FERRY_NODE__COORDINATORS)";
+    let expected = "expected http://HOST[:PORT] or https://HOST[:PORT]";
+    assert_eq!(
+        text,
+        format!(
+            "ferry node: configuration refused (2 faults)\n  {shown}: \"b\": {expected}\n  {shown}: \"d\": {expected}"
+        )
+    );
+}
+
+#[test]
+fn a_long_value_is_cut_short() {
+    let typed = Typed::default().variable("FERRY_NODE__LISTEN", "é".repeat(10_000));
+    let text = refusal(&typed, |reader| {
+        reader.get::<SocketAddr>("listen");
+    });
+    assert!(text.chars().count() < 400, "{text}");
+}
+
+#[test]
 fn secrets_are_not_echoed() {
     let typed = Typed::default().variable("FERRY_NODE__ORIGIN_HEADERS", "hunter2");
     let text = refusal(&typed, |reader| reader.fault("origin-headers", "expected NAME: VALUE"));

@@ -119,7 +119,7 @@ async fn serve(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = silence(&spoke) => return debug!(?peer, "no request came"),
+        () = std::future::pending::<()>() => return,
         () = tasks.stopped() => {
             connection.as_mut().graceful_shutdown();
             match timeout(GRACE, connection).await {
@@ -171,5 +171,77 @@ where
 {
     fn execute(&self, future: F) {
         self.0.spawn("admin-stream", future.map(drop));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+        time::Instant,
+    };
+
+    use super::*;
+
+    /// A client's end of a connection that is served on a runtime whose time is paused: it jumps to whatever comes next.
+    fn connect() -> (DuplexStream, Tasks) {
+        let (client, server) = tokio::io::duplex(4096);
+        let tasks = Tasks::new();
+        let router = Router::new().route("/slow", get(|| async { sleep(Duration::from_secs(60)).await }));
+        let info = TcpConnectInfo { local_addr: None, remote_addr: None };
+        tasks.spawn("connection", serve(server, info, router, tasks.clone()));
+        (client, tasks)
+    }
+
+    /// How long after this call the server hung up.
+    async fn hung_up(mut client: DuplexStream) -> Duration {
+        let began = Instant::now();
+        let _rest = client.read_to_end(&mut Vec::new()).await;
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_says_nothing_is_ended() {
+        let (client, _tasks) = connect();
+        assert_eq!(hung_up(client).await, FIRST_REQUEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_stops_within_its_first_word_is_ended() {
+        let (mut client, _tasks) = connect();
+        // As much of HTTP/2's preface as leaves open what it will be.
+        client.write_all(b"PRI * HT").await.expect("sent");
+        assert_eq!(hung_up(client).await, FIRST_REQUEST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_request_head_that_does_not_end_is_given_up() {
+        let (mut client, _tasks) = connect();
+        client.write_all(b"GET /nothing HTTP/1.1\r\nHost: here\r\n\r\n").await.expect("sent");
+        client.read_exact(&mut [0; 16]).await.expect("an answer");
+        client.write_all(b"GET /slow HTTP/1.1\r\nHost: ").await.expect("sent");
+        assert_eq!(hung_up(client).await, REQUEST_HEAD);
+    }
+
+    /// An HTTP/2 client that asks for `/slow` (RFC 9113 section 3.4, RFC 7541 appendix A) and never reads again.
+    const FROZEN: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\
+        \x00\x00\x00\x04\x00\x00\x00\x00\x00\
+        \x00\x00\x0b\x01\x05\x00\x00\x00\x01\x82\x86\x04\x05/slow\x41\x00";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_frozen_http_2_peer_is_noticed_by_its_missing_pongs() {
+        let (mut client, _tasks) = connect();
+        client.write_all(FROZEN).await.expect("sent");
+        assert_eq!(hung_up(client).await, PING_EVERY + PING_LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_what_a_connection_carries_but_not_for_ever() {
+        let (mut client, tasks) = connect();
+        client.write_all(b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n").await.expect("sent");
+        sleep(Duration::from_secs(1)).await;
+        tasks.stop();
+        assert_eq!(hung_up(client).await, GRACE);
     }
 }

@@ -11,6 +11,9 @@ use super::{
     value::FromSetting,
 };
 
+/// How much of a value a fault shows, in characters.
+const LONGEST_SHOWN: usize = 120;
+
 /// Reads settings as types and collects what is wrong. Nothing may be acted on before [`Reader::finish`] or
 /// [`Reader::conclude`] said yes.
 ///
@@ -48,9 +51,11 @@ impl<'a> Reader<'a> {
 
     /// The value of a setting; `None` when it is not set, and when it is faulty.
     pub fn get<T: FromSetting>(&mut self, name: &str) -> Option<T> {
+        let kind = self.sources.setting(name).kind;
+        debug_assert!(!matches!(kind, Kind::List(_)), "`{name}` is a list");
         let won = self.sources.value(name)?;
         if won.list {
-            let expected = match self.sources.setting(name).kind {
+            let expected = match kind {
                 Kind::Text(placeholder) | Kind::List(placeholder) => placeholder,
                 Kind::Switch => "true or false",
             };
@@ -78,12 +83,13 @@ impl<'a> Reader<'a> {
     /// The values of a list; empty when it is not set. Each item that does not parse is a fault.
     pub fn list<T: FromSetting>(&mut self, name: &str) -> Vec<T> {
         let Some(won) = self.sources.value(name) else { return Vec::new() };
+        let secret = self.sources.setting(name).secret;
         let mut items = Vec::with_capacity(won.texts.len());
         for text in &won.texts {
             match T::parse(text.trim()) {
                 Ok(item) => items.push(item),
-                Err(expected) if won.texts.len() == 1 => self.fault(name, expected),
-                Err(expected) => self.fault(name, format!("{text:?}: {expected}")),
+                Err(expected) if won.texts.len() == 1 || secret => self.fault(name, expected),
+                Err(expected) => self.fault(name, format!("{}: {expected}", short(&format!("{text:?}")))),
             }
         }
         items
@@ -165,6 +171,14 @@ impl<'a> Reader<'a> {
     }
 
     fn shown(&self, name: &str, won: &Won) -> String {
-        if self.sources.setting(name).secret { "(secret)".to_owned() } else { won.shown.clone() }
+        if self.sources.setting(name).secret { "(secret)".to_owned() } else { short(&won.shown) }
+    }
+}
+
+/// A value must not fill the terminal.
+fn short(value: &str) -> String {
+    match value.char_indices().nth(LONGEST_SHOWN) {
+        Some((at, _)) => format!("{}…", &value[..at]),
+        None => value.to_owned(),
     }
 }

@@ -5,6 +5,7 @@ use std::{fmt, io::IsTerminal};
 use tracing::Subscriber;
 use tracing_subscriber::{
     EnvFilter, Layer,
+    filter::LevelFilter,
     fmt::{self as lines, MakeWriter},
     registry::LookupSpan,
 };
@@ -47,10 +48,16 @@ impl FromSetting for Filter {
     const EXPECTED: &'static str =
         "a level (error, warn, info, debug, trace, off) or levels per module, such as info,ferry_node=debug";
 
+    /// Stricter than [`EnvFilter`], which takes a bare word for a module: a misspelt level would silence everything else.
     fn parse(text: &str) -> Result<Self, String> {
-        match EnvFilter::builder().parse(text) {
-            Ok(_) => Ok(Self(text.to_owned())),
-            Err(_) => Err(format!("expected {}", Self::EXPECTED)),
+        let parts: Vec<_> = text.split(',').map(str::trim).collect();
+        let says_how_much =
+            |part: &&str| part.contains('=') || (!part.is_empty() && part.parse::<LevelFilter>().is_ok());
+        let text = parts.join(",");
+        if parts.iter().all(says_how_much) && EnvFilter::builder().parse(&text).is_ok() {
+            Ok(Self(text))
+        } else {
+            Err(format!("expected {}", Self::EXPECTED))
         }
     }
 }
@@ -82,4 +89,19 @@ where
         Format::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
     layer.with_filter(filter.layer_filter()).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_says_how_much_of_what() {
+        for good in ["info", "WARN", "off", "info,ferry_node=debug", "warn, ferry_core::routes=trace"] {
+            assert!(Filter::parse(good).is_ok(), "{good:?} was refused");
+        }
+        for bad in ["", "verbose", "info,ferry_node", "info,", "ferry_node=loud"] {
+            assert!(Filter::parse(bad).is_err(), "{bad:?} was accepted");
+        }
+    }
 }

@@ -1,0 +1,167 @@
+//! What a gateway can be told.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use ferry_core::{
+    id::GatewayId,
+    routes::{Access, Defaults, QueryRule, RouteSpec, Routes},
+};
+use ferry_runtime::{
+    admin::check_exposure,
+    config::{BaseUrl, Common, Reader, Refusal, Setting, Sources},
+};
+
+/// The gateway's own settings, besides the common ones.
+pub const SETTINGS: &[Setting] = &[
+    Setting::text("listen", "ADDRESS:PORT", "Where clients connect").default("0.0.0.0:8080"),
+    Setting::text("admin-listen", "ADDRESS:PORT", "Where operators connect (gRPC health, metrics)")
+        .default("127.0.0.1:9080"),
+    Setting::list("coordinators", "URL", "The coordinators; one is enough to find the others"),
+    Setting::text("coordinator-ca", "FILE", "Authorities that the coordinators' certificates must come from (PEM)"),
+    Setting::text("main-server", "URL", "The server that ferry stands in front of").env(&["MAIN_SERVER_URL"]),
+    Setting::text("root", "DIR", "Files that the gateway serves itself when no node can"),
+    Setting::text("origin", "URL", "Where it fetches them from instead; the main server if neither is set"),
+    Setting::text("fallback-limit", "N", "Transfers of its own at one time; beyond it, 503").default("64"),
+    Setting::text("public-url", "URL", "Where clients reach this gateway; expired redirects come back to it"),
+    Setting::text("storage-path", "DIR", "Keeps the copy of the routing table")
+        .default("./storage/gateway")
+        .env(&["STORAGE_PATH"]),
+    Setting::text("gateway-id", "ID", "This gateway's name; made from its listener if not set"),
+    Setting::text("token-lifetime", "TIME", "How long a redirect can be followed").default("5m"),
+    Setting::text("meetings", "open|signed", "Adds the routes of the meetings, with this access"),
+];
+
+/// The structured parts of a gateway's TOML file.
+pub const SECTIONS: &[&str] = &["route"];
+
+/// A gateway's checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What every role takes.
+    pub common: Common,
+    /// Where clients connect over plain HTTP.
+    pub listen: SocketAddr,
+    /// Where operators connect.
+    pub admin_listen: SocketAddr,
+    /// The coordinators that are known from the start.
+    pub coordinators: Vec<BaseUrl>,
+    /// Whom their certificates must come from.
+    pub coordinator_ca: Option<PathBuf>,
+    /// The server behind.
+    pub main_server: Option<BaseUrl>,
+    /// Files of its own.
+    pub root: Option<PathBuf>,
+    /// An origin of its own.
+    pub origin: Option<BaseUrl>,
+    /// Transfers of its own at one time.
+    pub fallback_limit: usize,
+    /// Where clients reach it.
+    pub public_url: Option<BaseUrl>,
+    /// Where the table's copy lies.
+    pub storage_path: PathBuf,
+    /// Its name.
+    pub id: Option<GatewayId>,
+    /// How long a redirect can be followed.
+    pub token_lifetime: Duration,
+    /// What a path means.
+    pub routes: Routes,
+}
+
+/// Checks what was gathered.
+pub fn read(sources: &Sources) -> Result<Config, Refusal> {
+    let mut reader = sources.reader();
+    let common = Common::read(&mut reader);
+    let listen = reader.require("listen");
+    let admin_listen = reader.require("admin-listen");
+    if let (Some(common), Some(listen)) = (&common, admin_listen)
+        && let Err(wanted) = check_exposure(listen, common.insecure, common.tls.is_some(), "admin")
+    {
+        reader.fault("admin-listen", wanted);
+    }
+    let coordinators: Vec<BaseUrl> = reader.list("coordinators");
+    if coordinators.is_empty() && reader.is_sound() {
+        reader.fault("coordinators", "expected at least one URL, such as http://127.0.0.1:7000");
+    }
+    let main_server = reader.get("main-server");
+    let origin = reader.get("origin");
+    let root = root(&mut reader);
+    let fallback_limit = reader.require("fallback-limit");
+    let token_lifetime = token_lifetime(&mut reader);
+    let public_url = reader.get("public-url");
+    let coordinator_ca = reader.get("coordinator-ca");
+    let storage_path = reader.require("storage-path");
+    let id = reader.get("gateway-id");
+    let routes = routes(&mut reader, main_server.is_some(), root.is_some());
+    reader.conclude(|| {
+        Some(Config {
+            common: common?,
+            listen: listen?,
+            admin_listen: admin_listen?,
+            coordinators,
+            coordinator_ca,
+            main_server,
+            root,
+            origin,
+            fallback_limit: fallback_limit?,
+            public_url,
+            storage_path: storage_path?,
+            id,
+            token_lifetime: token_lifetime?,
+            routes: routes?,
+        })
+    })
+}
+
+fn root(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let root: PathBuf = reader.get("root")?;
+    match std::fs::read_dir(&root) {
+        Ok(_) => Some(root),
+        Err(why) => {
+            reader.fault("root", format!("expected a folder that can be read: {why}"));
+            None
+        }
+    }
+}
+
+fn token_lifetime(reader: &mut Reader<'_>) -> Option<Duration> {
+    let lifetime: Duration = reader.require("token-lifetime")?;
+    if lifetime < Duration::from_secs(1) || lifetime > Duration::from_secs(24 * 3600) {
+        reader.fault("token-lifetime", "must be between 1s and 24h");
+    }
+    Some(lifetime)
+}
+
+/// With a main server behind, nothing is a download, and nothing is open, unless somebody says so.
+fn routes(reader: &mut Reader<'_>, has_main_server: bool, has_root: bool) -> Option<Routes> {
+    let mut specs: Vec<RouteSpec> = reader.tables("route").unwrap_or_default();
+    match reader.get::<String>("meetings").as_deref() {
+        None => {}
+        Some("open") => specs.extend(Routes::meetings(Access::Open)),
+        Some("signed") => specs.extend(Routes::meetings(Access::Signed)),
+        Some(_) => {
+            reader.fault("meetings", "expected \"open\" or \"signed\": this build cannot ask the main server yet");
+        }
+    }
+    if specs.is_empty() {
+        if has_main_server && reader.is_sound() {
+            reader.fault(
+                "main-server",
+                "with a main server, say what is a download: [[route]] in the file, or --meetings",
+            );
+        }
+        specs.push(Routes::everything(Access::Open));
+    }
+    let defaults = Defaults {
+        access: (!has_main_server).then_some(Access::Open),
+        query: if has_root { QueryRule::Ignore } else { QueryRule::Keep },
+    };
+    match Routes::compile(&specs, &defaults) {
+        Ok(routes) => Some(routes),
+        Err(faults) => {
+            for fault in faults {
+                reader.refuse(fault);
+            }
+            None
+        }
+    }
+}

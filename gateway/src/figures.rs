@@ -1,0 +1,74 @@
+//! What a gateway counts.
+
+use ferry_core::node::NodeState;
+use ferry_runtime::metrics::Metrics;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+};
+
+/// Handles on the gateway's figures.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Figures {
+    requests: Family<OutcomeLabel, Counter>,
+    nodes: Family<StateLabel, Gauge>,
+    pub(crate) coordinators: Gauge,
+    heard_seconds: Gauge,
+    pub(crate) stale_updates: Counter,
+    pub(crate) save_failures: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+impl Figures {
+    pub(crate) fn register(metrics: &Metrics) -> Self {
+        let figures = Self::default();
+        metrics.register("gateway", |registry| {
+            registry.register("requests", "Requests, by what became of them", figures.requests.clone());
+            registry.register("nodes", "Nodes in the routing table, by state", figures.nodes.clone());
+            registry.register("coordinators", "Coordinators that are live", figures.coordinators.clone());
+            registry.register(
+                "table_heard_timestamp_seconds",
+                "When a coordinator was last heard, since 1970; 0 if never since the start",
+                figures.heard_seconds.clone(),
+            );
+            registry.register("stale_updates", "Updates ignored as older than the last", figures.stale_updates.clone());
+            registry.register("save_failures", "Copies of the table not written", figures.save_failures.clone());
+        });
+        figures
+    }
+
+    /// Counts a request by what became of it.
+    pub(crate) fn outcome(&self, outcome: &'static str) {
+        self.requests.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Notes when a coordinator was last heard, in milliseconds since 1970.
+    pub(crate) fn heard(&self, at: Option<u64>) {
+        if let Some(at) = at {
+            self.heard_seconds.set(i64::try_from(at / 1000).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Sets the number of nodes in each state.
+    pub(crate) fn count_nodes(&self, states: impl Iterator<Item = NodeState>) {
+        let mut counts =
+            [NodeState::Up, NodeState::Suspect, NodeState::Draining, NodeState::Down].map(|state| (state, 0));
+        for state in states {
+            for (known, count) in &mut counts {
+                *count += i64::from(*known == state);
+            }
+        }
+        for (state, count) in counts {
+            self.nodes.get_or_create(&StateLabel { state: state.as_str() }).set(count);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! One request: judged at the door, then redirected, handed out, or served by the gateway itself.
+
+use std::sync::Arc;
+
+use ferry_core::{
+    routes::Deliver,
+    selection::{Client, Request as Question, Scheme, Selection, select},
+    trace::TraceContext,
+};
+use ferry_delivery::{Answer, Handler, Request, semantics::methods};
+use ferry_runtime::{
+    Clock,
+    health::Health,
+    telemetry::{Sampler, TRACED, context_of, set_parent},
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tracing::{Span, info_span, warn};
+use twox_hash::XxHash3_64;
+
+use crate::{
+    door::{Admitted, Rings, admit},
+    fallback::Fallback,
+    figures::Figures,
+    playlist::NodeClient,
+    redirect::{self, Redirector},
+    snapshot::{Current, Snapshot},
+};
+
+/// What one more transfer is expected to take, in bytes per second, until sizes and rates are known.
+const TRANSFER_COST: u64 = 1 << 20;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Answers clients.
+#[derive(Debug)]
+pub(crate) struct Front {
+    pub(crate) routes: ferry_core::routes::Routes,
+    pub(crate) current: Current,
+    pub(crate) clock: Clock,
+    pub(crate) figures: Figures,
+    pub(crate) redirector: Redirector,
+    pub(crate) fallback: Fallback,
+    pub(crate) nodes: NodeClient,
+    pub(crate) sampler: Sampler,
+    pub(crate) health: Health,
+}
+
+impl Handler for Front {
+    async fn handle(&self, request: Request) -> Answer {
+        if request.target.path() == "/health" {
+            return health(&self.health);
+        }
+        if let Some(refused) = methods::refusal(&request) {
+            self.figures.outcome("method");
+            return refused;
+        }
+        let snapshot = self.current.load();
+        let rings = Rings { user: snapshot.user_ring.as_ref(), node: snapshot.node_ring.as_ref() };
+        let now = self.clock.corrected();
+        match admit(&self.routes, rings, now, request.target.path(), request.target.query()) {
+            Ok(admitted) => self.serve(&request, &admitted, &snapshot).await,
+            Err(refused) => {
+                self.figures.outcome(refused.as_str());
+                refused.answer()
+            }
+        }
+    }
+}
+
+/// What a request is served with, besides itself.
+struct Trace {
+    span: Span,
+    /// Handed on to the node.
+    context: Option<TraceContext>,
+}
+
+impl Front {
+    async fn serve(&self, request: &Request, admitted: &Admitted<'_>, snapshot: &Arc<Snapshot>) -> Answer {
+        let trace = self.trace(request, admitted);
+        let client = client(request);
+        let scheme = redirect::scheme(request);
+        let question = Question {
+            affinity: &admitted.found.affinity,
+            key: &admitted.found.key.path,
+            client: &client,
+            scheme,
+            tried: &admitted.tried,
+            cost: TRANSFER_COST,
+            now: self.clock.now(),
+        };
+        let mut selection = select(&snapshot.table, &snapshot.corrections, &question);
+        if selection.primary.is_none() && selection.tried_left_out && !self.fallback.is_there() {
+            // Nobody else is left: a node that failed once is better than nothing.
+            selection = select(&snapshot.table, &snapshot.corrections, &Question { tried: &[], ..question });
+        }
+        let answer = match admitted.found.deliver {
+            Deliver::Redirect => match self.redirect(request, admitted, snapshot, &selection, scheme, &trace) {
+                Some(answer) => answer,
+                None => self.fall_back(request, admitted, &trace).await,
+            },
+            Deliver::Proxy if self.fallback.is_there() => {
+                self.figures.outcome("proxied");
+                self.fallback.serve(request, &admitted.found, origin_headers(&trace)).await
+            }
+            Deliver::Proxy => self.proxy(request, admitted, snapshot, &selection, &trace).await,
+        };
+        trace.span.record("status", answer.status.as_u16());
+        answer
+    }
+
+    /// `None` if there is no node to send the client to.
+    fn redirect(
+        &self,
+        request: &Request,
+        admitted: &Admitted<'_>,
+        snapshot: &Snapshot,
+        selection: &Selection<'_>,
+        scheme: Scheme,
+        trace: &Trace,
+    ) -> Option<Answer> {
+        let primary = selection.primary?;
+        let endpoint = primary.endpoint(scheme)?;
+        let target = self.target(request, admitted, snapshot, selection, scheme, trace)?;
+        snapshot.corrections.sent(primary, TRANSFER_COST, self.clock.now());
+        trace.span.record("node", endpoint.node.as_str());
+        self.figures.outcome("redirected");
+        Some(redirect::answer(&endpoint, &target))
+    }
+
+    /// The request target at a node; `None` where it must carry a token and cannot.
+    fn target(
+        &self,
+        request: &Request,
+        admitted: &Admitted<'_>,
+        snapshot: &Snapshot,
+        selection: &Selection<'_>,
+        scheme: Scheme,
+        trace: &Trace,
+    ) -> Option<String> {
+        let access = admitted.found.access;
+        let Some(ring) = &snapshot.node_ring else {
+            // An open route is served without a token: better than no download.
+            return (access == ferry_core::routes::Access::Open).then(|| redirect::target(request, access, None));
+        };
+        let endpoints = redirect::endpoints(selection, scheme);
+        match self.redirector.token(ring, admitted, endpoints, self.clock.corrected(), trace.context) {
+            Ok(token) => Some(redirect::target(request, access, Some(&token))),
+            Err(why) => {
+                warn!(key = %admitted.found.key, %why, "no node token for a request");
+                None
+            }
+        }
+    }
+
+    async fn fall_back(&self, request: &Request, admitted: &Admitted<'_>, trace: &Trace) -> Answer {
+        let answer = self.fallback.serve(request, &admitted.found, origin_headers(trace)).await;
+        let unavailable = answer.status == StatusCode::SERVICE_UNAVAILABLE;
+        self.figures.outcome(if unavailable { "unavailable" } else { "fallback" });
+        answer
+    }
+
+    /// Hands out what a node has: the client never learns of the node.
+    async fn proxy(
+        &self,
+        request: &Request,
+        admitted: &Admitted<'_>,
+        snapshot: &Snapshot,
+        selection: &Selection<'_>,
+        trace: &Trace,
+    ) -> Answer {
+        // Between gateway and node, either scheme will do.
+        let endpoints = redirect::endpoints(selection, Scheme::Http);
+        let fetched = match self.target(request, admitted, snapshot, selection, Scheme::Http, trace) {
+            Some(target) => self.nodes.fetch(request, &endpoints, &target).await,
+            None => None,
+        };
+        match fetched {
+            Some(answer) => {
+                self.figures.outcome("proxied");
+                answer
+            }
+            None => self.fall_back(request, admitted, trace).await,
+        }
+    }
+
+    /// The sampler is asked before any span is made: a request that is not traced costs nothing but the question.
+    fn trace(&self, request: &Request, admitted: &Admitted<'_>) -> Trace {
+        let header = request.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let parent: Option<TraceContext> = header.and_then(|text| text.parse().ok());
+        if !self.sampler.decide(parent.as_ref()) {
+            return Trace { span: Span::none(), context: parent };
+        }
+        let span = info_span!(
+            target: TRACED,
+            "redirect",
+            otel.kind = "server",
+            key = %admitted.found.key,
+            route = admitted.found.route.pattern(),
+            node = tracing::field::Empty,
+            status = tracing::field::Empty,
+        );
+        if let Some(parent) = &parent {
+            set_parent(&span, parent);
+        }
+        let context = context_of(&span).or(parent);
+        Trace { span, context }
+    }
+}
+
+/// An origin behind the gateway's own delivery belongs to the same trace.
+fn origin_headers(trace: &Trace) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Some(value) = trace.context.and_then(|context| HeaderValue::try_from(context.to_string()).ok()) {
+        headers.insert(TRACEPARENT, value);
+    }
+    headers
+}
+
+/// Requests of one client spill alike.
+fn client(request: &Request) -> Client {
+    let address = request.peer.ip().to_canonical().to_string();
+    Client { region: None, zone: None, hash: XxHash3_64::oneshot(address.as_bytes()) }
+}
+
+fn health(health: &Health) -> Answer {
+    Answer::bytes(StatusCode::OK, HeaderValue::from_static("application/json"), health.page("healthy"))
+        .with(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
+}

@@ -1,0 +1,157 @@
+//! Keeps the routing table: merges what the coordinators say, publishes it to the requests, and copies it to disk.
+
+use std::{path::PathBuf, time::Duration};
+
+use ferry_core::{
+    merge::{Body, Epoch, Merge, Peer},
+    time::Tick,
+};
+use ferry_proto::v1;
+use ferry_runtime::{Clock, Tasks};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use crate::{
+    figures::Figures,
+    saved,
+    snapshot::{Current, Snapshot},
+};
+
+/// Updates that wait for the keeper; a coordinator's stream waits behind them.
+const INBOX: usize = 64;
+/// How often the copy on disk may be replaced.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// One message of one coordinator.
+#[derive(Debug)]
+pub(crate) struct Update {
+    /// The first message of a new stream.
+    pub(crate) first: bool,
+    pub(crate) epoch: Epoch,
+    pub(crate) body: Body,
+}
+
+/// The keeper's state.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    merge: Merge,
+    clock: Clock,
+    current: Current,
+    figures: Figures,
+    peers: watch::Sender<Vec<Peer>>,
+    path: PathBuf,
+    /// What is on disk.
+    saved: v1::SavedTable,
+    may_save_at: Tick,
+}
+
+impl Keeper {
+    /// Starts from the copy on disk, if there is a sound one.
+    pub(crate) fn new(
+        path: PathBuf,
+        clock: Clock,
+        figures: Figures,
+    ) -> (Self, Current, watch::Receiver<Vec<Peer>>, mpsc::Sender<Update>, mpsc::Receiver<Update>) {
+        let merge = match saved::load(&path) {
+            Ok(None) => Merge::default(),
+            Ok(Some(saved)) => {
+                let age = clock.wall().since(saved.at);
+                let nodes = saved.merge.views().count();
+                info!(nodes, age_seconds = age.as_secs(), "starting from the routing table's copy on disk");
+                saved.merge
+            }
+            Err(why) => {
+                warn!(error = &why as &dyn std::error::Error, "starting without a routing table");
+                Merge::default()
+            }
+        };
+        let current = Current::default();
+        let (peers, seen) = watch::channel(Vec::new());
+        let (sender, inbox) = mpsc::channel(INBOX);
+        let saved = saved::lasting(&merge);
+        let keeper =
+            Self { may_save_at: clock.now(), merge, clock, current: current.clone(), figures, peers, path, saved };
+        keeper.publish();
+        (keeper, current, seen, sender, inbox)
+    }
+
+    /// Runs until the tasks are asked to stop.
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Update>, tasks: Tasks) {
+        let stop = tasks.stop_token();
+        let mut dirty = false;
+        loop {
+            let now = self.clock.now();
+            let silence = self.merge.next_deadline(now);
+            let save = dirty.then_some(self.may_save_at);
+            let deadline = [silence, save].into_iter().flatten().min();
+            tokio::select! {
+                biased; // stop before work, work before timers
+                () = stop.cancelled() => return,
+                Some(update) = inbox.recv() => dirty |= self.take(update),
+                () = self.clock.sleep_until(deadline) => {
+                    self.merge.pass(self.clock.now());
+                    self.publish();
+                }
+            }
+            if dirty && self.clock.now() >= self.may_save_at {
+                self.save().await;
+                dirty = false;
+            }
+        }
+    }
+
+    /// Returns whether the copy on disk may be out of date.
+    fn take(&mut self, update: Update) -> bool {
+        let Update { first, epoch, body } = update;
+        if first {
+            self.merge.opened(&epoch.coordinator);
+        }
+        let is_mark = matches!(body, Body::Mark);
+        if let Err(why) = self.merge.apply(self.clock.now(), &epoch, body) {
+            self.figures.stale_updates.inc();
+            warn!(coordinator = %epoch.coordinator, sequence = epoch.sequence, %why, "ignored an update");
+            return false;
+        }
+        self.publish();
+        !is_mark
+    }
+
+    fn publish(&self) {
+        let now = self.clock.now();
+        let snapshot = Snapshot::after(&self.current.load(), &self.merge, now);
+        self.figures.count_nodes(snapshot.table.iter().map(ferry_core::selection::Candidate::state));
+        self.figures.coordinators.set(i64::try_from(self.merge.live_coordinators(now)).unwrap_or(i64::MAX));
+        self.figures.heard(self.merge.age(now).map(|age| self.clock.wall().0.saturating_sub(millis(age))));
+        self.current.replace(snapshot);
+        let peers = &self.merge.facts().coordinators;
+        self.peers.send_if_modified(|known| {
+            let changed = known != peers;
+            known.clone_from(peers);
+            changed
+        });
+    }
+
+    async fn save(&mut self) {
+        self.may_save_at = self.clock.now() + SAVE_EVERY;
+        let table = saved::lasting(&self.merge);
+        if table == self.saved {
+            return;
+        }
+        let (path, stamped) =
+            (self.path.clone(), v1::SavedTable { saved_unix_ms: self.clock.wall().0, ..table.clone() });
+        let outcome = tokio::task::spawn_blocking(move || saved::save(&path, &stamped)).await;
+        match outcome {
+            Ok(Ok(())) => self.saved = table,
+            Ok(Err(why)) => {
+                self.figures.save_failures.inc();
+                warn!(error = &why as &dyn std::error::Error, "the routing table's copy was not written");
+            }
+            // Only when the process is ending.
+            Err(_) => {}
+        }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,113 @@
+//! One stream from one coordinator: its words go to the keeper.
+
+use std::{path::PathBuf, time::Duration};
+
+use ferry_core::{
+    id::GatewayId,
+    merge::{Body, Epoch},
+    time::UnixMillis,
+};
+use ferry_proto::{VERSION, convert, v1};
+use ferry_runtime::{
+    Clock,
+    admin::AdminToken,
+    coordinators::{Ending, Link, dial},
+};
+use tokio::sync::mpsc;
+use tonic::{Code, Request, Status, metadata::MetadataValue};
+
+use crate::keeper::Update;
+
+/// Marks come every 500 ms; a stream that is silent for so long is dead, whatever TCP believes.
+const SILENT_FOR: Duration = Duration::from_secs(3);
+/// A coordinator that is learning what lives speaks late.
+const FIRST_WITHIN: Duration = Duration::from_secs(10);
+/// A snapshot of ten thousand nodes has about 2 MiB.
+const LARGEST_UPDATE: usize = 64 << 20;
+
+/// What every stream of this gateway needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Listener {
+    pub(crate) id: GatewayId,
+    pub(crate) guarded: bool,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) token: Option<AdminToken>,
+    pub(crate) clock: Clock,
+    pub(crate) updates: mpsc::Sender<Update>,
+}
+
+impl Listener {
+    /// Listens to one coordinator until the stream ends.
+    pub(crate) async fn run(self, link: Link) -> Ending {
+        match self.listen(&link).await {
+            Ok(()) => Ending::Lost("the coordinator ended the stream".to_owned()),
+            Err(status) => match status.code() {
+                Code::Unauthenticated | Code::PermissionDenied | Code::FailedPrecondition | Code::InvalidArgument => {
+                    Ending::Refused(status.message().to_owned())
+                }
+                _ => Ending::Lost(status.message().to_owned()),
+            },
+        }
+    }
+
+    async fn listen(&self, link: &Link) -> Result<(), Status> {
+        let channel = dial(link.url(), self.ca.as_deref()).map_err(|why| Status::failed_precondition(chain(&why)))?;
+        let mut client =
+            v1::routing_service_client::RoutingServiceClient::new(channel).max_decoding_message_size(LARGEST_UPDATE);
+        let opened = tokio::time::timeout(FIRST_WITHIN, client.watch(self.request()?)).await;
+        let mut updates = opened.map_err(|_| Status::deadline_exceeded("no answer"))??.into_inner();
+        let mut first = true;
+        loop {
+            let limit = if first { FIRST_WITHIN } else { SILENT_FOR };
+            let message = tokio::time::timeout(limit, updates.message()).await;
+            let Some(update) = message.map_err(|_| Status::deadline_exceeded("the coordinator fell silent"))?? else {
+                return Ok(());
+            };
+            if first {
+                self.correct_clock(&update);
+            }
+            let (epoch, body) = <(Epoch, Body)>::try_from(update).map_err(|why| Status::internal(chain(&why)))?;
+            if first {
+                link.welcomed(&epoch.coordinator);
+            }
+            if self.updates.send(Update { first, epoch, body }).await.is_err() {
+                return Ok(()); // The gateway is stopping.
+            }
+            first = false;
+        }
+    }
+
+    fn request(&self) -> Result<Request<v1::WatchRequest>, Status> {
+        let mut request = Request::new(v1::WatchRequest {
+            version: VERSION,
+            gateway_id: self.id.as_str().to_owned(),
+            access: convert::access_to_wire(Some(self.guarded)).into(),
+        });
+        if let Some(token) = &self.token {
+            let bearer = MetadataValue::try_from(token.bearer())
+                .map_err(|_| Status::failed_precondition("the admin token cannot be sent"))?;
+            request.metadata_mut().insert("authorization", bearer);
+        }
+        Ok(request)
+    }
+
+    fn correct_clock(&self, update: &v1::RoutingUpdate) {
+        if let Some(v1::routing_update::Body::Snapshot(snapshot)) = &update.body
+            && let Some(facts) = &snapshot.facts
+            && facts.unix_ms > 0
+        {
+            self.clock.correct(UnixMillis(facts.unix_ms));
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

@@ -1,0 +1,68 @@
+//! What the gateway hands out itself: playlists, whose own address decides where a player asks for the segments, and routes
+//! with `deliver = "proxy"`. From its own source where it has one, else from the selected node, then from its alternates.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use ferry_core::tokens::Endpoint;
+use ferry_delivery::{
+    Answer, Request,
+    origin::{Fetch, OriginSettings, Origins, Settings},
+};
+use http::{HeaderMap, StatusCode};
+use tracing::warn;
+
+/// Nodes to which connections are kept; more than a cluster has.
+const MOST_NODES: usize = 4096;
+
+/// Fetches from nodes, as from an origin.
+#[derive(Debug)]
+pub(crate) struct NodeClient {
+    loop_id: String,
+    origins: Mutex<HashMap<String, Origins>>,
+}
+
+impl NodeClient {
+    pub(crate) fn new(loop_id: String) -> Self {
+        Self { loop_id, origins: Mutex::default() }
+    }
+
+    /// The first good answer of the nodes, in their order; `None` if none has one.
+    pub(crate) async fn fetch(&self, request: &Request, endpoints: &[Endpoint], target: &str) -> Option<Answer> {
+        let extra = HeaderMap::new();
+        for endpoint in endpoints {
+            let Some(origins) = self.origins(endpoint) else { continue };
+            let fetch = Fetch { method: request.method.clone(), target, client: &request.headers, extra: &extra };
+            match origins.fetch(fetch).await {
+                Ok(answer) if is_final(answer.status) => return Some(answer),
+                Ok(answer) => warn!(node = %endpoint.node, status = %answer.status, "a node did not give a playlist"),
+                Err(why) => {
+                    warn!(node = %endpoint.node, error = &why as &dyn std::error::Error, "a node did not give a playlist");
+                }
+            }
+        }
+        None
+    }
+
+    fn origins(&self, endpoint: &Endpoint) -> Option<Origins> {
+        let url = format!("{}://{}", endpoint.scheme(), endpoint.authority);
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = origins.get(&url) {
+            return Some(known.clone());
+        }
+        if origins.len() >= MOST_NODES {
+            origins.clear();
+        }
+        let settings = OriginSettings::new(url.parse().ok()?);
+        let made = Origins::new(&Settings::new(vec![settings], self.loop_id.clone())).ok()?;
+        origins.insert(url, made.clone());
+        Some(made)
+    }
+}
+
+/// Whether another node would say the same. A node that refuses the token or fails says nothing about the object.
+const fn is_final(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 200 | 206 | 304 | 404 | 412 | 416)
+}

@@ -1,0 +1,119 @@
+//! From a selection to a 302: where the client goes, and what the node there is told.
+
+use std::time::Duration;
+
+use ferry_core::{
+    ring::KeyRing,
+    routes::Access,
+    selection::{Scheme, Selection},
+    target::default_target,
+    time::UnixMillis,
+    tokens::{
+        Endpoint, NODE_PARAMETER, NodeGrant, RedirectId, Unsealable, seal, strip_ferry_parameters, strip_node_token,
+    },
+    trace::TraceContext,
+};
+use ferry_delivery::{Answer, Request};
+use http::{HeaderValue, StatusCode, header};
+
+use crate::door::Admitted;
+
+/// What redirects have in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Redirector {
+    /// How long one can be followed.
+    pub(crate) lifetime: Duration,
+    /// Where an expired one comes back to.
+    pub(crate) home: Option<String>,
+}
+
+/// How long an open route's redirect can be renewed: longer than any download takes.
+const OPEN_RENEWAL: Duration = Duration::from_secs(7 * 24 * 3600);
+
+impl Redirector {
+    /// The node token for the selected nodes.
+    ///
+    /// Alternates are a convenience: where they make the token too long, they are left out.
+    pub(crate) fn token(
+        &self,
+        ring: &KeyRing,
+        admitted: &Admitted<'_>,
+        endpoints: Vec<Endpoint>,
+        now: UnixMillis,
+        trace: Option<TraceContext>,
+    ) -> Result<String, Unsealable> {
+        let found = &admitted.found;
+        let renewable_until = admitted.until.unwrap_or_else(|| (now + OPEN_RENEWAL).seconds());
+        let mut grant = NodeGrant {
+            key: found.key.clone(),
+            path: (admitted.path != found.key.path).then(|| admitted.path.clone()),
+            origin_target: (found.origin_target != default_target(&found.key)).then(|| found.origin_target.clone()),
+            filename: found.filename.clone(),
+            content_type: found.route.content_type().map(str::to_owned),
+            cache_control: found.route.cache_control().map(str::to_owned),
+            expires: (now + self.lifetime).seconds().min(renewable_until),
+            renewable_until,
+            redirect: RedirectId(rand::random()),
+            hops: 0,
+            tried: admitted.tried.clone(),
+            trace,
+            validator: None,
+            client_network: None,
+            candidates: endpoints,
+            home: self.home.clone(),
+            guarded: found.access != Access::Open,
+        };
+        match seal(&ring.current, &grant) {
+            Err(Unsealable::TooLong) if grant.candidates.len() > 1 => {
+                grant.candidates.truncate(1);
+                seal(&ring.current, &grant)
+            }
+            sealed => sealed,
+        }
+    }
+}
+
+/// The target at a node: the path as the client wrote it, the query without what is the gateway's business, and the token.
+pub(crate) fn target(request: &Request, access: Access, token: Option<&str>) -> String {
+    let query = request.target.query().unwrap_or_default();
+    let rest = match access {
+        Access::Open => strip_node_token(query),
+        Access::Signed => strip_ferry_parameters(query),
+    };
+    let mut target = request.target.path().to_owned();
+    let mut separator = '?';
+    if !rest.is_empty() {
+        target.push(separator);
+        target.push_str(&rest);
+        separator = '&';
+    }
+    if let Some(token) = token {
+        target.push(separator);
+        target.push_str(NODE_PARAMETER);
+        target.push('=');
+        target.push_str(token);
+    }
+    target
+}
+
+/// The 302 itself (W3).
+pub(crate) fn answer(endpoint: &Endpoint, target: &str) -> Answer {
+    let location = format!("{}://{}{target}", endpoint.scheme(), endpoint.authority);
+    match HeaderValue::try_from(location) {
+        Ok(location) => Answer::empty(StatusCode::FOUND)
+            .with(header::LOCATION, location)
+            .with(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
+        // The target came as a URI and the rest is ours: this cannot be reached, and must not be a panic.
+        Err(_) => Answer::text(StatusCode::BAD_REQUEST, "malformed target"),
+    }
+}
+
+/// What a client speaks, and so what it may be sent to.
+pub(crate) const fn scheme(request: &Request) -> Scheme {
+    if request.secure { Scheme::Https } else { Scheme::Http }
+}
+
+/// The selected nodes, the primary first.
+pub(crate) fn endpoints(selection: &Selection<'_>, scheme: Scheme) -> Vec<Endpoint> {
+    selection.endpoints(scheme).collect()
+}

@@ -1,0 +1,246 @@
+//! A gateway from its start to its end.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{Router, routing::get};
+use ferry_core::id::GatewayId;
+use ferry_delivery::{
+    Backend, Delivery, Server, Transfers,
+    disk::{Disk, RootError},
+    metrics::Metrics as DeliveryMetrics,
+    origin::{InvalidBase, InvalidOrigins, OriginSettings, Origins, Settings},
+    server::{BindError, Limits},
+};
+use ferry_runtime::{
+    Clock, Tasks,
+    admin::{AdminError, AdminServer, AdminToken, TokenError},
+    config::BaseUrl,
+    coordinators::Links,
+    health::Health,
+    metrics::Metrics,
+    telemetry::Sampler,
+    tls::{self, TlsError},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    budget::Budget,
+    config::Config,
+    fallback::Fallback,
+    figures::Figures,
+    handler::Front,
+    keeper::{Keeper, Update},
+    listener::Listener,
+    playlist::NodeClient,
+    redirect::Redirector,
+};
+
+/// Why a gateway cannot start. Coordinators that are away are no reason.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The clients' listener.
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    /// The operators' listener.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The admin token.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The fallback's files.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The fallback's origin.
+    #[error(transparent)]
+    Origin(#[from] InvalidOrigins),
+    /// The fallback's origin.
+    #[error(transparent)]
+    Base(#[from] InvalidBase),
+    /// Where the table's copy lies.
+    #[error("the storage path {path} cannot be used")]
+    Storage {
+        /// Which folder.
+        path: std::path::PathBuf,
+        /// What the operating system says.
+        #[source]
+        cause: std::io::Error,
+    },
+}
+
+/// A gateway that is listening but not yet running.
+#[derive(Debug)]
+pub struct Gateway {
+    servers: Vec<Server>,
+    admin: AdminServer,
+    front: Arc<Front>,
+    keeper: Keeper,
+    inbox: mpsc::Receiver<Update>,
+    listener: Listener,
+    coordinators: Vec<BaseUrl>,
+    peers: tokio::sync::watch::Receiver<Vec<ferry_core::merge::Peer>>,
+    tasks: Tasks,
+}
+
+impl Gateway {
+    /// Reads the table's copy, opens the fallback's source and binds the listeners.
+    pub async fn bind(
+        config: Config,
+        clock: Clock,
+        metrics: &Metrics,
+        tasks: &Tasks,
+        sampler: Sampler,
+    ) -> Result<Self, StartError> {
+        let token = config.common.admin_token_file.as_deref().map(AdminToken::load).transpose()?;
+        std::fs::create_dir_all(&config.storage_path)
+            .map_err(|cause| StartError::Storage { path: config.storage_path.clone(), cause })?;
+        let servers = listen(&config)?;
+        let local = servers[0].local_addr();
+        let id = config.id.clone().unwrap_or_else(|| name_from(local));
+        let figures = Figures::register(metrics);
+        let fallback = fallback(&config, &id, metrics)?;
+        let path = config.storage_path.join("routing-table");
+        let (keeper, current, peers, updates, inbox) = Keeper::new(path, clock.clone(), figures.clone());
+        let health = Health {
+            id: id.to_string(),
+            main_server: config.main_server.as_ref().map(BaseUrl::to_string),
+            storage_path: Some(config.storage_path.display().to_string()),
+            sync_interval: None,
+            clock: clock.clone(),
+        };
+        let listener = Listener {
+            id: id.clone(),
+            guarded: config.routes.guarded(),
+            ca: config.coordinator_ca.clone(),
+            token: token.clone(),
+            clock: clock.clone(),
+            updates,
+        };
+        let admin_tls = config.common.tls.as_ref();
+        let admin_tls = admin_tls
+            .map(|files| tls::server_config(&files.certificate, &files.key, ferry_runtime::admin::ALPN))
+            .transpose()?;
+        let page = health.clone();
+        let admin = AdminServer::bind(config.admin_listen)
+            .await?
+            .metrics(metrics.clone())
+            .http(Router::new().route("/health", get(move || async move { page.response("healthy") })))
+            .token(token)
+            .tls(admin_tls);
+        let front = Front {
+            routes: config.routes,
+            current,
+            clock,
+            figures,
+            redirector: Redirector {
+                lifetime: config.token_lifetime,
+                home: config.public_url.map(|url| url.to_string()),
+            },
+            fallback,
+            nodes: NodeClient::new(id.to_string()),
+            sampler,
+            health,
+        };
+        Ok(Self {
+            servers,
+            admin,
+            front: Arc::new(front),
+            keeper,
+            inbox,
+            listener,
+            coordinators: config.coordinators,
+            peers,
+            tasks: tasks.clone(),
+        })
+    }
+
+    /// Where clients connect over plain HTTP.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.servers[0].local_addr()
+    }
+
+    /// Where operators connect.
+    #[must_use]
+    pub const fn admin_addr(&self) -> SocketAddr {
+        self.admin.local_addr()
+    }
+
+    /// Serves, in tasks of its own, until they are asked to stop. The returned view tells what the gateway knows.
+    pub fn start(self) -> Result<Running, StartError> {
+        let Self { servers, admin, front, keeper, inbox, listener, coordinators, peers, tasks } = self;
+        admin.start(&tasks)?;
+        let running = Running { front: Arc::clone(&front) };
+        tasks.spawn("routing table", keeper.run(inbox, tasks.clone()));
+        Links::start(&tasks, coordinators, peers, move |link| listener.clone().run(link));
+        for server in servers {
+            tasks.spawn("gateway", server.serve(Arc::clone(&front), tasks.stop_token()));
+        }
+        Ok(running)
+    }
+}
+
+/// A gateway that runs.
+#[derive(Debug, Clone)]
+pub struct Running {
+    front: Arc<Front>,
+}
+
+impl Running {
+    /// How many nodes a client could be sent to now.
+    #[must_use]
+    pub fn selectable_nodes(&self) -> usize {
+        self.front.current.load().table.iter().filter(|candidate| candidate.state().selectable()).count()
+    }
+
+    /// Waits until the gateway's own transfers have ended. The caller sets the limit.
+    pub async fn idle(&self) {
+        if let Some(delivery) = self.front.fallback.delivery() {
+            delivery.transfers().idle().await;
+        }
+    }
+}
+
+fn listen(config: &Config) -> Result<Vec<Server>, StartError> {
+    let mut servers = vec![Server::bind(config.listen, Limits::default())?];
+    if let (Some(listen), Some(files)) = (config.common.tls_listen, &config.common.tls) {
+        let tls = tls::server_config(&files.certificate, &files.key, ferry_runtime::admin::ALPN)?;
+        servers.push(Server::bind_tls(listen, tls, Limits::default())?);
+    }
+    Ok(servers)
+}
+
+/// The root, the origin, or the main server, in this order; both of the first two if both are there.
+fn fallback(config: &Config, id: &GatewayId, metrics: &Metrics) -> Result<Fallback, StartError> {
+    let budget = Budget::new(config.fallback_limit);
+    let disk = config.root.as_ref().map(Disk::open_root).transpose()?;
+    let behind = match &disk {
+        Some(_) => config.origin.as_ref(),
+        None => config.origin.as_ref().or(config.main_server.as_ref()),
+    };
+    let origins = behind
+        .map(|url| -> Result<Origins, StartError> {
+            let origin = OriginSettings::new(url.to_string().parse()?);
+            Ok(Origins::new(&Settings::new(vec![origin], id.to_string()))?)
+        })
+        .transpose()?;
+    let backend = match (disk, origins) {
+        (None, None) => return Ok(Fallback::new(None, budget)),
+        (Some(disk), None) => Backend::Filesystem(disk),
+        (None, Some(origins)) => Backend::Http(origins),
+        (Some(disk), Some(origins)) => Backend::Hybrid(disk, origins),
+    };
+    let transfers = Transfers::new();
+    let figures = metrics.register("gateway", |registry| DeliveryMetrics::register(registry, &transfers));
+    Ok(Fallback::new(Some(Delivery::new(backend, transfers, figures)), budget))
+}
+
+/// A name that is the same after a restart.
+fn name_from(listen: SocketAddr) -> GatewayId {
+    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let plain: String =
+        host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).take(50).collect();
+    format!("g-{plain}-{}", listen.port()).parse().expect("letters, digits, dots and dashes")
+}
