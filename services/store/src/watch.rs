@@ -24,7 +24,8 @@ const BUFFERED: usize = 16;
 /// What a watch tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// Everything there is: replaces all that was told before. Comes first, and again after every gap.
+    /// Everything there is: replaces all that was told before. Comes before any change, and again after
+    /// every gap.
     Reset(Listing),
     /// The key was put.
     Put(String, Versioned),
@@ -39,7 +40,7 @@ pub enum WatchEvent {
 /// seconds. Changes are told in the order of their revisions.
 ///
 /// It does its work while it is polled and has no task of its own: dropping it ends it, and a consumer that
-/// does not poll costs [`BUFFERED`] events of memory. One that stays away too long gets a `Reset` in place of what it missed.
+/// does not poll costs a few events of memory. One that stays away too long gets a `Reset` in place of what it missed.
 pub struct Watch {
     events: mpsc::Receiver<WatchEvent>,
     pump: BoxFuture<'static, Infallible>,

@@ -178,8 +178,14 @@ fn corrupt(path: &Path, why: impl Into<String>) -> Error {
     Error::Corrupt { path: path.to_owned(), why: why.into() }
 }
 
+/// A place that is wrong needs an operator; a disk that is full, or fails, may be well again later.
 fn inaccessible(path: &Path, error: &io::Error) -> Error {
-    Error::refused(format!("{} cannot be opened: {error}", path.display()))
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    let why = format!("{} cannot be opened: {error}", path.display());
+    match error.kind() {
+        NotFound | PermissionDenied | IsADirectory | NotADirectory | ReadOnlyFilesystem => Error::Refused { why },
+        _ => Error::Unavailable { why },
+    }
 }
 
 fn unopened(path: &Path, error: &DatabaseError) -> Error {
@@ -221,5 +227,13 @@ mod tests {
     fn a_panic_over_damaged_pages_is_told_as_damage() {
         let outcome: Result<(), Error> = guarded(Path::new("/store"), || panic!("as redb does in places"));
         assert!(matches!(outcome, Err(Error::Corrupt { path, .. }) if path == Path::new("/store")));
+    }
+
+    #[test]
+    fn a_wrong_place_needs_an_operator_and_a_full_disk_does_not() {
+        let told = |kind: io::ErrorKind| inaccessible(Path::new("/store"), &kind.into());
+        assert!(!told(io::ErrorKind::PermissionDenied).is_passing());
+        assert!(!told(io::ErrorKind::NotFound).is_passing());
+        assert!(told(io::ErrorKind::StorageFull).is_passing());
     }
 }

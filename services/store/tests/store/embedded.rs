@@ -11,10 +11,11 @@ use std::{
 use bytes::Bytes;
 use ferry_store::{Change, Embedded, Error, Expected, Store};
 use redb::{Database, TableDefinition};
+use rustix::process::{Resource, Rlimit};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Background, Watcher, create, put};
+use crate::support::{Background, Watcher, create, put, soon};
 
 /// Names the file for the test process that is to be killed.
 const VICTIMS_FILE: &str = "FERRY_TEST_STORE";
@@ -84,6 +85,64 @@ fn victim(test: &str, path: &Path) -> Child {
         .stdout(Stdio::piped())
         .spawn()
         .expect("a test can start itself")
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_writes_and_loses_nothing() {
+    let directory = directory();
+    // A signal that is ignored stays so in the program that the shell becomes; a limit of its own would kill it otherwise.
+    let status = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""])
+        .arg(env::current_exe().expect("a test knows its binary"))
+        .args(["--exact", "embedded::child_whose_disk_is_full", "--ignored", "--nocapture"])
+        .env(VICTIMS_FILE, directory.path().join("store"))
+        .status()
+        .expect("a test can start itself");
+    assert!(status.success());
+}
+
+/// The half of the test above that needs a process of its own: the disk is "full" for all of it.
+#[tokio::test]
+#[ignore = "runs only as the child of a test"]
+async fn child_whose_disk_is_full() {
+    let Some(path) = env::var_os(VICTIMS_FILE) else { return };
+    let store = open(Path::new(&path)).await;
+    let mut watcher = Watcher::new(&store, "");
+    watcher.begin().await;
+    let length = fs::metadata(&path).expect("there").len();
+    let free = rustix::process::getrlimit(Resource::Fsize);
+    rustix::process::setrlimit(Resource::Fsize, Rlimit { current: Some(length), ..free })
+        .expect("a limit can be lowered");
+    let large = "x".repeat(300_000);
+    let mut acknowledged = 0_u32;
+    let failure = loop {
+        let swapped = store.compare_and_swap(&format!("nodes/{acknowledged}"), Expected::Absent, put(&large)).await;
+        match swapped {
+            Ok(_) => acknowledged += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(failure.is_passing(), "{failure}");
+    watcher.until("the loss", |watcher| watcher.view.lost().is_some()).await;
+    if let Err(error) = store.list("").await {
+        assert!(error.is_passing(), "{error}");
+    }
+
+    rustix::process::setrlimit(Resource::Fsize, free).expect("and raised again");
+    let all = soon("the return of the store", async {
+        loop {
+            match store.list("").await {
+                Ok(all) => return all,
+                Err(error) => assert!(error.is_passing(), "{error}"),
+            }
+        }
+    })
+    .await;
+    let expected = acknowledged as usize..=acknowledged as usize + 1; // whether the failed one was made, nobody knew
+    assert!(expected.contains(&all.entries.len()), "{} of {acknowledged}", all.entries.len());
+    assert!(create(&store, "later", "x").await > all.revision);
+    watcher.until("the later change", |watcher| watcher.value("later").is_some()).await;
+    assert_eq!(watcher.view.entries(), &store.list("").await.expect("readable").entries);
 }
 
 #[tokio::test]
