@@ -119,7 +119,7 @@ async fn serve(
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = std::future::pending::<()>() => return,
+        () = silence(&spoke) => return debug!(?peer, "no request came"),
         () = tasks.stopped() => {
             connection.as_mut().graceful_shutdown();
             match timeout(GRACE, connection).await {
@@ -197,7 +197,7 @@ mod tests {
     /// How long after this call the server hung up.
     async fn hung_up(mut client: DuplexStream) -> Duration {
         let began = Instant::now();
-        let _rest = client.read_to_end(&mut Vec::new()).await;
+        let _rest = timeout(Duration::from_secs(3600), client.read_to_end(&mut Vec::new())).await;
         began.elapsed()
     }
 
