@@ -1,4 +1,5 @@
-//! What one selection and one node token cost. `cargo bench -p ferry-core`; prints nanoseconds per call, the median of rounds.
+//! What one selection and one node token cost. `cargo bench -p ferry-core`; prints nanoseconds per call, the median of
+//! rounds, and the best of them for machines that others use too.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -55,7 +56,7 @@ fn measure(what: &str, mut call: impl FnMut(u32)) {
         })
         .collect();
     rounds.sort();
-    println!("{what:<60} {:>6} ns", rounds[ROUNDS / 2].as_nanos());
+    println!("{what:<44} {:>6} ns, at best {:>6} ns", rounds[ROUNDS / 2].as_nanos(), rounds[0].as_nanos());
 }
 
 fn selection(nodes: usize, regions: usize) {

@@ -14,8 +14,10 @@
 //! Invariants: S1, while somebody is eligible somebody is selected. S2, nobody beyond the bound is selected while somebody
 //! within it could be. S3, primary and alternates are distinct. S4, equal arguments give equal answers.
 
+mod choose;
 mod corrections;
 mod explain;
+mod figures;
 mod rendezvous;
 mod round;
 mod table;

@@ -4,7 +4,7 @@ use super::{
     Choice, Request,
     corrections::Corrections,
     round::{Exclusion, Round, Tier},
-    table::{Candidate, Table},
+    table::{Candidate, Place, Table},
 };
 use crate::{id::NodeId, node::NodeState};
 
@@ -62,33 +62,34 @@ pub struct Explanation {
 pub fn explain(table: &Table, corrections: &Corrections, request: &Request<'_>) -> Explanation {
     let round = Round::new(table, corrections, request);
     let selection = round.select();
-    let role = |candidate: &Candidate| {
-        let is = |chosen: &Candidate| chosen.index() == candidate.index();
-        if let Some(exclusion) = round.exclusion(candidate) {
+    let role = |place: Place<'_>| {
+        let is = |chosen: &Candidate| chosen.index() == place.figures.index();
+        if let Some(exclusion) = round.exclusion(place) {
             Role::Excluded(exclusion)
         } else if let Some(choice) = selection.choice.filter(|_| selection.primary.is_some_and(is)) {
             Role::Primary(choice)
         } else {
-            selection.alternates().position(is).map_or(Role::Passed, |place| Role::Alternate(place + 1))
+            selection.alternates().position(is).map_or(Role::Passed, |rank| Role::Alternate(rank + 1))
         }
     };
-    let mut nodes: Vec<_> = round
-        .candidates()
-        .map(|candidate| {
-            let measure = round.measure(candidate);
-            Explained {
-                node: candidate.id().clone(),
-                state: candidate.state(),
-                role: role(candidate),
-                tier: round.tier(candidate),
-                score: round.score(candidate),
-                load: measure.load,
-                bound: round.exclusion(candidate).is_none().then(|| round.bound(candidate, measure)).flatten(),
-                utilisation: measure.utilisation,
-                full: measure.full(),
-            }
-        })
-        .collect();
+    let explained = |place: Place<'_>| {
+        let Place { candidate, figures } = place;
+        let (role, measure) = (role(place), round.measure(figures));
+        // Bounds are shares of what eligible nodes carry.
+        let bound = if matches!(role, Role::Excluded(_)) { None } else { round.bound(figures, measure) };
+        Explained {
+            node: candidate.id().clone(),
+            state: candidate.state(),
+            role,
+            tier: round.tier(figures),
+            score: figures.lot(round.affinity).score(),
+            load: measure.load,
+            bound,
+            utilisation: measure.utilisation,
+            full: measure.full(),
+        }
+    };
+    let mut nodes: Vec<_> = round.places().map(explained).collect();
     nodes.sort_by(|one, other| {
         let place = |explained: &Explained| match explained.role {
             Role::Primary(_) => 0,

@@ -24,9 +24,29 @@ pub(super) fn unit(hash: u64) -> f64 {
     ((hash >> 12) as f64 + 0.5) / STEPS
 }
 
-/// The score of a node of that weight: positive and finite.
-pub(super) fn score(weight: f64, key: u64, node: u64) -> f64 {
-    -weight / unit(hash_pair(key, node)).ln()
+/// What a node has drawn for a key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lot {
+    weight: f64,
+    unit: f64,
+}
+
+impl Lot {
+    #[inline]
+    pub(super) fn draw(weight: f64, key: u64, node: u64) -> Self {
+        Self { weight, unit: unit(hash_pair(key, node)) }
+    }
+
+    /// Positive and finite; the highest wins.
+    pub(super) fn score(self) -> f64 {
+        -self.weight / self.unit.ln()
+    }
+
+    /// Whether the score can be higher than `other`. Says no to most who lose without taking their logarithm: as
+    /// `−ln(u) ≥ 1 − u`, no score is above `w / (1 − u)`, and winners, whose `u` is near 1, come close to that.
+    pub(super) fn may_beat(self, other: f64) -> bool {
+        self.weight > other * (1.0 - self.unit)
+    }
 }
 
 #[cfg(test)]
@@ -38,6 +58,15 @@ mod tests {
         assert!(unit(0) > 0.0);
         assert!(unit(u64::MAX) < 1.0);
         assert!((-1.0 / unit(u64::MAX).ln()).is_finite());
+    }
+
+    #[test]
+    fn nobody_who_wins_is_said_to_lose() {
+        for node in 0..10_000 {
+            let lot = Lot::draw(100.0, 7, node);
+            assert!(lot.may_beat(lot.score() * (1.0 - 1e-12)), "{lot:?}");
+        }
+        assert!(!Lot { weight: 100.0, unit: 0.5 }.may_beat(201.0), "an even lot against a score of twice the weight");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Scheme, rendezvous::hash_text};
+use super::{Scheme, figures::Figures};
 use crate::{
     id::{NodeId, Region, Zone},
     load::Load,
@@ -16,12 +16,10 @@ use crate::{
 pub(super) const RISE: Duration = Duration::from_secs(2);
 /// Time constant with which a falling report is believed: a pause between two bursts is no idleness.
 const FALL: Duration = Duration::from_secs(10);
-/// What a node that does not know its link is taken to have: a gigabit, in bytes per second.
-const ASSUMED_CAPACITY: f64 = 125_000_000.0;
 
 /// A place that fails together: a zone, or what of a region has no zone. Compared by number; the table knows the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Domain(usize);
+pub(super) struct Domain(u32);
 
 /// One node, ready to be chosen or not.
 #[derive(Debug, Clone)]
@@ -33,8 +31,7 @@ pub struct Candidate {
     /// The reported bytes per second, smoothed.
     load: f64,
     index: usize,
-    id_hash: u64,
-    region: Option<usize>,
+    region: Option<u32>,
     domain: Domain,
     /// Without slashes at their ends; empty if the node serves every key.
     prefixes: Vec<String>,
@@ -82,41 +79,28 @@ impl Candidate {
         Some(Endpoint { node: self.id().clone(), authority: authority.clone(), secure })
     }
 
-    /// Whether [`Self::endpoint`] would give one, without making it.
-    pub(super) fn reachable(&self, scheme: Scheme) -> bool {
-        self.facts.tls_address.is_some() || (scheme == Scheme::Http && self.facts.address.is_some())
-    }
-
     /// Whether it declares the key's prefix. A prefix ends where a segment does: `a` is no prefix of `ab/c`.
     pub(super) fn serves(&self, key: &ObjectPath) -> bool {
         let within = |prefix: &String| {
             key.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        self.prefixes.is_empty() || self.prefixes.iter().any(within)
+        self.serves_every_key() || self.prefixes.iter().any(within)
     }
 
     pub(super) const fn index(&self) -> usize {
         self.index
     }
 
-    pub(super) const fn id_hash(&self) -> u64 {
-        self.id_hash
+    pub(super) const fn serves_every_key(&self) -> bool {
+        self.prefixes.is_empty()
     }
 
-    pub(super) const fn region(&self) -> Option<usize> {
+    pub(super) const fn region(&self) -> Option<u32> {
         self.region
     }
 
     pub(super) const fn domain(&self) -> Domain {
         self.domain
-    }
-
-    pub(super) fn weight(&self) -> f64 {
-        self.facts.weight.get().into()
-    }
-
-    pub(super) fn capacity(&self) -> f64 {
-        self.facts.capacity.map_or(ASSUMED_CAPACITY, |capacity| capacity.get() as f64)
     }
 
     /// The load a moment later, given what was said last.
@@ -131,10 +115,19 @@ impl Candidate {
     }
 }
 
+/// A node in its table.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'t> {
+    pub(super) candidate: &'t Candidate,
+    pub(super) figures: &'t Figures,
+}
+
 /// Every known node, ordered by id.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     candidates: Vec<Candidate>,
+    /// In the order of the candidates.
+    figures: Vec<Figures>,
     regions: Vec<Region>,
     domains: Vec<(Option<Region>, Option<Zone>)>,
     built: Tick,
@@ -164,6 +157,7 @@ impl Table {
                 }
             }
         }
+        table.figures = table.candidates.iter().map(Figures::of).collect();
         table
     }
 
@@ -183,7 +177,6 @@ impl Table {
             reported: view.load,
             load: view.load.bytes_per_second as f64,
             index: self.candidates.len(),
-            id_hash: hash_text(facts.id.as_str()),
             region,
             domain,
             prefixes,
@@ -200,6 +193,11 @@ impl Table {
     /// All nodes, ordered by id.
     pub fn iter(&self) -> impl Iterator<Item = &Candidate> {
         self.candidates.iter()
+    }
+
+    /// All nodes with their figures, ordered by id.
+    pub(super) fn places(&self) -> impl Iterator<Item = Place<'_>> {
+        self.candidates.iter().zip(&self.figures).map(|(candidate, figures)| Place { candidate, figures })
     }
 
     /// The moment for which it was made.
@@ -221,20 +219,25 @@ impl Table {
     }
 
     /// The number of a region, if any node is there.
-    pub(super) fn region(&self, region: Option<&Region>) -> Option<usize> {
-        self.regions.iter().position(|known| Some(known) == region)
+    pub(super) fn region(&self, region: Option<&Region>) -> Option<u32> {
+        number(&self.regions, |known| Some(known) == region)
     }
 
     /// The number of a zone, if any node is there.
     pub(super) fn zone(&self, region: Option<&Region>, zone: Option<&Zone>) -> Option<Domain> {
         let (region, zone) = (Some(region?), Some(zone?));
-        self.domains.iter().position(|known| known.0.as_ref() == region && known.1.as_ref() == zone).map(Domain)
+        number(&self.domains, |known| known.0.as_ref() == region && known.1.as_ref() == zone).map(Domain)
     }
 }
 
-fn intern<T: PartialEq + Clone>(known: &mut Vec<T>, item: &T) -> usize {
-    known.iter().position(|other| other == item).unwrap_or_else(|| {
+/// The place of an item, which a table counts in `u32`: it has no more places than nodes.
+fn number<T>(known: &[T], is: impl FnMut(&T) -> bool) -> Option<u32> {
+    known.iter().position(is).map(|place| place as u32)
+}
+
+fn intern<T: PartialEq + Clone>(known: &mut Vec<T>, item: &T) -> u32 {
+    number(known, |other| other == item).unwrap_or_else(|| {
         known.push(item.clone());
-        known.len() - 1
+        (known.len() - 1) as u32
     })
 }

@@ -1,0 +1,119 @@
+//! What of a node every selection reads, worked out when the table is built: in one place, so that a round over hundreds of nodes
+//! walks through a few KiB in order, and without a division.
+
+use super::{
+    Scheme,
+    rendezvous::{Lot, hash_text},
+    table::{Candidate, Domain},
+};
+use crate::node::NodeState;
+
+/// Bytes per second that a transfer should have at least. While another one still gets that much, a link that is full
+/// is one that is well used, not one that is overloaded.
+const MIN_CLIENT_RATE: f64 = 1_000_000.0;
+/// What a node that does not know its link is taken to have: a gigabit, in bytes per second.
+const ASSUMED_CAPACITY: f32 = 125_000_000.0;
+/// Above this a node gets nothing new, unless that leaves nobody.
+const FULL: f64 = 0.95;
+/// From here on a tier passes requests on.
+pub(super) const SPILL_FROM: f64 = 0.80;
+
+/// What a node carries at the moment of a question.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measure {
+    /// Bytes per second: smoothed reports and what was sent since.
+    pub(super) load: f64,
+    /// The worst of bytes, transfers, disk and CPU against what the node can take.
+    pub(super) utilisation: f64,
+}
+
+impl Measure {
+    pub(super) fn full(self) -> bool {
+        self.utilisation > FULL
+    }
+}
+
+/// One node in numbers. One line of a processor's cache, so narrow numbers where their precision is no matter.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Figures {
+    id_hash: u64,
+    region: Option<u32>,
+    domain: Domain,
+    index: u32,
+    weight: f32,
+    capacity: f32,
+    per_capacity: f32,
+    /// 0 when transfers are not limited.
+    per_transfer_limit: f32,
+    load: f32,
+    transfers: f32,
+    /// The worse of disk and CPU.
+    busy: f32,
+    pub(super) state: NodeState,
+    pub(super) serves_every_key: bool,
+    plain: bool,
+    tls: bool,
+}
+
+const _: () = assert!(size_of::<Figures>() <= 64, "a node's figures fit into one cache line");
+
+impl Figures {
+    pub(super) fn of(candidate: &Candidate) -> Self {
+        let (facts, reported) = (candidate.facts(), candidate.reported());
+        let capacity = facts.capacity.map_or(ASSUMED_CAPACITY, |capacity| capacity.get() as f32);
+        Self {
+            id_hash: hash_text(facts.id.as_str()),
+            region: candidate.region(),
+            domain: candidate.domain(),
+            index: candidate.index() as u32,
+            weight: facts.weight.get() as f32,
+            capacity,
+            per_capacity: capacity.recip(),
+            per_transfer_limit: facts.max_transfers.map_or(0.0, |most| (most.get() as f32).recip()),
+            load: candidate.load() as f32,
+            transfers: reported.transfers as f32,
+            busy: reported.disk.get().max(reported.cpu.get()),
+            state: candidate.state(),
+            serves_every_key: candidate.serves_every_key(),
+            plain: facts.address.is_some(),
+            tls: facts.tls_address.is_some(),
+        }
+    }
+
+    pub(super) const fn index(&self) -> usize {
+        self.index as usize
+    }
+
+    pub(super) fn weight(&self) -> f64 {
+        self.weight.into()
+    }
+
+    pub(super) const fn region(&self) -> Option<u32> {
+        self.region
+    }
+
+    pub(super) const fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// What the node draws for a key.
+    #[inline]
+    pub(super) fn lot(&self, key: u64) -> Lot {
+        Lot::draw(self.weight(), key, self.id_hash)
+    }
+
+    /// Whether a client of that scheme has an address to go to.
+    pub(super) const fn reachable(&self, scheme: Scheme) -> bool {
+        self.tls || (self.plain && matches!(scheme, Scheme::Http))
+    }
+
+    /// What the node carries once `added` bytes per second were sent to it, in transfers of `1 / per_cost` each.
+    pub(super) fn measure(&self, added: f64, per_cost: f64) -> Measure {
+        let load = f64::from(self.load) + added;
+        let transfers = f64::from(self.transfers) + added * per_cost;
+        let starving = f64::from(self.capacity) < MIN_CLIENT_RATE * (transfers + 1.0);
+        let bytes = (load * f64::from(self.per_capacity)).min(if starving { 1.0 } else { SPILL_FROM });
+        let utilisation = bytes.max(transfers * f64::from(self.per_transfer_limit)).max(self.busy.into());
+        Measure { load, utilisation }
+    }
+}
