@@ -164,8 +164,26 @@ mod tests {
         assert!(dropped.load(Ordering::SeqCst));
     }
 
+    #[derive(Clone, Default)]
+    struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Lines {
+        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("nobody panics while writing").extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
     #[tokio::test]
-    async fn a_panic_ends_its_own_task_only() {
+    async fn a_panic_ends_its_own_task_only_and_is_an_error_in_the_log() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _log_of_this_thread = tracing::subscriber::set_default(log);
         let tasks = Tasks::new();
         let (said, heard) = tokio::sync::oneshot::channel();
         tasks.spawn("broken", async { panic!("on purpose") });
@@ -174,6 +192,10 @@ mod tests {
         });
         heard.await.expect("the sound task ran");
         assert_eq!(tasks.finish(GRACE).await, Ok(()));
+        let text = String::from_utf8(lines.0.lock().expect("no panic").clone()).expect("UTF-8");
+        for part in ["ERROR", "a task panicked", "on purpose", "broken"] {
+            assert!(text.contains(part), "{part} is not in {text:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
