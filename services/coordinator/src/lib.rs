@@ -19,5 +19,5 @@ mod subscribers;
 
 pub use config::{Config, SETTINGS, StoreChoice, read};
 pub use driver::Announce;
-pub use rings::KeyFileError;
+pub use rings::UserKeyError;
 pub use service::{Coordinator, StartError};

@@ -24,7 +24,7 @@ use crate::{
     figures::Figures,
     grpc::{Attendance, Cluster, Routing},
     records::{COORDINATORS, Records},
-    rings::{self, KeyFileError},
+    rings::{self, UserKeyError},
 };
 
 /// How long the others believe in a coordinator that stopped saying that it is there.
@@ -47,7 +47,7 @@ pub enum StartError {
     Store(#[from] ferry_store::Error),
     /// The configured user key.
     #[error(transparent)]
-    UserKey(#[from] KeyFileError),
+    UserKey(#[from] UserKeyError),
 }
 
 /// A coordinator that is listening but not yet running.

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod coordinators;
 pub mod health;
+pub mod key_file;
 pub mod metrics;
 pub mod signals;
 pub mod tasks;

@@ -9,6 +9,7 @@ use ferry_core::{
     ring::{Key, KeyRing},
 };
 use ferry_proto::convert;
+use ferry_runtime::key_file;
 use ferry_store::{Listing, Versioned, WatchEvent};
 use tracing::{error, info, warn};
 
@@ -153,7 +154,7 @@ impl Driver {
                 Ok(ours) => {
                     info!(ring = name, ours, "key ring stored");
                     if ours && let Some(announce) = announce {
-                        (announce.0)(&rings::print(&key));
+                        (announce.0)(&key_file::print(key.secret()));
                     }
                 }
                 Err(why) => {
