@@ -13,7 +13,12 @@ pub const COMMON: &[Setting] = &[
     Setting::text("tls-key", "FILE", "The certificate's private key (PEM)"),
     Setting::text("workers", "N", "Threads that serve; as many as there are processors if not set"),
     Setting::text("otlp-endpoint", "URL", "Where traces go (OTLP over gRPC), such as http://127.0.0.1:4317"),
-    Setting::text("trace-sample", "SHARE", "Share of the downloads that are traced, 0 to 1").default("0.01"),
+    Setting::text(
+        "trace-sample",
+        "SHARE",
+        "Share of the downloads that are traced, 0 to 1; ten a second are in any case, unless it is 0",
+    )
+    .default("0.01"),
     Setting::text("admin-token-file", "FILE", "A file with the token that gRPC and admin requests must carry"),
     Setting::switch("insecure", "Allow plain-text gRPC and admin listeners on other addresses than loopback"),
     Setting::text("log", "FILTER", "What is logged, such as debug or info,ferry_node=trace").default("info"),

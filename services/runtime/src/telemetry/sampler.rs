@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use ferry_core::trace::TraceContext;
+use tokio::time::Instant;
 
 /// Decides by the parent where there is one, else by a share. Clones decide together.
 ///
@@ -19,21 +20,28 @@ struct Inner {
     /// How many of 2^64 draws are sampled.
     threshold: u64,
     draws: AtomicU64,
+    started: Instant,
+    /// The second since the start (upper bits) and how many of its [`FLOOR`] requests were taken (lower eight).
+    window: AtomicU64,
 }
 
+/// So many requests a second are traced whatever the share: on a quiet system, where whoever fetches one file wants to see its
+/// trace, that is all of them; on a busy one it is nothing. Jaeger calls this the guaranteed throughput of a sampler.
+const FLOOR: u64 = 10;
+
 impl Sampler {
-    /// Samples `share` (0 to 1) of the requests that have no parent.
+    /// Samples `share` (0 to 1) of the requests that have no parent, and ten a second at least; with a share of 0, none.
     #[must_use]
     pub fn new(share: f64) -> Self {
         // A conversion to an integer saturates: 1.0 means all of them but one in 2^64.
         let threshold = (share.clamp(0.0, 1.0) * u64::MAX as f64) as u64;
-        Self(Arc::new(Inner { exporting: true, threshold, draws: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { exporting: true, threshold, ..Inner::silent() }))
     }
 
     /// Samples nothing: there is nowhere to send it. What a parent decided goes on in the context that is handed on.
     #[must_use]
     pub fn off() -> Self {
-        Self(Arc::new(Inner { exporting: false, threshold: 0, draws: AtomicU64::new(0) }))
+        Self(Arc::new(Inner::silent()))
     }
 
     /// Whether to make a span for a request with this parent.
@@ -42,8 +50,34 @@ impl Sampler {
         self.0.exporting
             && match parent {
                 Some(parent) => parent.sampled,
-                None => self.0.threshold != 0 && mix(self.0.draws.fetch_add(1, Ordering::Relaxed)) <= self.0.threshold,
+                None => self.0.threshold != 0 && (self.0.draw() || self.0.within_floor()),
             }
+    }
+}
+
+impl Inner {
+    fn silent() -> Self {
+        Self {
+            exporting: false,
+            threshold: 0,
+            draws: AtomicU64::new(0),
+            started: Instant::now(),
+            window: AtomicU64::new(0),
+        }
+    }
+
+    fn draw(&self) -> bool {
+        mix(self.draws.fetch_add(1, Ordering::Relaxed)) <= self.threshold
+    }
+
+    fn within_floor(&self) -> bool {
+        let second = self.started.elapsed().as_secs();
+        let take = |window: u64| match (window >> 8 == second, window & 0xff) {
+            (true, FLOOR..) => None,
+            (true, _) => Some(window + 1),
+            (false, _) => Some(second << 8 | 1),
+        };
+        self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
     }
 }
 
@@ -63,6 +97,16 @@ mod tests {
     fn sampled_of_100_000(share: f64) -> usize {
         let sampler = Sampler::new(share);
         (0..100_000).filter(|_| sampler.decide(None)).count()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quiet_system_is_traced_whole() {
+        let sampler = Sampler::new(0.000_001);
+        for second in 0..3 {
+            let sampled = (0..50).filter(|_| sampler.decide(None)).count();
+            assert_eq!(sampled, 10, "in second {second}");
+            tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        }
     }
 
     #[test]
