@@ -1,7 +1,6 @@
 //! What a gateway counts.
 
-use ferry_core::node::NodeState;
-use ferry_runtime::metrics::Metrics;
+use ferry_runtime::metrics::{Metrics, NodeStates};
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
@@ -11,7 +10,7 @@ use prometheus_client::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
     requests: Family<OutcomeLabel, Counter>,
-    nodes: Family<StateLabel, Gauge>,
+    pub(crate) nodes: NodeStates,
     pub(crate) coordinators: Gauge,
     heard_seconds: Gauge,
     pub(crate) stale_updates: Counter,
@@ -23,17 +22,12 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StateLabel {
-    state: &'static str,
-}
-
 impl Figures {
     pub(crate) fn register(metrics: &Metrics) -> Self {
-        let figures = Self::default();
+        let mut figures = Self::default();
         metrics.register("gateway", |registry| {
             registry.register("requests", "Requests, by what became of them", figures.requests.clone());
-            registry.register("nodes", "Nodes in the routing table, by state", figures.nodes.clone());
+            figures.nodes = NodeStates::register(registry);
             registry.register("coordinators", "Coordinators that are live", figures.coordinators.clone());
             registry.register(
                 "table_heard_timestamp_seconds",
@@ -55,20 +49,6 @@ impl Figures {
     pub(crate) fn heard(&self, at: Option<u64>) {
         if let Some(at) = at {
             self.heard_seconds.set(i64::try_from(at / 1000).unwrap_or(i64::MAX));
-        }
-    }
-
-    /// Sets the number of nodes in each state.
-    pub(crate) fn count_nodes(&self, states: impl Iterator<Item = NodeState>) {
-        let mut counts =
-            [NodeState::Up, NodeState::Suspect, NodeState::Draining, NodeState::Down].map(|state| (state, 0));
-        for state in states {
-            for (known, count) in &mut counts {
-                *count += i64::from(*known == state);
-            }
-        }
-        for (state, count) in counts {
-            self.nodes.get_or_create(&StateLabel { state: state.as_str() }).set(count);
         }
     }
 }

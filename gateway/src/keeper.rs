@@ -119,7 +119,7 @@ impl Keeper {
     fn publish(&self) {
         let now = self.clock.now();
         let snapshot = Snapshot::after(&self.current.load(), &self.merge, now);
-        self.figures.count_nodes(snapshot.table.iter().map(ferry_core::selection::Candidate::state));
+        self.figures.nodes.count(snapshot.table.iter().map(ferry_core::selection::Candidate::state));
         self.figures.coordinators.set(i64::try_from(self.merge.live_coordinators(now)).unwrap_or(i64::MAX));
         self.figures.heard(self.merge.age(now).map(|age| self.clock.wall().0.saturating_sub(millis(age))));
         self.current.replace(snapshot);

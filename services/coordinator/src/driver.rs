@@ -171,7 +171,7 @@ impl Driver {
         let nodes: Vec<_> = touched.iter().filter_map(|id| self.membership.view(now, id)).collect();
         let body = if nodes.is_empty() { Body::Mark } else { Body::Delta { nodes, removed: Vec::new(), facts: None } };
         self.tell(&body);
-        self.figures.count_nodes(self.membership.views(now).map(|view| view.state));
+        self.figures.nodes.count(self.membership.views(now).map(|view| view.state));
         self.figures.sessions.set(self.sessions.len() as i64);
         self.figures.gateways.set(self.subscribers.len() as i64);
     }

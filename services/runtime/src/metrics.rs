@@ -8,7 +8,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use prometheus_client::{encoding::text, registry::Registry};
+use ferry_core::node::NodeState;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{family::Family, gauge::Gauge},
+    registry::Registry,
+};
 
 /// The content type of [`Metrics::encode`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -54,6 +59,39 @@ impl Metrics {
     fn lock(&self) -> MutexGuard<'_, Registry> {
         // A component that panicked while it registered leaves a registry that can still be read.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many nodes are in each state, as a coordinator or a gateway believes.
+#[derive(Debug, Clone, Default)]
+pub struct NodeStates(Family<StateLabel, Gauge>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+impl NodeStates {
+    /// Registers the figure as `nodes`.
+    #[must_use]
+    pub fn register(registry: &mut Registry) -> Self {
+        let states = Self::default();
+        registry.register("nodes", "Nodes on record, by state", states.0.clone());
+        states
+    }
+
+    /// Counts all nodes anew.
+    pub fn count(&self, states: impl Iterator<Item = NodeState>) {
+        let mut counts =
+            [NodeState::Up, NodeState::Suspect, NodeState::Draining, NodeState::Down].map(|state| (state, 0));
+        for state in states {
+            for (known, count) in &mut counts {
+                *count += i64::from(*known == state);
+            }
+        }
+        for (state, count) in counts {
+            self.0.get_or_create(&StateLabel { state: state.as_str() }).set(count);
+        }
     }
 }
 
