@@ -1,0 +1,298 @@
+//! A whole coordinator over real gRPC, with nodes and gateways played by the test.
+
+use std::time::Duration;
+
+use ferry_coordinator::{Coordinator, SETTINGS, read};
+use ferry_proto::v1::{
+    self, attend_request, attend_response, cluster_service_client::ClusterServiceClient,
+    membership_service_client::MembershipServiceClient, routing_service_client::RoutingServiceClient, routing_update,
+};
+use ferry_runtime::{
+    Clock, Tasks,
+    config::{COMMON, Environment, Sources, command},
+    metrics::Metrics,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status, Streaming, transport::Channel};
+
+/// Longer than anything here takes; a test that waits for it has failed.
+const LIMIT: Duration = Duration::from_secs(10);
+
+struct Running {
+    channel: Channel,
+    tasks: Tasks,
+}
+
+impl Running {
+    async fn start(folder: &tempfile::TempDir) -> Self {
+        let store = format!("--store=embedded:{}", folder.path().join("store").display());
+        let matches = command("coordinator", "", &[COMMON, SETTINGS]).get_matches_from([
+            "coordinator",
+            "--listen=127.0.0.1:0",
+            &store,
+        ]);
+        let sources = Sources::gather("coordinator", &[COMMON, SETTINGS], &[], &matches, &Environment::default());
+        let config = read(&sources).expect("a sound configuration");
+        let tasks = Tasks::new();
+        let coordinator =
+            Coordinator::bind(config, Clock::system(), &Metrics::new(), &tasks, None).await.expect("it binds");
+        let url = coordinator.url().to_owned();
+        coordinator.start().expect("it starts");
+        let channel = Channel::from_shared(url).expect("a URL").connect().await.expect("it answers");
+        Self { channel, tasks }
+    }
+
+    async fn stop(self) {
+        drop(self.channel);
+        // A store file can be opened again only after every task has let go of it.
+        self.tasks.finish(LIMIT).await.expect("it ends");
+    }
+
+    fn cluster(&self) -> ClusterServiceClient<Channel> {
+        ClusterServiceClient::new(self.channel.clone())
+    }
+
+    async fn states(&self) -> Vec<(String, &'static str)> {
+        let listed = self.cluster().list_nodes(v1::ListNodesRequest {}).await.expect("an answer").into_inner();
+        let of = |node: v1::NodeStatus| {
+            let view = node.view.expect("a view");
+            let state = ferry_core::node::NodeState::from(view.state()).as_str();
+            (view.facts.expect("facts").node_id, state)
+        };
+        listed.nodes.into_iter().map(of).collect()
+    }
+
+    async fn until(&self, id: &str, state: &str) {
+        let wait = async {
+            while !self.states().await.iter().any(|(known, now)| known == id && *now == state) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("{id} never became {state}"));
+    }
+
+    async fn watch(&self) -> Streaming<v1::RoutingUpdate> {
+        let request = v1::WatchRequest { version: 1, gateway_id: "g".into(), ..Default::default() };
+        RoutingServiceClient::new(self.channel.clone()).watch(request).await.expect("a stream").into_inner()
+    }
+}
+
+/// A node as the coordinator sees one.
+struct Player {
+    say: mpsc::Sender<v1::AttendRequest>,
+    hear: Streaming<v1::AttendResponse>,
+}
+
+fn register(id: &str, secret: u8, incarnation: u64) -> v1::Register {
+    v1::Register {
+        version: 1,
+        facts: Some(v1::NodeFacts {
+            node_id: id.into(),
+            address: "127.0.0.1:8001".into(),
+            weight: 100,
+            ..Default::default()
+        }),
+        secret: vec![secret; 32],
+        incarnation,
+        draining: false,
+    }
+}
+
+impl Player {
+    async fn attend(running: &Running, register: v1::Register) -> Result<Self, Status> {
+        let (say, messages) = mpsc::channel(16);
+        let first = v1::AttendRequest { body: Some(attend_request::Body::Register(register)) };
+        say.send(first).await.expect("room");
+        let mut client = MembershipServiceClient::new(running.channel.clone());
+        let hear = client.attend(ReceiverStream::new(messages)).await?.into_inner();
+        Ok(Self { say, hear })
+    }
+
+    async fn next(&mut self) -> Result<Option<attend_response::Body>, Status> {
+        let answer = tokio::time::timeout(LIMIT, self.hear.message()).await.expect("an answer in time")?;
+        Ok(answer.and_then(|answer| answer.body))
+    }
+
+    async fn welcomed(mut self) -> Self {
+        let answer = self.next().await.expect("no refusal");
+        assert!(matches!(answer, Some(attend_response::Body::Welcome(_))), "{answer:?}");
+        self
+    }
+
+    /// The next word about what operators decided.
+    async fn intent(&mut self) -> bool {
+        loop {
+            match self.next().await.expect("the stream stands") {
+                Some(attend_response::Body::Command(v1::Command { body: Some(v1::command::Body::Intent(intent)) })) => {
+                    return intent.drain;
+                }
+                Some(_) => {}
+                None => panic!("the stream ended"),
+            }
+        }
+    }
+}
+
+/// A stranger may come while the store is being read: then it is asked to come again.
+async fn join(running: &Running, id: &str, secret: u8, incarnation: u64) -> Player {
+    let wait = async {
+        loop {
+            let mut player = Player::attend(running, register(id, secret, incarnation)).await.expect("a stream");
+            match player.next().await {
+                Ok(Some(attend_response::Body::Welcome(_))) => return player,
+                Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(Duration::from_millis(5)).await,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, wait).await.expect("a welcome in time")
+}
+
+#[tokio::test]
+async fn a_node_is_up_while_it_attends_and_down_when_it_says_goodbye() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let node = join(&running, "a", 1, 1).await;
+    running.until("a", "UP").await;
+    let goodbye = v1::Goodbye { reason: "test".into() };
+    node.say.send(v1::AttendRequest { body: Some(attend_request::Body::Goodbye(goodbye)) }).await.expect("room");
+    running.until("a", "DOWN").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_drain_reaches_the_node_and_outlives_the_coordinator() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let mut node = join(&running, "a", 1, 1).await;
+    running.cluster().drain_node(v1::DrainNodeRequest { node_id: "a".into() }).await.expect("stored");
+    assert!(node.intent().await);
+    running.until("a", "DRAINING").await;
+    drop(node);
+    running.stop().await;
+
+    let running = Running::start(&folder).await;
+    let _node = join(&running, "a", 1, 2).await;
+    running.until("a", "DRAINING").await;
+    running.cluster().resume_node(v1::ResumeNodeRequest { node_id: "a".into() }).await.expect("stored");
+    running.until("a", "UP").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_taken_id_is_refused_and_the_rightful_node_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let _rightful = join(&running, "a", 1, 1).await;
+    let mut thief = Player::attend(&running, register("a", 2, 9)).await.expect("a stream");
+    let refused = thief.next().await.expect_err("refused");
+    assert_eq!(refused.code(), Code::AlreadyExists, "{refused}");
+    running.until("a", "UP").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn malformed_registrations_are_refused_by_name() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let facts = |change: fn(&mut v1::NodeFacts)| {
+        let mut register = register("a", 1, 1);
+        change(register.facts.as_mut().expect("facts"));
+        register
+    };
+    for (register, code, named) in [
+        (facts(|facts| facts.node_id = "a b".into()), Code::InvalidArgument, "node_id"),
+        (facts(|facts| facts.address = "nowhere".into()), Code::InvalidArgument, "address"),
+        (facts(|facts| facts.weight = 0), Code::InvalidArgument, "weight"),
+        (v1::Register { secret: vec![1; 5], ..register("a", 1, 1) }, Code::InvalidArgument, "secret"),
+        (v1::Register { version: 2, ..register("a", 1, 1) }, Code::FailedPrecondition, "version"),
+        (v1::Register { facts: None, ..register("a", 1, 1) }, Code::InvalidArgument, "facts"),
+    ] {
+        let refused = Player::attend(&running, register).await.err().expect("refused");
+        assert_eq!(refused.code(), code, "{refused}");
+        assert!(refused.message().contains(named), "{refused}");
+    }
+    assert_eq!(running.states().await, []);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_moves_replaces_its_old_life_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let mut old = join(&running, "a", 1, 1).await;
+    let mut moved = register("a", 1, 2);
+    moved.facts.as_mut().expect("facts").address = "127.0.0.1:9999".into();
+    let _new = Player::attend(&running, moved).await.expect("a stream").welcomed().await;
+    let ended = loop {
+        match old.next().await {
+            Ok(Some(_)) => {}
+            other => break other,
+        }
+    };
+    assert_eq!(ended.expect_err("the old stream is ended").code(), Code::FailedPrecondition);
+    let node =
+        running.cluster().get_node(v1::GetNodeRequest { node_id: "a".into() }).await.expect("known").into_inner();
+    let view = node.node.and_then(|node| node.view).expect("a view");
+    assert_eq!(view.facts.expect("facts").address, "127.0.0.1:9999");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_restarted_coordinator_does_not_declare_the_living_dead() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    drop(join(&running, "a", 1, 1).await);
+    running.stop().await;
+
+    // C2: the gateway asks first, and hears nothing until the node was heard.
+    let running = Running::start(&folder).await;
+    let mut updates = running.watch().await;
+    let _node = join(&running, "a", 1, 2).await;
+    let first = tokio::time::timeout(LIMIT, updates.message()).await.expect("in time").expect("no fault");
+    let Some(routing_update::Body::Snapshot(snapshot)) = first.and_then(|update| update.body) else {
+        panic!("the first word is a snapshot");
+    };
+    assert_eq!(snapshot.nodes.len(), 1);
+    assert_eq!(snapshot.nodes[0].state(), v1::NodeState::Up);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_gateway_hears_of_a_death_and_of_a_removal() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let node = join(&running, "a", 1, 1).await;
+    let mut updates = running.watch().await;
+    drop(node);
+    let mut seen_down = false;
+    let mut removed = false;
+    while !removed {
+        let update = tokio::time::timeout(LIMIT, updates.message()).await.expect("in time").expect("no fault");
+        let Some(routing_update::Body::Delta(delta)) = update.and_then(|update| update.body) else { continue };
+        if !seen_down && delta.nodes.iter().any(|node| node.state() == v1::NodeState::Down) {
+            seen_down = true;
+            let request = v1::RemoveNodeRequest { node_id: "a".into(), force: false };
+            running.cluster().remove_node(request).await.expect("a dead node can be removed");
+        }
+        removed = delta.removed.iter().any(|tombstone| tombstone.node_id == "a");
+    }
+    assert!(seen_down);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn unknown_nodes_and_living_ones_are_told_apart_from_removable_ones() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let _node = join(&running, "a", 1, 1).await;
+    let drain = running.cluster().drain_node(v1::DrainNodeRequest { node_id: "b".into() }).await;
+    assert_eq!(drain.expect_err("unknown").code(), Code::NotFound);
+    let remove = v1::RemoveNodeRequest { node_id: "a".into(), force: false };
+    let refused = running.cluster().remove_node(remove.clone()).await.expect_err("alive");
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    running.cluster().remove_node(v1::RemoveNodeRequest { force: true, ..remove }).await.expect("forced");
+    assert_eq!(running.states().await, []);
+    running.stop().await;
+}
