@@ -1,1 +1,28 @@
-//! Not written yet.
+//! A node: serves bytes to clients, and tells the coordinators that it does.
+//!
+//! Around [`ferry_delivery`], which knows how bytes reach a client, this crate decides which request gets which object: the door
+//! checks the gateway's token, or the node's own routes. The agent keeps a stream to each coordinator: registration, beats, and
+//! what comes back. With no coordinators a node is a file server by itself.
+//!
+//! - Invariant N1: nothing that a coordinator says or fails to say ends a transfer, or the process (P2).
+//! - Invariant N2: what is served in a cluster that stands guard was asked for with a token that covers the very path.
+//! - Invariant N3: two processes never use one storage path, so an identity has one life at a time on a machine.
+
+mod agent;
+mod cluster;
+mod config;
+mod door;
+mod drain;
+mod figures;
+mod handler;
+mod health;
+mod identity;
+mod inspection;
+mod load;
+mod service;
+mod user_key;
+
+pub use config::{Backend, Config, SECTIONS, SETTINGS, read};
+pub use identity::IdentityError;
+pub use service::{Node, Running, StartError};
+pub use user_key::KeyFileError;

@@ -1,0 +1,206 @@
+//! The agent: one stream to each coordinator, on which the node registers, beats, and hears what the cluster wants of it.
+//!
+//! A coordinator that is away or refuses the node costs a line in the log and its place in `/health`; the node goes on serving
+//! (invariant N1).
+
+mod wire;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use ferry_core::{load::Load, node::NodeFacts};
+use ferry_proto::v1::{self, attend_response::Body, membership_service_client::MembershipServiceClient};
+use ferry_runtime::{
+    Clock, Tasks,
+    admin::MESSAGE_LIMIT,
+    coordinators::{self, Ending, Link, Links},
+};
+use prometheus_client::metrics::counter::Counter;
+use rand::RngExt as _;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use crate::{
+    cluster::{Cluster, Session},
+    drain::Drain,
+    identity::Identity,
+};
+
+/// How long a coordinator may take to welcome the node; it may have to ask its store.
+const WELCOME_WITHIN: Duration = Duration::from_secs(10);
+
+/// Messages that wait for a coordinator: a few beats. One that takes none is lost, and pings will say so soon.
+const OUTBOX: usize = 8;
+
+/// How long the last words may take.
+const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
+
+/// Beats are spread by so much, so that a thousand nodes that start together do not beat together.
+const SPREAD: f64 = 0.2;
+
+/// What all streams share.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    pub(crate) facts: NodeFacts,
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) drain: Drain,
+    pub(crate) cluster: Cluster,
+    pub(crate) load: watch::Receiver<Load>,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: Tasks,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) beats: Counter,
+    /// Counts the beats of this life over all streams.
+    pub(crate) sequence: AtomicU64,
+}
+
+/// A stream that stands.
+struct Stream<'a> {
+    agent: &'a Agent,
+    outbox: mpsc::Sender<v1::AttendRequest>,
+    answers: Streaming<v1::AttendResponse>,
+    session: Session,
+    beat_every: Duration,
+}
+
+impl Agent {
+    /// Keeps the streams until the tasks are asked to stop.
+    pub(crate) fn start(self, coordinators: Vec<ferry_runtime::config::BaseUrl>) -> Links {
+        let (tasks, discovered) = (self.tasks.clone(), self.cluster.discovered());
+        let agent = Arc::new(self);
+        Links::start(&tasks, coordinators, discovered, move |link| {
+            let agent = Arc::clone(&agent);
+            async move { agent.attend(&link).await.err().unwrap_or_else(|| Ending::Lost("we stop".to_owned())) }
+        })
+    }
+
+    /// One stream from its first word to its end; `Ok` when the node stops.
+    async fn attend(&self, link: &Link) -> Result<(), Ending> {
+        let opened = tokio::select! {
+            biased;
+            () = self.tasks.stopped() => return Ok(()),
+            opened = timeout(WELCOME_WITHIN, self.open(link)) => opened,
+        };
+        let stream = opened.map_err(|_| Ending::Lost(format!("no welcome came within {WELCOME_WITHIN:?}")))??;
+        stream.run().await
+    }
+
+    /// Registers and is welcomed.
+    async fn open(&self, link: &Link) -> Result<Stream<'_>, Ending> {
+        let channel =
+            coordinators::dial(link.url(), self.ca.as_deref()).map_err(|error| Ending::Refused(wire::chain(&error)))?;
+        let mut client = MembershipServiceClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT);
+        let (outbox, requests) = mpsc::channel(OUTBOX);
+        let register =
+            wire::register(&self.facts, &self.identity.secret, self.identity.incarnation, self.drain.is_draining());
+        // There is room: nothing was sent before.
+        let _fits = outbox.try_send(register);
+        let answers = client.attend(ReceiverStream::new(requests)).await;
+        let mut answers = answers.map_err(|status| wire::refused(&status))?.into_inner();
+        let first = answers.message().await.map_err(|status| wire::refused(&status))?;
+        let welcome = wire::welcome(first)?;
+        let stream =
+            Stream { agent: self, outbox, answers, session: self.cluster.open(), beat_every: welcome.beat_every };
+        if let Some(now) = welcome.now {
+            self.clock.correct(now);
+        }
+        self.cluster.note_clock(self.clock.offset_millis());
+        self.cluster.hear(stream.session, welcome.facts);
+        self.drain.heed(welcome.intent);
+        link.welcomed(&welcome.coordinator);
+        tracing::info!(coordinator = %welcome.coordinator, url = %link.url(), "welcome");
+        Ok(stream)
+    }
+}
+
+impl Stream<'_> {
+    async fn run(mut self) -> Result<(), Ending> {
+        let mut told = self.beat()?;
+        let mut next = self.next_beat();
+        loop {
+            let due = tokio::select! {
+                biased; // stop before work, work before timers
+                () = self.agent.tasks.stopped() => {
+                    self.say_goodbye().await;
+                    return Ok(());
+                }
+                answer = self.answers.message() => {
+                    self.take(answer)?;
+                    false
+                }
+                () = self.agent.drain.turns(told) => true,
+                () = sleep_until(next) => true,
+            };
+            if due {
+                told = self.beat()?;
+                next = self.next_beat();
+            }
+        }
+    }
+
+    fn take(&self, answer: Result<Option<v1::AttendResponse>, tonic::Status>) -> Result<(), Ending> {
+        let answer = answer.map_err(|status| Ending::Lost(wire::words(&status)))?;
+        let answer = answer.ok_or_else(|| Ending::Lost("the coordinator ended the stream".to_owned()))?;
+        match answer.body {
+            Some(Body::Cluster(facts)) => {
+                let facts = facts.try_into().map_err(|why| Ending::Lost(format!("a malformed message: {why}")))?;
+                self.agent.cluster.hear(self.session, facts);
+            }
+            Some(Body::Command(v1::Command { body: Some(v1::command::Body::Intent(intent)) })) => {
+                self.agent.drain.heed(intent.into());
+            }
+            // A second welcome says nothing new, and a command of a newer ferry nothing that this build could do.
+            Some(Body::Welcome(_) | Body::Command(v1::Command { body: None })) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Beats; returns whether it said that the node drains.
+    fn beat(&self) -> Result<bool, Ending> {
+        let draining = self.agent.drain.is_draining();
+        let sequence = self.agent.sequence.fetch_add(1, Relaxed) + 1;
+        let beat = wire::beat(sequence, *self.agent.load.borrow(), draining);
+        self.outbox.try_send(beat).map_err(|_| Ending::Lost("the coordinator takes no more beats".to_owned()))?;
+        self.agent.beats.inc();
+        Ok(draining)
+    }
+
+    fn next_beat(&self) -> Instant {
+        let spread = rand::rng().random_range(1.0 - SPREAD..=1.0 + SPREAD);
+        Instant::now() + self.beat_every.mul_f64(spread)
+    }
+
+    /// The coordinator should know that this end was meant. It ends the stream in return, or time is up.
+    async fn say_goodbye(&mut self) {
+        let goodbye = wire::goodbye("the node stops");
+        let words = async {
+            if self.outbox.send(goodbye).await.is_ok() {
+                // Closes our side; until then the coordinator may have more to say.
+                let (closed, _) = mpsc::channel(1);
+                self.outbox = closed;
+                while let Ok(Some(_)) = self.answers.message().await {}
+            }
+        };
+        // Without an answer the stream just ends.
+        let _unheard = timeout(GOODBYE_WITHIN, words).await;
+    }
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        self.agent.cluster.close(self.session);
+    }
+}
+
+#[cfg(test)]
+mod tests;

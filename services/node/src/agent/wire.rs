@@ -1,0 +1,118 @@
+//! The words of the stream: what the node says, and what it hears, parsed at the door.
+
+use std::{error::Error, time::Duration};
+
+use ferry_core::{
+    id::{CoordinatorId, Incarnation},
+    load::Load,
+    node::{Intent, NodeFacts},
+    time::UnixMillis,
+};
+use ferry_proto::{
+    VERSION,
+    convert::{Invalid, check_version},
+    v1::{self, attend_request, attend_response},
+};
+use ferry_runtime::coordinators::Ending;
+use tonic::{Code, Status};
+
+use crate::cluster::Facts;
+
+/// Beats are asked for neither so often that they are the load, nor so seldom that nobody lives.
+const FASTEST_BEAT: Duration = Duration::from_millis(50);
+const SLOWEST_BEAT: Duration = Duration::from_secs(60);
+
+/// The coordinator took us in.
+#[derive(Debug)]
+pub(super) struct Welcome {
+    pub(super) coordinator: CoordinatorId,
+    pub(super) beat_every: Duration,
+    pub(super) facts: Facts,
+    pub(super) intent: Intent,
+    /// The coordinator's clock, if it has one.
+    pub(super) now: Option<UnixMillis>,
+}
+
+pub(super) fn register(
+    facts: &NodeFacts,
+    secret: &[u8],
+    incarnation: Incarnation,
+    draining: bool,
+) -> v1::AttendRequest {
+    request(attend_request::Body::Register(v1::Register {
+        version: VERSION,
+        facts: Some(facts.into()),
+        secret: secret.to_vec(),
+        incarnation: incarnation.0,
+        draining,
+    }))
+}
+
+pub(super) fn beat(sequence: u64, load: Load, draining: bool) -> v1::AttendRequest {
+    request(attend_request::Body::Beat(v1::Beat { sequence, load: Some(load.into()), draining }))
+}
+
+pub(super) fn goodbye(reason: &str) -> v1::AttendRequest {
+    request(attend_request::Body::Goodbye(v1::Goodbye { reason: reason.to_owned() }))
+}
+
+const fn request(body: attend_request::Body) -> v1::AttendRequest {
+    v1::AttendRequest { body: Some(body) }
+}
+
+/// The coordinator's first answer.
+pub(super) fn welcome(first: Option<v1::AttendResponse>) -> Result<Welcome, Ending> {
+    let first = first.ok_or_else(|| Ending::Lost("the coordinator ended the stream without a welcome".to_owned()))?;
+    let Some(attend_response::Body::Welcome(welcome)) = first.body else {
+        return Err(Ending::Refused("the coordinator's first answer is no welcome".to_owned()));
+    };
+    parse(welcome).map_err(|why| Ending::Refused(format!("the coordinator's welcome: {why}")))
+}
+
+fn parse(wire: v1::Welcome) -> Result<Welcome, Invalid> {
+    check_version(wire.version)?;
+    let coordinator = wire.coordinator_id.parse().map_err(|cause| Invalid::Name { field: "coordinator_id", cause })?;
+    let cluster = wire.cluster.ok_or(Invalid::Missing("cluster"))?;
+    Ok(Welcome {
+        coordinator,
+        beat_every: Duration::from_millis(wire.beat_every_ms.into()).clamp(FASTEST_BEAT, SLOWEST_BEAT),
+        now: (cluster.unix_ms != 0).then_some(UnixMillis(cluster.unix_ms)),
+        facts: cluster.try_into()?,
+        intent: wire.intent.map(Intent::from).unwrap_or_default(),
+    })
+}
+
+/// What the end of a stream without a welcome means: some reasons are for people to resolve.
+pub(super) fn refused(status: &Status) -> Ending {
+    let words = words(status);
+    match status.code() {
+        Code::AlreadyExists
+        | Code::InvalidArgument
+        | Code::FailedPrecondition
+        | Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::Unimplemented => Ending::Refused(words),
+        _ => Ending::Lost(words),
+    }
+}
+
+/// A status for people: the coordinator's own words where it has some, and all causes.
+pub(super) fn words(status: &Status) -> String {
+    let own = if status.message().is_empty() { status.code().description() } else { status.message() };
+    match status.source() {
+        None => own.to_owned(),
+        Some(cause) => format!("{own}: {}", chain(cause)),
+    }
+}
+
+/// An error and its causes on one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

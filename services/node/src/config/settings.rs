@@ -1,0 +1,89 @@
+//! The table of a node's settings.
+
+use ferry_runtime::config::Setting;
+
+/// The node's own settings, besides the common ones.
+pub const SETTINGS: &[Setting] = &[
+    Setting::text("listen", "ADDRESS:PORT", "Where clients connect").default("0.0.0.0:8001"),
+    Setting::text("host", "ADDRESS", "The address of `listen` alone"),
+    Setting::text("port", "PORT", "The port of `listen` alone"),
+    Setting::text(
+        "admin-listen",
+        "ADDRESS:PORT",
+        "Where operators connect (gRPC, metrics); speaks TLS where there is an identity and it is not loopback",
+    )
+    .default("127.0.0.1:9001"),
+    Setting::text(
+        "node-address",
+        "HOST:PORT",
+        "What clients reach this node by; the listener's own address if not set, localhost if that is every address",
+    )
+    .env(&["NODE_ADDRESS"]),
+    Setting::text("node-tls-address", "HOST:PORT", "What clients reach it by over TLS"),
+    Setting::list("coordinators", "URL", "The coordinators; one is enough to find the others"),
+    Setting::text("coordinator-ca", "FILE", "Authorities that the coordinators' certificates must come from (PEM)"),
+    Setting::text("backend-mode", "filesystem|http|hybrid", "Where the bytes come from; from what is set if not said")
+        .env(&["BACKEND_MODE"]),
+    Setting::text("root", "DIR", "The files").env(&["BACKEND_FILESYSTEM_ROOT"]),
+    Setting::switch("sendfile", "Whether the kernel sends files itself, where it can")
+        .default("true")
+        .env(&["BACKEND_FILESYSTEM_SENDFILE"])
+        .no_flag(),
+    Setting::text("buffer-size", "SIZE", "How much of a file is in memory for one client")
+        .env(&["BACKEND_FILESYSTEM_BUFFER_SIZE"])
+        .no_flag(),
+    Setting::text("origin", "URL", "The HTTP server that has the files"),
+    Setting::list("origins", "URL", "Several of them, the preferred one first").no_flag(),
+    Setting::text("backend-host", "HOST", "The host of the origin").env(&["BACKEND_HOST"]).no_flag(),
+    Setting::text("backend-port", "PORT", "Its port").env(&["BACKEND_PORT"]).no_flag(),
+    Setting::switch("backend-use-https", "Whether it speaks TLS").env(&["BACKEND_USE_HTTPS"]).no_flag(),
+    Setting::switch("backend-ssl-verify", "Whether the origins' certificates are verified")
+        .default("true")
+        .env(&["BACKEND_SSL_VERIFY"])
+        .no_flag(),
+    Setting::text("proxy-host-header", "HOST", "What `Host` says to the origins").env(&["PROXY_HOST_HEADER"]).no_flag(),
+    Setting::text("http-connector-limit", "N", "Requests to all origins at one time")
+        .default("100")
+        .env(&["HTTP_CONNECTOR_LIMIT"])
+        .no_flag(),
+    Setting::text("http-connector-limit-per-host", "N", "Requests to one origin at one time")
+        .default("30")
+        .env(&["HTTP_CONNECTOR_LIMIT_PER_HOST"])
+        .no_flag(),
+    Setting::text("http-keepalive-timeout", "TIME", "How long an idle connection to an origin is kept")
+        .default("30s")
+        .env(&["HTTP_KEEPALIVE_TIMEOUT"])
+        .no_flag(),
+    Setting::text("http-connect-timeout", "TIME", "How long a connection to an origin may take")
+        .default("5s")
+        .env(&["HTTP_CONNECT_TIMEOUT"])
+        .no_flag(),
+    Setting::text("http-total-timeout", "TIME", "How long one attempt may take up to the head of its response")
+        .default("30s")
+        .env(&["HTTP_TOTAL_TIMEOUT"])
+        .no_flag(),
+    Setting::text("meetings", "open|signed", "Adds the routes of the meetings, with this access"),
+    Setting::text(
+        "user-key-file",
+        "FILE",
+        "The user ring of a node that stands alone (base64 or hex, 16 bytes or more)",
+    ),
+    Setting::text("storage-path", "DIR", "Keeps who the node is").default("./storage").env(&["STORAGE_PATH"]),
+    Setting::text("node-id", "ID", "The node's name; generated and kept if not set").env(&["NODE_ID"]),
+    Setting::text("region", "NAME", "Its region"),
+    Setting::text("zone", "NAME", "What fails together with it within the region"),
+    Setting::text("weight", "N", "Its share of the work beside the others").default("100"),
+    Setting::text("capacity", "SIZE", "Bytes that it can send per second, such as 1GB"),
+    Setting::text("max-transfers", "N", "Transfers that it wants to have at one time"),
+    Setting::list("prefixes", "PREFIX", "Key prefixes that it serves; every key if not set"),
+    Setting::text("drain-grace", "TIME", "How long it still accepts connections once it was asked to stop")
+        .default("10s"),
+    Setting::text("drain-limit", "TIME", "How long its transfers may take from then on").default("1h"),
+    Setting::text("main-server", "URL", "The server that ferry stands in front of").env(&["MAIN_SERVER_URL"]),
+    Setting::text("sync-interval", "TIME", "How often the main server is asked for new files")
+        .default("300s")
+        .env(&["SYNC_INTERVAL"]),
+    Setting::text("cache", "DIR", "Where fetched files are kept (not in this build)"),
+    Setting::text("cache-size", "SIZE", "How much of them (not in this build)"),
+    Setting::text("etag", "mtime-size", "What validators are made of").default("mtime-size"),
+];

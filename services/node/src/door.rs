@@ -1,0 +1,251 @@
+//! Who gets in, and to which object: pure decisions about a request's path and query.
+//!
+//! In a cluster the gateway has decided already and says so in the node token; the node checks the token and the clock. A request
+//! without one is let in where nothing is guarded. A node that stands alone has routes of its own and verifies user tokens.
+//!
+//! Why somebody is refused is for figures and logs: a client learns the status.
+
+mod network;
+
+use ferry_core::{
+    id::NodeId,
+    object::{InvalidPath, ObjectKey, ObjectPath},
+    ring::KeyRing,
+    routes::{Access, Match, Routes},
+    target::{default_target, strip_node_token},
+    time::UnixMillis,
+    tokens::{self, NodeGrant, NodeTokenError, UserTokenError},
+    trace::TraceContext,
+};
+use std::net::IpAddr;
+
+use crate::cluster::Facts;
+
+/// The rules of one node.
+#[derive(Debug)]
+pub(crate) struct Door {
+    /// Who it is: tokens name the nodes that they are for.
+    pub(crate) node: NodeId,
+    /// What paths mean here.
+    pub(crate) routes: Routes,
+    /// Whether an operator wrote those routes; else they are the wish alone, and the cluster decides who may have it.
+    pub(crate) own_routes: bool,
+    /// On whose word.
+    pub(crate) trust: Trust,
+}
+
+/// Whose tokens count.
+#[derive(Debug)]
+pub(crate) enum Trust {
+    /// Gateways', by the cluster's node ring.
+    Cluster,
+    /// Users', by a ring of this node's own, if it has one. It stands alone.
+    Users(Option<KeyRing>),
+}
+
+/// A request, as far as the door looks at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Visit<'a> {
+    /// The encoded path, with its leading slash.
+    pub(crate) path: &'a str,
+    /// The query, encoded.
+    pub(crate) query: Option<&'a str>,
+    /// The client.
+    pub(crate) client: IpAddr,
+    /// The time by the coordinators' clock.
+    pub(crate) now: UnixMillis,
+}
+
+/// The decision.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// This object.
+    Admitted(Box<Admission>),
+    /// Back to a gateway, which may renew the token: a URL.
+    Home(String),
+    /// Nothing.
+    Refused(Refusal),
+}
+
+/// What to serve, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Admission {
+    pub(crate) key: ObjectKey,
+    /// Path and query for an origin, without anything that is ferry's.
+    pub(crate) origin_target: String,
+    pub(crate) filename: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) cache_control: Option<String>,
+    /// The trace of the redirect that led here.
+    pub(crate) trace: Option<TraceContext>,
+}
+
+/// Why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The path's encoding is broken.
+    Encoding,
+    /// The path is no object's.
+    NoObject,
+    /// The token is forged, malformed, or for something else; which of them is nobody's business.
+    Token,
+    /// A token is wanted, and there is none.
+    NoToken,
+    /// The user token was good once.
+    Gone,
+    /// There is a token, and no ring to judge it by: no coordinator has spoken yet.
+    NoRing,
+}
+
+impl Refusal {
+    /// The figure's label.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Encoding => "encoding",
+            Self::NoObject => "no_object",
+            Self::Token => "token",
+            Self::NoToken => "no_token",
+            Self::Gone => "gone",
+            Self::NoRing => "no_ring",
+        }
+    }
+}
+
+impl Door {
+    /// Decides about one visit, given what is known of the cluster.
+    pub(crate) fn decide(&self, visit: Visit<'_>, facts: &Facts) -> Entry {
+        let path = match ObjectPath::from_target(visit.path) {
+            Ok(path) => path,
+            Err(InvalidPath::Encoding | InvalidPath::NotUtf8) => return Entry::Refused(Refusal::Encoding),
+            Err(InvalidPath::Empty | InvalidPath::Control | InvalidPath::Segment) => {
+                return Entry::Refused(Refusal::NoObject);
+            }
+        };
+        match &self.trust {
+            Trust::Users(ring) => self.by_user(visit, &path, ring.as_ref()),
+            Trust::Cluster => match node_token(visit.query.unwrap_or_default()) {
+                Presented::None => self.by_nothing(visit, &path, facts),
+                Presented::One(token) => self.by_token(visit, &path, token, facts),
+                // Two: some reader would believe the one, some the other.
+                Presented::Several => Entry::Refused(Refusal::Token),
+            },
+        }
+    }
+
+    fn by_token(&self, visit: Visit<'_>, path: &ObjectPath, token: &str, facts: &Facts) -> Entry {
+        let Some(ring) = &facts.ring else { return Entry::Refused(Refusal::NoRing) };
+        let (grant, expired) = match tokens::open(ring, visit.now, token) {
+            Ok(grant) => (grant, false),
+            Err(NodeTokenError::Expired(grant)) => (*grant, true),
+            Err(NodeTokenError::Malformed | NodeTokenError::Forged | NodeTokenError::TooNew) => {
+                return Entry::Refused(Refusal::Token);
+            }
+        };
+        if !self.is_for_us(&grant, path, visit.client) {
+            return Entry::Refused(Refusal::Token);
+        }
+        match (expired && grant.guarded, &grant.home) {
+            // An open route wants no token at all, so an old one is none the worse.
+            (false, _) => Entry::Admitted(Box::new(grant.into())),
+            (true, Some(home)) => Entry::Home(back(home, visit)),
+            (true, None) => Entry::Refused(Refusal::Token),
+        }
+    }
+
+    fn is_for_us(&self, grant: &NodeGrant, path: &ObjectPath, client: IpAddr) -> bool {
+        let named = grant.candidates.is_empty() || grant.candidates.iter().any(|node| node.node == self.node);
+        let network = grant.client_network.as_deref().is_none_or(|network| network::covers(network, client));
+        grant.covers(path) && named && network
+    }
+
+    /// In a cluster, without a token.
+    fn by_nothing(&self, visit: Visit<'_>, path: &ObjectPath, facts: &Facts) -> Entry {
+        let Some(found) = self.routes.match_target(path, visit.query) else {
+            return Entry::Refused(Refusal::NoObject);
+        };
+        let closed = if self.own_routes { found.access != Access::Open } else { facts.guarded == Some(true) };
+        if closed { Entry::Refused(Refusal::NoToken) } else { Entry::Admitted(Box::new(found.into())) }
+    }
+
+    /// On a node that stands alone.
+    fn by_user(&self, visit: Visit<'_>, path: &ObjectPath, ring: Option<&KeyRing>) -> Entry {
+        let Some(found) = self.routes.match_target(path, visit.query) else {
+            return Entry::Refused(Refusal::NoObject);
+        };
+        match found.access {
+            Access::Open => {}
+            Access::Signed => {
+                let Some(ring) = ring else { return Entry::Refused(Refusal::NoToken) };
+                let key_query = found.key.query.as_deref();
+                match tokens::verify_user(ring, visit.now, path, key_query, visit.query) {
+                    Ok(_) => {}
+                    Err(UserTokenError::Expired) => return Entry::Refused(Refusal::Gone),
+                    Err(UserTokenError::Missing) => return Entry::Refused(Refusal::NoToken),
+                    Err(UserTokenError::Malformed | UserTokenError::Forged | UserTokenError::WrongObject) => {
+                        return Entry::Refused(Refusal::Token);
+                    }
+                }
+            }
+        }
+        Entry::Admitted(Box::new(found.into()))
+    }
+}
+
+impl From<NodeGrant> for Admission {
+    fn from(grant: NodeGrant) -> Self {
+        Self {
+            origin_target: grant.origin_target.unwrap_or_else(|| default_target(&grant.key)),
+            key: grant.key,
+            filename: grant.filename,
+            content_type: grant.content_type,
+            cache_control: grant.cache_control,
+            trace: grant.trace,
+        }
+    }
+}
+
+impl From<Match<'_>> for Admission {
+    fn from(found: Match<'_>) -> Self {
+        Self {
+            content_type: found.route.content_type().map(str::to_owned),
+            cache_control: found.route.cache_control().map(str::to_owned),
+            key: found.key,
+            origin_target: found.origin_target,
+            filename: found.filename,
+            trace: None,
+        }
+    }
+}
+
+/// The same request at a gateway's public URL, token and all: the gateway renews it.
+fn back(home: &str, visit: Visit<'_>) -> String {
+    let home = home.trim_end_matches('/');
+    match visit.query {
+        Some(query) => format!("{home}{}?{query}", visit.path),
+        None => format!("{home}{}", visit.path),
+    }
+}
+
+/// The node tokens of a query.
+#[derive(Debug, PartialEq, Eq)]
+enum Presented<'q> {
+    None,
+    One(&'q str),
+    Several,
+}
+
+fn node_token(query: &str) -> Presented<'_> {
+    // What is stripped from a query for an origin is exactly what is read here.
+    let mut tokens = query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && strip_node_token(pair).is_empty())
+        .map(|pair| pair.split_once('=').map_or("", |(_, value)| value));
+    match (tokens.next(), tokens.next()) {
+        (None, _) => Presented::None,
+        (Some(token), None) => Presented::One(token),
+        (Some(_), Some(_)) => Presented::Several,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! Whether the node wants new clients: it was asked to stop, or an operator's word reached it.
+
+use std::sync::Arc;
+
+use ferry_core::node::Intent;
+use tokio::sync::watch;
+
+/// The decision, seen by all who beat, answer `/health` or stop; a cheap clone of the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Drain {
+    state: Arc<watch::Sender<State>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct State {
+    stopping: bool,
+    intent: Intent,
+}
+
+impl State {
+    const fn draining(self) -> bool {
+        self.stopping || self.intent.drain
+    }
+}
+
+impl Drain {
+    pub(crate) fn new() -> Self {
+        Self { state: Arc::new(watch::Sender::new(State::default())) }
+    }
+
+    /// The process ends: nothing takes this back.
+    pub(crate) fn stop(&self) {
+        self.change(|state| state.stopping = true);
+    }
+
+    /// What operators decided, as some coordinator knows it: the highest revision is the last word.
+    pub(crate) fn heed(&self, intent: Intent) {
+        self.change(|state| {
+            if intent.revision >= state.intent.revision {
+                state.intent = intent;
+            }
+        });
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.state.borrow().draining()
+    }
+
+    /// Waits until it is no longer as it `was`.
+    pub(crate) async fn turns(&self, was: bool) {
+        // An error means that the sender is gone, and we hold it.
+        let _ = self.state.subscribe().wait_for(|state| state.draining() != was).await;
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        self.state.send_if_modified(|state| {
+            let before = *state;
+            change(state);
+            if state.draining() != before.draining() {
+                tracing::info!(draining = state.draining(), by_operator = state.intent.drain, "drain");
+            }
+            *state != before
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn intent(drain: bool, revision: u64) -> Intent {
+        Intent { drain, revision }
+    }
+
+    #[test]
+    fn an_operators_last_word_counts_whichever_coordinator_brings_it_late() {
+        let drain = Drain::new();
+        drain.heed(intent(true, 7));
+        assert!(drain.is_draining());
+        drain.heed(intent(false, 6));
+        assert!(drain.is_draining(), "an old decision came back");
+        drain.heed(intent(false, 8));
+        assert!(!drain.is_draining());
+    }
+
+    #[tokio::test]
+    async fn a_node_that_stops_is_not_resumed() {
+        let drain = Drain::new();
+        drain.stop();
+        drain.turns(false).await;
+        drain.heed(intent(false, 9));
+        assert!(drain.is_draining());
+    }
+}

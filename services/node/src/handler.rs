@@ -1,0 +1,143 @@
+//! What happens to a client's request: health, the door, then delivery.
+
+use std::{sync::Arc, time::Duration};
+
+use ferry_core::trace::TraceContext;
+use ferry_delivery::{Answer, Delivery, Handler, Object, Request, semantics::methods};
+use ferry_runtime::{
+    Clock,
+    telemetry::{Sampler, TRACED, context_of, set_parent},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use tracing::{Span, field, info_span};
+
+use crate::{
+    cluster::Cluster,
+    door::{Admission, Door, Entry, Refusal, Visit},
+    figures::Figures,
+    health::Health,
+};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// A node that waits for its first coordinator has its ring a moment later.
+const RING_SOON: Duration = Duration::from_secs(1);
+
+/// Answers clients.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    pub(crate) door: Door,
+    pub(crate) delivery: Delivery,
+    pub(crate) cluster: Cluster,
+    pub(crate) clock: Clock,
+    pub(crate) sampler: Sampler,
+    pub(crate) health: Arc<Health>,
+    pub(crate) figures: Figures,
+}
+
+impl Handler for Clients {
+    async fn handle(&self, request: Request) -> Answer {
+        if request.target.path() == "/health" {
+            return self.health(&request);
+        }
+        let visit = Visit {
+            path: request.target.path(),
+            query: request.target.query(),
+            client: request.peer.ip(),
+            now: self.clock.corrected(),
+        };
+        match self.door.decide(visit, &self.cluster.facts()) {
+            Entry::Admitted(admission) => self.deliver(&request, *admission).await,
+            Entry::Home(url) => self.home(&url),
+            Entry::Refused(why) => self.refuse(why),
+        }
+    }
+}
+
+impl Clients {
+    fn health(&self, request: &Request) -> Answer {
+        methods::refusal(request).unwrap_or_else(|| {
+            let page = serde_json::to_vec(&self.health.page()).expect("texts and numbers are JSON");
+            let json = HeaderValue::from_static("application/json");
+            Answer::bytes(StatusCode::OK, json, page).with(header::CACHE_CONTROL, NO_STORE)
+        })
+    }
+
+    async fn deliver(&self, request: &Request, admission: Admission) -> Answer {
+        let parent = admission.trace.or_else(|| traceparent(request));
+        let span = self.span(&admission, parent.as_ref());
+        let mut object = Object::new(admission.key, admission.origin_target);
+        object.filename = admission.filename;
+        // Both were checked where they came in: a route's by its compiler, a token's by its gateway.
+        object.cache_control = admission.cache_control.and_then(|text| text.parse().ok());
+        object.content_type = admission.content_type.and_then(|text| text.parse().ok());
+        // Without a span of ours, the origin's belongs to whoever asked us.
+        if let Some(trace) = context_of(&span).or(parent)
+            && let Ok(value) = HeaderValue::try_from(trace.to_string())
+        {
+            object.origin_headers.insert(TRACEPARENT, value);
+        }
+        let mut answer = self.delivery.deliver(request, &object).await;
+        span.record("http.response.status_code", answer.status.as_u16());
+        if let Some(transfer) = &mut answer.transfer {
+            // The span lives as long as the transfer.
+            transfer.at_end(move |ended| {
+                span.record("sent_bytes", ended.sent_bytes);
+                span.record("complete", ended.complete);
+            });
+        }
+        answer
+    }
+
+    /// A span for what is sampled, and none at all for the rest.
+    fn span(&self, admission: &Admission, parent: Option<&TraceContext>) -> Span {
+        if !self.sampler.decide(parent) {
+            return Span::none();
+        }
+        let span = info_span!(
+            target: TRACED,
+            parent: None,
+            "transfer",
+            otel.kind = "server",
+            node = %self.door.node,
+            key = %admission.key,
+            http.response.status_code = field::Empty,
+            sent_bytes = field::Empty,
+            complete = field::Empty,
+        );
+        if let Some(parent) = parent {
+            set_parent(&span, parent);
+        }
+        span
+    }
+
+    fn home(&self, url: &str) -> Answer {
+        // The path came through hyper and the home out of a token: what fits no header is no place to send anybody.
+        let Ok(location) = HeaderValue::try_from(url) else { return self.refuse(Refusal::Token) };
+        self.figures.sent_home.inc();
+        Answer::empty(StatusCode::FOUND).with(header::LOCATION, location).with(header::CACHE_CONTROL, NO_STORE)
+    }
+
+    fn refuse(&self, why: Refusal) -> Answer {
+        self.figures.refused(why);
+        let answer = match why {
+            Refusal::Encoding => Answer::text(StatusCode::BAD_REQUEST, "the path is not encoded as a path should be"),
+            Refusal::NoObject => Answer::text(StatusCode::NOT_FOUND, "not found"),
+            Refusal::Token | Refusal::NoToken => Answer::text(StatusCode::FORBIDDEN, "forbidden"),
+            Refusal::Gone => Answer::text(StatusCode::GONE, "this link has expired"),
+            Refusal::NoRing => Answer::unavailable("this node has not heard of its cluster yet", RING_SOON),
+        };
+        answer.with(header::CACHE_CONTROL, NO_STORE)
+    }
+}
+
+/// What the client says of its trace: at most one, and a good one.
+fn traceparent(request: &Request) -> Option<TraceContext> {
+    let mut values = request.headers.get_all(TRACEPARENT).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    value.to_str().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! What the node carries, measured once a second.
+//!
+//! Reading `/proc` costs microseconds and waits for no disk, so one task does it where it stands.
+
+use std::{fs, time::Duration};
+
+use ferry_core::load::{Load, Share};
+use ferry_delivery::Transfers;
+use ferry_runtime::Tasks;
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval},
+};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Figures that only ever grow; two readings make a [`Load`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Reading {
+    sent_bytes: u64,
+    cpu: Cpu,
+    /// Time in which something waited for a disk.
+    disk: Duration,
+}
+
+/// Ticks of all processors since the machine started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Cpu {
+    busy: u64,
+    all: u64,
+}
+
+/// Measures until the tasks are asked to stop; the first figures come after a second.
+pub(crate) fn watch(
+    tasks: &Tasks,
+    transfers: Transfers,
+    measured: impl Fn(&Load) + Send + 'static,
+) -> watch::Receiver<Load> {
+    let (load, seen) = watch::channel(Load::default());
+    let stop = tasks.stop_token();
+    tasks.spawn("load", async move {
+        let mut ticks = interval(EVERY);
+        // After a stall, one reading over the whole of it.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks.tick().await;
+        let (mut last, mut at) = (Reading::take(&transfers), Instant::now());
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = ticks.tick() => {}
+            }
+            let (now, reading) = (Instant::now(), Reading::take(&transfers));
+            let figures = reading.since(&last, now - at, transfers.under_way());
+            measured(&figures);
+            load.send_replace(figures);
+            (last, at) = (reading, now);
+        }
+    });
+    seen
+}
+
+impl Reading {
+    fn take(transfers: &Transfers) -> Self {
+        // Where a figure is not to be had (no such file, a container without it), it stays 0: nothing is known against the node.
+        let of = |path| fs::read_to_string(path).unwrap_or_default();
+        Self {
+            sent_bytes: transfers.totals().sent_bytes,
+            cpu: cpu(&of("/proc/stat")).unwrap_or_default(),
+            disk: pressure(&of("/proc/pressure/io")).unwrap_or_default(),
+        }
+    }
+
+    fn since(&self, last: &Self, elapsed: Duration, transfers: usize) -> Load {
+        let seconds = elapsed.as_secs_f64();
+        if seconds <= 0.0 {
+            return Load { transfers: u32::try_from(transfers).unwrap_or(u32::MAX), ..Load::default() };
+        }
+        let sent = self.sent_bytes.saturating_sub(last.sent_bytes) as f64;
+        let busy = self.cpu.busy.saturating_sub(last.cpu.busy) as f32;
+        // No ticks at all make NaN, which is a share of 0.
+        let cpu = busy / self.cpu.all.saturating_sub(last.cpu.all) as f32;
+        let waited = self.disk.saturating_sub(last.disk).as_secs_f64();
+        Load {
+            bytes_per_second: (sent / seconds) as u64,
+            transfers: u32::try_from(transfers).unwrap_or(u32::MAX),
+            cpu: Share::clamped(cpu),
+            disk: Share::clamped((waited / seconds) as f32),
+        }
+    }
+}
+
+/// The first line of `/proc/stat` (proc_stat(5)): user, nice, system, idle, iowait, irq, softirq, steal; guest time is in user already.
+fn cpu(stat: &str) -> Option<Cpu> {
+    let line = stat.lines().next()?.strip_prefix("cpu ")?;
+    let ticks: Vec<u64> = line.split_whitespace().take(8).map_while(|tick| tick.parse().ok()).collect();
+    let idle = ticks.get(3)? + ticks.get(4).copied().unwrap_or(0);
+    let all = ticks.iter().sum();
+    Some(Cpu { busy: all - idle, all })
+}
+
+/// The total of the line `some` of `/proc/pressure/io`, in microseconds (the kernel's accounting/psi.rst).
+fn pressure(io: &str) -> Option<Duration> {
+    let some = io.lines().find_map(|line| line.strip_prefix("some "))?;
+    let total = some.split_whitespace().find_map(|field| field.strip_prefix("total="))?;
+    total.parse().ok().map(Duration::from_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAT: &str = "cpu  100 20 30 800 50 5 5 10 7 0\ncpu0 1 2 3 4\nintr 5\n";
+    const PRESSURE: &str = "some avg10=0.00 avg60=0.12 avg300=0.05 total=2500000\nfull avg10=0.00 total=7\n";
+
+    #[test]
+    fn the_kernels_figures_are_read() {
+        assert_eq!(cpu(STAT), Some(Cpu { busy: 170, all: 1020 }));
+        assert_eq!(pressure(PRESSURE), Some(Duration::from_millis(2500)));
+    }
+
+    #[test]
+    fn what_is_missing_or_strange_is_no_figure() {
+        for text in ["", "cpu", "cpu  x y", "cpu  1 2 3", "intr 1\n"] {
+            assert_eq!(cpu(text), None, "{text:?}");
+        }
+        for text in ["", "some avg10=0.00", "some total=x", "full total=1"] {
+            assert_eq!(pressure(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn two_readings_make_a_load() {
+        let last = Reading { sent_bytes: 1000, cpu: Cpu { busy: 10, all: 100 }, disk: Duration::from_secs(1) };
+        let now = Reading { sent_bytes: 5000, cpu: Cpu { busy: 60, all: 300 }, disk: Duration::from_millis(1500) };
+        let load = now.since(&last, Duration::from_secs(2), 3);
+        assert_eq!((load.bytes_per_second, load.transfers), (2000, 3));
+        assert_eq!((load.cpu.get(), load.disk.get()), (0.25, 0.25));
+    }
+
+    #[test]
+    fn counters_that_went_back_or_stand_still_are_no_load() {
+        let last = Reading { sent_bytes: 5, cpu: Cpu { busy: 10, all: 100 }, disk: Duration::from_secs(9) };
+        let load = Reading::default().since(&last, Duration::from_secs(1), 0);
+        assert_eq!(load, Load::default());
+        assert_eq!(last.since(&last, Duration::ZERO, 0), Load::default());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_that_were_sent_show_in_the_next_figures() {
+        let (tasks, transfers) = (Tasks::new(), Transfers::new());
+        let mut load = watch(&tasks, transfers.clone(), |_| {});
+        let key = ferry_core::object::ObjectPath::from_decoded("a").expect("a path");
+        let key = ferry_core::object::ObjectKey::plain(key);
+        tokio::task::yield_now().await;
+        let transfer = transfers.begin(key, ([127, 0, 0, 1], 1).into(), None, std::time::UNIX_EPOCH);
+        transfer.sent(3_000_000);
+        let seen = *load.wait_for(|load| load.transfers == 1).await.expect("it is measured");
+        assert_eq!(seen.bytes_per_second, 3_000_000);
+        tasks.finish(EVERY).await.expect("it ends");
+    }
+}
