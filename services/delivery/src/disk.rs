@@ -51,7 +51,7 @@ pub struct Settings {
     pub index: Option<String>,
     /// How many blocking calls of this root may run at once.
     pub calls_at_once: usize,
-    /// How long a request waits for its turn, and for the call itself.
+    /// How long one opening or one reading may take, its wait for a turn included.
     pub patience: Duration,
 }
 
@@ -106,7 +106,7 @@ pub enum DiskError {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { dotfiles: Dotfiles::Hidden, index: None, calls_at_once: 64, patience: Duration::from_secs(10) }
+        Self { dotfiles: Dotfiles::Hidden, index: None, calls_at_once: 64, patience: Duration::from_secs(15) }
     }
 }
 
@@ -164,7 +164,9 @@ impl Inner {
             (found, _) => found,
         };
         let (file, stat) = found?;
-        OpenFile::new(file, &stat, SystemTime::now(), Arc::clone(&self.calls)).map_err(DiskError::Io)
+        // The wall clock of the machine whose clock stamped the file: the two are compared.
+        let (now, calls) = (SystemTime::now(), Arc::clone(&self.calls));
+        OpenFile::new(file, &stat, now, calls, self.settings.patience).map_err(DiskError::Io)
     }
 }
 

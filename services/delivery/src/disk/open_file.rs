@@ -9,7 +9,7 @@ use rustix::{
     fs::Stat,
     io::{Errno, ReadWriteFlags},
 };
-use tokio::{sync::Semaphore, task};
+use tokio::{sync::Semaphore, task, time};
 
 /// A regular file, open for reading.
 #[derive(Debug)]
@@ -19,13 +19,21 @@ pub struct OpenFile {
     modified: SystemTime,
     opened: SystemTime,
     calls: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl OpenFile {
-    pub(super) fn new(file: OwnedFd, stat: &Stat, opened: SystemTime, calls: Arc<Semaphore>) -> io::Result<Self> {
+    /// `calls` and `patience` bound the reads as they do the opening.
+    pub(super) fn new(
+        file: OwnedFd,
+        stat: &Stat,
+        opened: SystemTime,
+        calls: Arc<Semaphore>,
+        patience: Duration,
+    ) -> io::Result<Self> {
         let length = u64::try_from(stat.st_size).map_err(io::Error::other)?;
         let modified = moment(stat.st_mtime, stat.st_mtime_nsec);
-        Ok(Self { file: Arc::new(File::from(file)), length, modified, opened, calls })
+        Ok(Self { file: Arc::new(File::from(file)), length, modified, opened, calls, patience })
     }
 
     /// Its length when it was opened, in bytes: what an answer announces.
@@ -54,8 +62,8 @@ impl OpenFile {
 
     /// Reads up to `most` bytes at `offset`; nothing at or behind the end of the file as it is now.
     ///
-    /// What the page cache holds is read in place; else a helper thread waits for the disk. Cancelling leaves that thread to end by
-    /// itself.
+    /// What the page cache holds is read in place; else a helper thread waits for the disk, and the caller as long as
+    /// [`super::Settings::patience`]. Cancelling leaves that thread to end by itself.
     pub async fn read_at(&self, offset: u64, most: usize) -> io::Result<Bytes> {
         match self.read_cached(offset, most) {
             // Nothing read may mean the end, or a kernel that would rather not say: the other way decides.
@@ -63,6 +71,11 @@ impl OpenFile {
             Ok(_) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => {}
             Err(other) => return Err(other.into()),
         }
+        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no bytes came for {:?}", self.patience));
+        time::timeout(self.patience, self.read_from_disk(offset, most)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn read_from_disk(&self, offset: u64, most: usize) -> io::Result<Bytes> {
         let turn = Arc::clone(&self.calls).acquire_owned().await.map_err(io::Error::other)?;
         let file = Arc::clone(&self.file);
         let read = task::spawn_blocking(move || {

@@ -95,6 +95,12 @@ impl Activity {
         self.owed.fetch_sub(1, Relaxed);
     }
 
+    /// Whether no request runs and the client is owed nothing.
+    pub(super) fn is_quiet(&self) -> bool {
+        let owed = self.blocked.load(Relaxed) || self.owed.load(Relaxed) > 0;
+        !owed && self.requests.load(Relaxed) == 0
+    }
+
     /// Whether the client has had its time.
     pub(super) fn overdue(&self, now: Duration, limits: &Limits) -> Option<Overdue> {
         let past =

@@ -1,6 +1,13 @@
 //! One connection, from its handshake to its end.
 
-use std::{convert::Infallible, net::SocketAddr, panic::AssertUnwindSafe, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::FutureExt as _;
 use http::{Method, Response, StatusCode, Version};
@@ -33,6 +40,9 @@ use crate::{
 /// waiting before the next chunk of a file is read.
 const BUFFER: usize = request::LARGEST_HEADERS + request::LONGEST_TARGET + 8 * 1024;
 
+/// How long a head that was begun before the server stopped may take to end. hyper closes connections without one at once.
+const LAST_HEADS: Duration = Duration::from_millis(500);
+
 /// What every connection of a server shares.
 pub(super) struct Shared<H> {
     pub(super) handler: Arc<H>,
@@ -54,7 +64,10 @@ pub(super) async fn run<H: Handler>(
     let Some(tls) = shared.tls.clone() else {
         return converse(shared, socket, Arrival { peer, local, secure: false }, stop).await;
     };
-    match time::timeout(shared.limits.handshake, tls.accept(socket)).await {
+    let handshake = time::timeout(shared.limits.handshake, tls.accept(socket));
+    // Nobody waits for an answer yet, so a stop need not wait either.
+    let Some(shaken) = stop.run_until_cancelled(handshake).await else { return };
+    match shaken {
         Ok(Ok(stream)) => converse(shared, stream, Arrival { peer, local, secure: true }, stop).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
@@ -75,13 +88,13 @@ where
     let engine = engine();
     let mut connection = pin!(engine.serve_connection(io, service));
     let mut glance = time::interval(shared.limits.glance());
-    let mut stopping = false;
+    let mut last_heads = pin!(None::<time::Sleep>);
     loop {
         tokio::select! {
             biased; // a stop is heard before more work is taken on
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
+            () = stop.cancelled(), if last_heads.is_none() => {
                 connection.as_mut().graceful_shutdown();
+                last_heads.set(Some(time::sleep(LAST_HEADS)));
             }
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
@@ -89,6 +102,7 @@ where
                 }
                 return;
             }
+            () = elapsed(last_heads.as_mut()), if clock.activity.is_quiet() => return,
             _ = glance.tick() => {
                 if let Some(why) = clock.activity.overdue(clock.now(), &shared.limits) {
                     tracing::debug!(peer = %arrival.peer, ?why, "the client took too long");
@@ -96,6 +110,14 @@ where
                 }
             }
         }
+    }
+}
+
+/// Ends with the timer; never, if there is none.
+async fn elapsed(timer: Pin<&mut Option<time::Sleep>>) {
+    match timer.as_pin_mut() {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
     }
 }
 

@@ -80,6 +80,10 @@ pub(super) fn response(answer: Answer, method: &Method, version: Version, clock:
         Source::of(body)
     };
     let left = if matches!(source, Source::Nothing) { Some(0) } else { length };
+    if let (Some(0), Some(transfer)) = (left, &transfer) {
+        // No engine asks for the bytes of nothing.
+        transfer.complete();
+    }
     let mut response = Response::new(Rendered { source, left, transfer, clock, owing: false });
     *response.status_mut() = status;
     *response.headers_mut() = headers;
@@ -223,3 +227,6 @@ impl Drop for Rendered {
         self.clock.activity.end(self.clock.now());
     }
 }
+
+#[cfg(test)]
+mod tests;
