@@ -1,7 +1,5 @@
 //! The figures of delivery, for `/metrics`.
 
-use std::sync::Arc;
-
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
@@ -31,7 +29,7 @@ struct KindLabel {
 
 /// Reads the register of transfers whenever it is asked.
 #[derive(Debug)]
-struct TransferCollector(Arc<Transfers>);
+struct TransferCollector(Transfers);
 
 impl Metrics {
     /// Counters that are listed in `registry`, together with the figures of `transfers`.
@@ -41,7 +39,7 @@ impl Metrics {
         registry.register("delivery_requests", "Requests for objects by status", metrics.requests.clone());
         registry.register("delivery_disk_failures", "Objects a disk failed to give", metrics.disk_failures.clone());
         registry.register("delivery_origin_failures", "Objects no origin gave", metrics.origin_failures.clone());
-        registry.register_collector(Box::new(TransferCollector(Arc::new(transfers.clone()))));
+        registry.register_collector(Box::new(TransferCollector(transfers.clone())));
         metrics
     }
 
@@ -73,5 +71,38 @@ impl Collector for TransferCollector {
         let under_way = ConstGauge::new(i64::try_from(self.0.under_way()).unwrap_or(i64::MAX));
         let help = "Transfers under way";
         under_way.encode(encoder.encode_descriptor("delivery_transfers", help, None, under_way.metric_type())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferry_core::object::{ObjectKey, ObjectPath};
+    use prometheus_client::encoding::text;
+
+    use super::*;
+
+    #[test]
+    fn figures_are_listed_under_their_names() {
+        let (mut registry, transfers) = (Registry::default(), Transfers::new());
+        let metrics = Metrics::register(&mut registry, &transfers);
+        metrics.answered(http::StatusCode::OK);
+        metrics.answered(http::StatusCode::OK);
+        metrics.disk_failed("io");
+        metrics.origin_failed("late");
+        let key = ObjectKey::plain(ObjectPath::from_decoded("a").expect("a good path"));
+        let transfer = transfers.begin(key, ([127, 0, 0, 1], 1).into(), None, std::time::UNIX_EPOCH);
+        transfer.sent(17);
+        let mut page = String::new();
+        text::encode(&mut page, &registry).expect("a string takes everything");
+        for line in [
+            "delivery_requests_total{status=\"200\"} 2",
+            "delivery_disk_failures_total{kind=\"io\"} 1",
+            "delivery_origin_failures_total{kind=\"late\"} 1",
+            "delivery_sent_bytes_total 17",
+            "delivery_transfers_broken_total 0",
+            "delivery_transfers 1",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line:?} is not in\n{page}");
+        }
     }
 }
