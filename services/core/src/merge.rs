@@ -139,7 +139,8 @@ impl Merge {
                 if self.words.get(&epoch.coordinator).is_some_and(|word| word.is_older(epoch)) {
                     return Err(Stale::Replayed);
                 }
-                self.words.insert(epoch.coordinator.clone(), Word::begin(now, epoch, nodes, facts.coordinators.clone()));
+                self.words
+                    .insert(epoch.coordinator.clone(), Word::begin(now, epoch, nodes, facts.coordinators.clone()));
                 self.learn(facts);
             }
             Body::Delta { nodes, removed, facts } => {

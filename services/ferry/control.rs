@@ -1,0 +1,90 @@
+//! How operators' commands reach a coordinator.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context as _, bail};
+use clap::{Arg, ArgMatches, value_parser};
+use ferry_proto::v1::cluster_service_client::ClusterServiceClient;
+use ferry_runtime::{
+    admin::AdminToken,
+    config::{BaseUrl, FromSetting as _},
+    coordinators::dial,
+};
+use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Channel};
+
+/// From the question to the answer, connecting included.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The flags of every such command.
+pub(crate) fn args() -> [Arg; 3] {
+    [
+        Arg::new("coordinator")
+            .long("coordinator")
+            .value_name("URL")
+            .global(true)
+            .help("Which coordinator to ask [env: FERRY_COORDINATOR] [default: http://127.0.0.1:7000]"),
+        Arg::new("coordinator-ca")
+            .long("coordinator-ca")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .global(true)
+            .help("Authorities that its certificate must come from (PEM)"),
+        Arg::new("admin-token-file")
+            .long("admin-token-file")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .global(true)
+            .help("A file with the token that it wants"),
+    ]
+}
+
+/// A coordinator to ask.
+pub(crate) struct Control {
+    client: ClusterServiceClient<Channel>,
+    url: BaseUrl,
+    token: Option<AdminToken>,
+}
+
+impl Control {
+    /// Must be called inside a runtime.
+    pub(crate) fn from_matches(matches: &ArgMatches) -> anyhow::Result<Self> {
+        let named = matches.get_one::<String>("coordinator").cloned();
+        let text = named
+            .or_else(|| std::env::var("FERRY_COORDINATOR").ok())
+            .unwrap_or_else(|| "http://127.0.0.1:7000".to_owned());
+        let url = BaseUrl::parse(&text).map_err(|expected| anyhow::anyhow!("--coordinator {text:?}: {expected}"))?;
+        let ca = matches.get_one::<PathBuf>("coordinator-ca");
+        let token = matches.get_one::<PathBuf>("admin-token-file").map(|path| AdminToken::load(path)).transpose()?;
+        let client = ClusterServiceClient::new(dial(&url, ca.map(PathBuf::as_path))?);
+        Ok(Self { client, url, token })
+    }
+
+    /// Asks one question; a refusal becomes one line for people.
+    pub(crate) async fn ask<Q, A>(
+        &mut self,
+        question: Q,
+        call: impl AsyncFnOnce(&mut ClusterServiceClient<Channel>, Request<Q>) -> Result<tonic::Response<A>, Status>,
+    ) -> anyhow::Result<A> {
+        let mut request = Request::new(question);
+        if let Some(token) = &self.token {
+            let bearer = MetadataValue::try_from(token.bearer()).context("the admin token cannot be sent")?;
+            request.metadata_mut().insert("authorization", bearer);
+        }
+        let Ok(answer) = tokio::time::timeout(LIMIT, call(&mut self.client, request)).await else {
+            bail!("the coordinator at {} did not answer within {LIMIT:?}", self.url);
+        };
+        match answer {
+            Ok(answer) => Ok(answer.into_inner()),
+            Err(status) if status.code() == Code::Unavailable => {
+                bail!("the coordinator at {} cannot answer: {}", self.url, status.message())
+            }
+            Err(status) => bail!("{}", status.message()),
+        }
+    }
+}
+
+/// Runs a command that asks and ends.
+pub(crate) fn run<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("could not start the runtime")?.block_on(work)
+}

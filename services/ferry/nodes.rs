@@ -1,0 +1,79 @@
+//! `ferry nodes`: what the cluster has, and what operators decide about it.
+
+mod table;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use ferry_proto::v1;
+
+use crate::{
+    control::{self, Control},
+    output,
+};
+
+pub(crate) fn command() -> Command {
+    let id = || Arg::new("id").value_name("ID").required(true).help("The node's id");
+    let force = Arg::new("force").long("force").action(ArgAction::SetTrue).help("Remove it even while it is alive");
+    Command::new("nodes")
+        .about("Lists, drains, resumes and removes nodes")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).global(true).help("Print JSON, for programs"))
+        .subcommand(Command::new("list").about("Every node on record"))
+        .subcommand(Command::new("show").about("All that is known of one node").arg(id()))
+        .subcommand(Command::new("drain").about("Sends a node no new clients; what it began goes on").arg(id()))
+        .subcommand(Command::new("resume").about("Sends a drained node clients again").arg(id()))
+        .subcommand(Command::new("remove").about("Forgets a node that is gone for good").arg(id()).arg(force))
+}
+
+pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    control::run(async {
+        let (name, matches) = matches.subcommand().context("clap wants a subcommand")?;
+        let mut control = Control::from_matches(matches)?;
+        let json = matches.get_flag("json");
+        let id = || matches.get_one::<String>("id").cloned().unwrap_or_default();
+        match name {
+            "list" => {
+                let listed = control.ask(v1::ListNodesRequest {}, async |c, q| c.list_nodes(q).await).await?;
+                output::say(&if json { table::json_list(&listed) } else { table::list(&listed.nodes) });
+            }
+            "show" => {
+                let question = v1::GetNodeRequest { node_id: id() };
+                let answer = control.ask(question, async |c, q| c.get_node(q).await).await?;
+                show(answer.node.as_ref(), json);
+            }
+            "drain" => {
+                let question = v1::DrainNodeRequest { node_id: id() };
+                let answer = control.ask(question, async |c, q| c.drain_node(q).await).await?;
+                decided(answer.node.as_ref(), json, "gets no new clients");
+            }
+            "resume" => {
+                let question = v1::ResumeNodeRequest { node_id: id() };
+                let answer = control.ask(question, async |c, q| c.resume_node(q).await).await?;
+                decided(answer.node.as_ref(), json, "gets clients again");
+            }
+            _ => {
+                let question = v1::RemoveNodeRequest { node_id: id(), force: matches.get_flag("force") };
+                control.ask(question, async |c, q| c.remove_node(q).await).await?;
+                output::say(&if json { "{}".to_owned() } else { format!("{} is forgotten", id()) });
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn show(node: Option<&v1::NodeStatus>, json: bool) {
+    if let Some(node) = node {
+        output::say(&if json { table::json(node).to_string() } else { table::show(node) });
+    }
+}
+
+fn decided(node: Option<&v1::NodeStatus>, json: bool, outcome: &str) {
+    match node {
+        Some(node) if json => output::say(&table::json(node).to_string()),
+        Some(node) => output::say(&format!("{} is {} and {outcome}", table::id(node), table::state(node))),
+        None => {}
+    }
+}

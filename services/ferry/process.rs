@@ -1,0 +1,114 @@
+//! A role as a process: configuration, runtime, telemetry, signals, and an orderly end.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Context as _;
+use clap::ArgMatches;
+use ferry_runtime::{
+    Clock, Tasks,
+    config::{Common, EXIT_CONFIG, Environment, Refusal, Sources},
+    metrics::Metrics,
+    signals::{Signals, Stop},
+    telemetry::{Sampler, Telemetry, TelemetryConfig},
+};
+use tracing::{info, warn};
+
+use crate::{cli::Role, output};
+
+/// After a graceful stop: the last answers, the last words to the coordinators, the last spans.
+const GRACE: Duration = Duration::from_secs(5);
+/// After Ctrl-C: nobody waits for anything.
+const AT_ONCE: Duration = Duration::from_millis(200);
+
+/// What a role runs in.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) tasks: Tasks,
+    pub(crate) sampler: Sampler,
+}
+
+/// Gathers what a role was told.
+pub(crate) fn sources(role: &Role, matches: &ArgMatches) -> Sources {
+    Sources::gather(role.name, role.tables, role.sections, matches, &Environment::of_process())
+}
+
+/// Runs a role until it is asked to stop. `start` starts it and returns what a graceful stop has to wait for.
+pub(crate) fn run<D>(
+    role: &'static str,
+    common: &Common,
+    start: impl AsyncFnOnce(&Process) -> anyhow::Result<D>,
+) -> anyhow::Result<ExitCode>
+where
+    D: Future<Output = ()>,
+{
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.enable_all();
+    if let Some(workers) = common.workers {
+        builder.worker_threads(workers.get());
+    }
+    let runtime = builder.build().context("could not start the runtime")?;
+    let telemetry = Telemetry::start(&TelemetryConfig {
+        role,
+        instance: format!("{role}-{}", std::process::id()),
+        filter: common.log.clone(),
+        format: common.log_format,
+        otlp_endpoint: common.otlp_endpoint.clone(),
+        trace_sample: common.trace_sample,
+    })?;
+    let process = Process {
+        clock: Clock::system(),
+        metrics: Metrics::new(),
+        tasks: Tasks::new(),
+        sampler: telemetry.sampler().clone(),
+    };
+    let outcome = runtime.block_on(live(process, start));
+    // A blocking call that hangs (a dead mount) must not keep the process.
+    runtime.shutdown_timeout(AT_ONCE);
+    telemetry.finish();
+    outcome
+}
+
+async fn live<D: Future<Output = ()>>(
+    process: Process,
+    start: impl AsyncFnOnce(&Process) -> anyhow::Result<D>,
+) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen().context("could not listen for signals")?;
+    let drain = tokio::select! {
+        biased;
+        started = start(&process) => started?,
+        // A start that waits for something can be interrupted too.
+        _ = signals.next() => return Ok(ExitCode::SUCCESS),
+    };
+    let grace = match signals.next().await {
+        Stop::AtOnce => AT_ONCE,
+        Stop::Graceful => {
+            info!("stopping: finishing what was begun");
+            tokio::select! {
+                biased;
+                _ = signals.next() => {
+                    warn!("asked a second time: stopping at once");
+                    AT_ONCE
+                }
+                () = drain => GRACE,
+            }
+        }
+    };
+    if let Err(exceeded) = process.tasks.finish(grace).await
+        && grace == GRACE
+    {
+        warn!(%exceeded, "some work was cut off");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says what went wrong: 64 for a configuration, 1 for the rest.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if let Some(refusal) = error.downcast_ref::<Refusal>() {
+        output::complain(&refusal.to_string());
+        return ExitCode::from(EXIT_CONFIG);
+    }
+    output::complain(&format!("ferry: {error:#}"));
+    ExitCode::FAILURE
+}
