@@ -79,12 +79,16 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
         reader.fault("admin-listen", wanted);
     }
     let coordinators: Vec<BaseUrl> = reader.list("coordinators");
-    if coordinators.is_empty() && reader.is_sound() {
-        reader.fault("coordinators", "expected at least one URL, such as http://127.0.0.1:7000");
-    }
-    let main_server = reader.get("main-server");
-    let origin = reader.get("origin");
+    let main_server: Option<BaseUrl> = reader.get("main-server");
+    let origin: Option<BaseUrl> = reader.get("origin");
     let root = root(&mut reader);
+    let serves_itself = ["root", "origin", "main-server"].iter().any(|name| reader.is_set(name));
+    if coordinators.is_empty() && !reader.is_set("coordinators") && !serves_itself {
+        reader.fault(
+            "coordinators",
+            "expected at least one URL, such as http://127.0.0.1:7000; or a root or an origin to serve alone",
+        );
+    }
     let fallback_limit = reader.require("fallback-limit");
     let token_lifetime = token_lifetime(&mut reader);
     let public_url = reader.get("public-url");

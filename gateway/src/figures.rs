@@ -15,6 +15,7 @@ pub(crate) struct Figures {
     heard_seconds: Gauge,
     pub(crate) stale_updates: Counter,
     pub(crate) save_failures: Counter,
+    pub(crate) table_saved: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,6 +36,11 @@ impl Figures {
                 figures.heard_seconds.clone(),
             );
             registry.register("stale_updates", "Updates ignored as older than the last", figures.stale_updates.clone());
+            registry.register(
+                "table_saved",
+                "1 while the copy of the table on disk has every node, decision and key",
+                figures.table_saved.clone(),
+            );
             registry.register("save_failures", "Copies of the table not written", figures.save_failures.clone());
         });
         figures

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use ferry_core::{
+    id::CoordinatorId,
     merge::{Body, Epoch, Merge, Peer},
     time::Tick,
 };
@@ -19,16 +20,23 @@ use crate::{
 
 /// Updates that wait for the keeper; a coordinator's stream waits behind them.
 const INBOX: usize = 64;
-/// How often the copy on disk may be replaced.
-const SAVE_EVERY: Duration = Duration::from_secs(1);
+/// The copy on disk is replaced as soon as the table changes, but not more often than this, and for at most a twentieth of the time:
+/// a large table on a slow disk is written rarely.
+const SAVE_EVERY: Duration = Duration::from_millis(50);
+const SAVE_SHARE: u32 = 20;
 
-/// One message of one coordinator.
+/// What happens on the streams of the coordinators.
 #[derive(Debug)]
-pub(crate) struct Update {
-    /// The first message of a new stream.
-    pub(crate) first: bool,
-    pub(crate) epoch: Epoch,
-    pub(crate) body: Body,
+pub(crate) enum Update {
+    /// A message came.
+    Said {
+        /// It is the first of a new stream.
+        first: bool,
+        epoch: Epoch,
+        body: Box<Body>,
+    },
+    /// A stream broke.
+    Closed(CoordinatorId),
 }
 
 /// The keeper's state.
@@ -87,7 +95,12 @@ impl Keeper {
             tokio::select! {
                 biased; // stop before work, work before timers
                 () = stop.cancelled() => return,
-                Some(update) = inbox.recv() => dirty |= self.take(update),
+                Some(update) = inbox.recv() => {
+                    if self.take(update) {
+                        dirty = true;
+                        self.figures.table_saved.set(0);
+                    }
+                }
                 () = self.clock.sleep_until(deadline) => {
                     self.merge.pass(self.clock.now());
                     self.publish();
@@ -102,12 +115,19 @@ impl Keeper {
 
     /// Returns whether the copy on disk may be out of date.
     fn take(&mut self, update: Update) -> bool {
-        let Update { first, epoch, body } = update;
+        let (first, epoch, body) = match update {
+            Update::Said { first, epoch, body } => (first, epoch, body),
+            Update::Closed(coordinator) => {
+                self.merge.closed(self.clock.now(), &coordinator);
+                self.publish();
+                return true;
+            }
+        };
         if first {
             self.merge.opened(&epoch.coordinator);
         }
-        let is_mark = matches!(body, Body::Mark);
-        if let Err(why) = self.merge.apply(self.clock.now(), &epoch, body) {
+        let is_mark = matches!(*body, Body::Mark);
+        if let Err(why) = self.merge.apply(self.clock.now(), &epoch, *body) {
             self.figures.stale_updates.inc();
             warn!(coordinator = %epoch.coordinator, sequence = epoch.sequence, %why, "ignored an update");
             return false;
@@ -132,16 +152,21 @@ impl Keeper {
     }
 
     async fn save(&mut self) {
-        self.may_save_at = self.clock.now() + SAVE_EVERY;
+        let began = self.clock.now();
         let table = saved::lasting(&self.merge);
         if table == self.saved {
+            self.figures.table_saved.set(1);
+            self.may_save_at = began + SAVE_EVERY;
             return;
         }
         let (path, stamped) =
             (self.path.clone(), v1::SavedTable { saved_unix_ms: self.clock.wall().0, ..table.clone() });
         let outcome = tokio::task::spawn_blocking(move || saved::save(&path, &stamped)).await;
         match outcome {
-            Ok(Ok(())) => self.saved = table,
+            Ok(Ok(())) => {
+                self.saved = table;
+                self.figures.table_saved.set(1);
+            }
             Ok(Err(why)) => {
                 self.figures.save_failures.inc();
                 warn!(error = &why as &dyn std::error::Error, "the routing table's copy was not written");
@@ -149,6 +174,8 @@ impl Keeper {
             // Only when the process is ending.
             Err(_) => {}
         }
+        let now = self.clock.now();
+        self.may_save_at = now + SAVE_EVERY.max(now.since(began) * SAVE_SHARE);
     }
 }
 

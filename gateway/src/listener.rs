@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use ferry_core::{
-    id::GatewayId,
+    id::{CoordinatorId, GatewayId},
     merge::{Body, Epoch},
     time::UnixMillis,
 };
@@ -39,7 +39,13 @@ pub(crate) struct Listener {
 impl Listener {
     /// Listens to one coordinator until the stream ends.
     pub(crate) async fn run(self, link: Link) -> Ending {
-        match self.listen(&link).await {
+        let mut coordinator = None;
+        let ended = self.listen(&link, &mut coordinator).await;
+        if let Some(coordinator) = coordinator {
+            // Fails only when the gateway is stopping.
+            let _ = self.updates.send(Update::Closed(coordinator)).await;
+        }
+        match ended {
             Ok(()) => Ending::Lost("the coordinator ended the stream".to_owned()),
             Err(status) => match status.code() {
                 Code::Unauthenticated | Code::PermissionDenied | Code::FailedPrecondition | Code::InvalidArgument => {
@@ -50,7 +56,7 @@ impl Listener {
         }
     }
 
-    async fn listen(&self, link: &Link) -> Result<(), Status> {
+    async fn listen(&self, link: &Link, coordinator: &mut Option<CoordinatorId>) -> Result<(), Status> {
         let channel = dial(link.url(), self.ca.as_deref()).map_err(|why| Status::failed_precondition(chain(&why)))?;
         let mut client =
             v1::routing_service_client::RoutingServiceClient::new(channel).max_decoding_message_size(LARGEST_UPDATE);
@@ -69,8 +75,9 @@ impl Listener {
             let (epoch, body) = <(Epoch, Body)>::try_from(update).map_err(|why| Status::internal(chain(&why)))?;
             if first {
                 link.welcomed(&epoch.coordinator);
+                *coordinator = Some(epoch.coordinator.clone());
             }
-            if self.updates.send(Update { first, epoch, body }).await.is_err() {
+            if self.updates.send(Update::Said { first, epoch, body: Box::new(body) }).await.is_err() {
                 return Ok(()); // The gateway is stopping.
             }
             first = false;

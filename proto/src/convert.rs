@@ -56,9 +56,38 @@ pub enum Invalid {
     /// A key that could be guessed.
     #[error(transparent)]
     Key(#[from] KeyTooShort),
+    /// Several of these.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Invalid>),
     /// A value from a version of ferry that knows more.
     #[error("version {0} is newer than this ferry knows")]
     TooNew(u32),
+}
+
+/// Collects what is wrong with a message.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<Invalid>);
+
+impl Faults {
+    /// The value, or a fault more.
+    pub fn keep<T>(&mut self, outcome: Result<T, Invalid>) -> Option<T> {
+        outcome.map_err(|fault| self.0.push(fault)).ok()
+    }
+
+    /// One fault more.
+    pub fn note<T>(&mut self, fault: Invalid) -> Option<T> {
+        self.keep(Err(fault))
+    }
+
+    /// The whole, or all faults; where there is none, `whole` must be there.
+    pub fn conclude<T>(mut self, whole: Option<T>) -> Result<T, Invalid> {
+        match (self.0.len(), whole) {
+            (0, Some(whole)) => Ok(whole),
+            (0, None) => Err(Invalid::Missing("a part")),
+            (1, _) => Err(self.0.remove(0)),
+            (_, _) => Err(Invalid::Several(self.0)),
+        }
+    }
 }
 
 /// Refuses a version that is newer than this build's, and one that was never set.

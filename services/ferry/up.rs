@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use clap::{Arg, ArgMatches, Command};
 use ferry_coordinator::Coordinator;
 use ferry_gateway::Gateway;
-use ferry_node::Node;
+use ferry_node::{Node, Running};
 use ferry_runtime::config::{COMMON, Common, Environment, Setting, Sources, command as role};
 use futures_util::future::join_all;
 use tracing::warn;
@@ -82,7 +82,7 @@ async fn start(
     }
     output::say(&ready.text(plan));
     Ok(async move {
-        join_all(nodes.iter().map(|node| node.drain())).await;
+        join_all(nodes.iter().map(Running::drain)).await;
         gateway.idle().await;
         drop(state);
     })

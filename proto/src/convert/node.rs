@@ -13,7 +13,7 @@ use ferry_core::{
     node::{Freshness, Intent, NodeFacts, NodeState, NodeView, Weight},
 };
 
-use super::{Invalid, name, optional};
+use super::{Faults, Invalid, name, optional};
 use crate::v1;
 
 const MOST_PREFIXES: usize = 64;
@@ -22,37 +22,46 @@ const LONGEST_TEXT: usize = 512;
 impl TryFrom<v1::NodeFacts> for NodeFacts {
     type Error = Invalid;
 
+    /// All faults are reported at once: whoever writes a registration by hand has it right the second time.
     fn try_from(wire: v1::NodeFacts) -> Result<Self, Invalid> {
-        let authority = |field| {
-            move |text: &str| -> Result<Authority, Invalid> {
-                text.parse().map_err(|cause| Invalid::Address { field, cause })
-            }
+        let mut faults = Faults::default();
+        let id = match wire.node_id.as_str() {
+            "" => faults.note(Invalid::Missing("node_id")),
+            text => faults.keep(name("node_id")(text)),
         };
-        if wire.node_id.is_empty() {
-            return Err(Invalid::Missing("node_id"));
+        let address = faults.keep(optional(&wire.address, authority("address")));
+        let tls_address = faults.keep(optional(&wire.tls_address, authority("tls_address")));
+        if wire.address.is_empty() && wire.tls_address.is_empty() {
+            faults.note::<()>(Invalid::Missing("address (or tls_address)"));
         }
-        let facts = Self {
-            id: name("node_id")(&wire.node_id)?,
-            address: optional(&wire.address, authority("address"))?,
-            tls_address: optional(&wire.tls_address, authority("tls_address"))?,
-            admin_address: optional(&wire.admin_address, authority("admin_address"))?,
-            region: optional(&wire.region, name("region"))?,
-            zone: optional(&wire.zone, name("zone"))?,
-            weight: Weight::new(wire.weight).ok_or(Invalid::Number {
-                field: "weight",
-                expected: "1 to 10000",
-                value: wire.weight.into(),
-            })?,
-            capacity: NonZeroU64::new(wire.capacity_bytes_per_second),
-            max_transfers: NonZeroU32::new(wire.max_transfers),
-            prefixes: bounded_texts("prefixes", wire.prefixes)?,
-            software: wire.software.chars().filter(|c| !c.is_control()).take(64).collect(),
-        };
-        if facts.address.is_none() && facts.tls_address.is_none() {
-            return Err(Invalid::Missing("address (or tls_address)"));
-        }
-        Ok(facts)
+        let admin_address = faults.keep(optional(&wire.admin_address, authority("admin_address")));
+        let region = faults.keep(optional(&wire.region, name("region")));
+        let zone = faults.keep(optional(&wire.zone, name("zone")));
+        let value = u64::from(wire.weight);
+        let weight = Weight::new(wire.weight).ok_or(Invalid::Number { field: "weight", expected: "1 to 10000", value });
+        let weight = faults.keep(weight);
+        let prefixes = faults.keep(bounded_texts("prefixes", wire.prefixes));
+        let facts = (|| {
+            Some(Self {
+                id: id?,
+                address: address?,
+                tls_address: tls_address?,
+                admin_address: admin_address?,
+                region: region?,
+                zone: zone?,
+                weight: weight?,
+                capacity: NonZeroU64::new(wire.capacity_bytes_per_second),
+                max_transfers: NonZeroU32::new(wire.max_transfers),
+                prefixes: prefixes?,
+                software: wire.software.chars().filter(|c| !c.is_control()).take(64).collect(),
+            })
+        })();
+        faults.conclude(facts)
     }
+}
+
+fn authority(field: &'static str) -> impl FnOnce(&str) -> Result<Authority, Invalid> {
+    move |text| text.parse().map_err(|cause| Invalid::Address { field, cause })
 }
 
 fn bounded_texts(field: &'static str, texts: Vec<String>) -> Result<Vec<String>, Invalid> {
@@ -204,6 +213,15 @@ mod tests {
             (v1::NodeFacts { prefixes: vec![String::new(); 65], ..wire() }, "prefixes"),
         ] {
             let why = NodeFacts::try_from(change).expect_err("refused").to_string();
+            assert!(why.contains(field), "{why:?} names {field}");
+        }
+    }
+
+    #[test]
+    fn all_faults_are_named_at_once() {
+        let wire = v1::NodeFacts { node_id: "a b".into(), address: "nowhere".into(), weight: 0, ..Default::default() };
+        let why = NodeFacts::try_from(wire).expect_err("refused").to_string();
+        for field in ["node_id", "address", "weight"] {
             assert!(why.contains(field), "{why:?} names {field}");
         }
     }

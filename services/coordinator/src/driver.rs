@@ -23,7 +23,7 @@ use ferry_runtime::{Clock, Tasks};
 use ferry_store::{Store, Watch};
 use tokio::sync::{Semaphore, mpsc};
 
-pub(crate) use input::{Handle, Input, Known, Question, Stopping};
+pub(crate) use input::{Handle, Input, Known, NoAnswer, Question};
 
 use crate::{figures::Figures, records::Records, sessions::Sessions, subscribers::Subscribers};
 

@@ -37,8 +37,8 @@ pub(crate) fn write_status(error: &WriteError) -> Status {
     }
 }
 
-impl From<driver::Stopping> for Status {
-    fn from(stopping: driver::Stopping) -> Self {
-        Self::unavailable(stopping.to_string())
+impl From<driver::NoAnswer> for Status {
+    fn from(why: driver::NoAnswer) -> Self {
+        Self::unavailable(why.to_string())
     }
 }

@@ -132,6 +132,14 @@ impl Merge {
         }
     }
 
+    /// The stream to this coordinator broke: what it last said no longer counts while another one is live.
+    pub fn closed(&mut self, now: Tick, coordinator: &CoordinatorId) {
+        if let Some(word) = self.words.get_mut(coordinator) {
+            word.close();
+        }
+        self.settle(now);
+    }
+
     /// Takes one message. A stale one changes nothing; the caller counts it.
     pub fn apply(&mut self, now: Tick, epoch: &Epoch, body: Body) -> Result<(), Stale> {
         match body {

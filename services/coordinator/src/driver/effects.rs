@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::{
     Driver,
-    input::{Input, Known, Question},
+    input::{Input, Known, NoAnswer, Question},
 };
 use crate::{grpc, records::WriteError};
 
@@ -61,7 +61,7 @@ impl Driver {
         if self.read {
             self.happen(Event::Attend { session, registration });
         } else {
-            self.refuse(session, Status::unavailable("this coordinator has not read its store yet"));
+            self.refuse(session, NoAnswer::NotRead.into());
         }
     }
 
@@ -138,6 +138,9 @@ impl Driver {
     }
 
     fn answer(&self, question: Question) {
+        if !self.read {
+            return;
+        }
         // Whoever asked may have given up: then there is nobody to answer.
         match question {
             Question::Nodes(reply) => {

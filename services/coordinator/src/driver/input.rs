@@ -83,10 +83,16 @@ pub(crate) struct Known {
     pub(crate) attending: bool,
 }
 
-/// The loop has ended: the process is stopping.
-#[derive(Debug, thiserror::Error)]
-#[error("the coordinator is stopping")]
-pub(crate) struct Stopping;
+/// Why the loop does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    /// It has ended: the process is stopping.
+    #[error("the coordinator is stopping")]
+    Stopping,
+    /// An answer now would call an unread store an empty one (C2).
+    #[error("this coordinator has not read its store yet")]
+    NotRead,
+}
 
 /// Puts things into the loop.
 #[derive(Debug, Clone)]
@@ -106,13 +112,14 @@ impl Handle {
         SessionId(self.sessions.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub(crate) async fn put(&self, input: Input) -> Result<(), Stopping> {
-        self.inbox.send(input).await.map_err(|_| Stopping)
+    pub(crate) async fn put(&self, input: Input) -> Result<(), NoAnswer> {
+        self.inbox.send(input).await.map_err(|_| NoAnswer::Stopping)
     }
 
-    pub(crate) async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, Stopping> {
+    pub(crate) async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Result<T, NoAnswer> {
         let (reply, answer) = oneshot::channel();
         self.put(Input::Ask(question(reply))).await?;
-        answer.await.map_err(|_| Stopping)
+        // The loop drops questions that it cannot answer yet.
+        answer.await.map_err(|_| if self.inbox.is_closed() { NoAnswer::Stopping } else { NoAnswer::NotRead })
     }
 }

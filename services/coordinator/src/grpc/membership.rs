@@ -1,6 +1,6 @@
 //! `MembershipService`: one stream per node.
 
-use std::{pin::Pin, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use ferry_core::{
     id::Incarnation,
@@ -9,7 +9,7 @@ use ferry_core::{
     node::NodeFacts,
 };
 use ferry_proto::{
-    convert::{Invalid, check_version},
+    convert::{Faults, Invalid, check_version},
     v1::{self, attend_request::Body},
 };
 use ring::digest::{SHA256, digest};
@@ -109,15 +109,17 @@ fn registration(first: Option<v1::AttendRequest>) -> Result<Registration, Status
 
 fn parse(register: v1::Register) -> Result<Registration, Invalid> {
     check_version(register.version)?;
+    let mut faults = Faults::default();
     if register.secret.len() != SECRET {
-        return Err(Invalid::Missing("secret of 32 bytes"));
+        faults.note::<()>(Invalid::Missing("secret of 32 bytes"));
     }
+    let facts = faults.keep(register.facts.ok_or(Invalid::Missing("facts")).and_then(NodeFacts::try_from));
     let mut secret = [0; 32];
     secret.copy_from_slice(digest(&SHA256, &register.secret).as_ref());
-    Ok(Registration {
-        facts: std::sync::Arc::new(NodeFacts::try_from(register.facts.ok_or(Invalid::Missing("facts"))?)?),
+    faults.conclude(facts.map(|facts| Registration {
+        facts: Arc::new(facts),
         secret: SecretDigest(secret),
         incarnation: Incarnation(register.incarnation),
         draining: register.draining,
-    })
+    }))
 }

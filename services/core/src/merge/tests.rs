@@ -72,6 +72,18 @@ fn a_node_lives_while_any_live_coordinator_hears_it() {
 }
 
 #[test]
+fn a_coordinator_whose_stream_broke_keeps_no_dead_node_alive() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 5, 1)])).expect("fresh");
+    merge.apply(at(0), &epoch("d", 1), snapshot(vec![view("a", NodeState::Up, 1, 5, 1)])).expect("fresh");
+    merge.closed(at(100), &"c".parse().expect("valid"));
+    merge.apply(at(600), &epoch("d", 2), delta(vec![view("a", NodeState::Down, 1, 5, 1)])).expect("fresh");
+    assert_eq!(states(&merge), [("a", NodeState::Down)], "c died, and its last words with it");
+    merge.closed(at(700), &"d".parse().expect("valid"));
+    assert_eq!(states(&merge), [("a", NodeState::Down)], "the last words of the last one stand");
+}
+
+#[test]
 fn an_older_life_says_nothing_about_the_present_one() {
     let mut merge = Merge::default();
     merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 900, 1)])).expect("fresh");

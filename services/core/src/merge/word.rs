@@ -16,6 +16,8 @@ pub(super) struct Word {
     sequence: u64,
     /// A new stream stands, and its snapshot has not come.
     awaits_snapshot: bool,
+    /// The stream broke.
+    closed: bool,
     pub(super) heard: Tick,
     pub(super) nodes: HashMap<NodeId, NodeView>,
     pub(super) coordinators: Vec<Peer>,
@@ -27,6 +29,7 @@ impl Word {
             incarnation: epoch.incarnation,
             sequence: epoch.sequence,
             awaits_snapshot: false,
+            closed: false,
             heard: now,
             nodes: nodes.into_iter().map(|view| (view.facts.id.clone(), view)).collect(),
             coordinators,
@@ -34,7 +37,11 @@ impl Word {
     }
 
     pub(super) fn is_live(&self, now: Tick) -> bool {
-        now < self.heard + LIVE_FOR
+        !self.closed && now < self.heard + LIVE_FOR
+    }
+
+    pub(super) const fn close(&mut self) {
+        self.closed = true;
     }
 
     pub(super) const fn reopen(&mut self) {
