@@ -204,3 +204,5 @@ impl Drop for Stream<'_> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod twin;

@@ -138,6 +138,3 @@ fn traceparent(request: &Request) -> Option<TraceContext> {
     let value = values.next().filter(|_| values.next().is_none())?;
     value.to_str().ok()?.parse().ok()
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,1 +1,213 @@
+use std::time::Duration;
 
+use ferry_core::time::UnixMillis;
+use ferry_proto::v1::{attend_request, attend_response};
+use tonic::Status;
+
+use super::{
+    twin::{CLUSTER_TIME, Twin, beats, facts, welcome},
+    *,
+};
+use crate::identity::Identity;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// An agent under way, and what it shares with the rest of its node.
+struct Attending {
+    links: Links,
+    drain: Drain,
+    cluster: Cluster,
+    clock: Clock,
+    tasks: Tasks,
+    secret: [u8; 32],
+    _storage: tempfile::TempDir,
+}
+
+impl Attending {
+    fn start(coordinators: &[&Twin]) -> Self {
+        let storage = tempfile::tempdir().expect("a temporary folder");
+        let clock = Clock::fixed(UnixMillis(1_700_000_000_000));
+        let identity =
+            Identity::take(storage.path(), Some("n1".parse().expect("a name")), clock.wall(), &mut rand::rng());
+        let identity = Arc::new(identity.expect("a new node"));
+        let (drain, cluster, tasks, secret) = (Drain::new(), Cluster::new(), Tasks::new(), identity.secret);
+        let facts = NodeFacts {
+            id: identity.id.clone(),
+            address: Some("10.0.0.1:8001".parse().expect("an address")),
+            tls_address: None,
+            admin_address: None,
+            region: None,
+            zone: None,
+            weight: ferry_core::node::Weight::default(),
+            capacity: None,
+            max_transfers: None,
+            prefixes: Vec::new(),
+            software: String::new(),
+        };
+        let agent = Agent {
+            facts,
+            identity,
+            drain: drain.clone(),
+            cluster: cluster.clone(),
+            load: watch::channel(Load::default()).1,
+            clock: clock.clone(),
+            tasks: tasks.clone(),
+            ca: None,
+            beats: Counter::default(),
+            sequence: AtomicU64::new(0),
+        };
+        let links = agent.start(coordinators.iter().map(|twin| twin.url.clone()).collect());
+        Self { links, drain, cluster, clock, tasks, secret, _storage: storage }
+    }
+
+    async fn welcomed(&self, count: usize) {
+        timeout(LIMIT, self.links.until_connected(count)).await.expect("a welcome in time");
+    }
+
+    /// The trouble with the only link.
+    async fn trouble(&self) -> String {
+        let seen = async {
+            loop {
+                if let Some(trouble) = self.links.list().first().and_then(|link| link.trouble.clone()) {
+                    return trouble;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(LIMIT, seen).await.expect("trouble in time")
+    }
+}
+
+#[tokio::test]
+async fn a_node_registers_and_beats_at_once() {
+    let twin = Twin::start("c1").await;
+    let node = Attending::start(&[&twin]);
+    twin.until("a beat", |heard| !beats(heard).is_empty()).await;
+    let [register] = &twin.registrations()[..] else { panic!("one registration") };
+    assert_eq!(register.facts.as_ref().expect("facts").node_id, "n1");
+    assert_eq!((register.version, register.incarnation), (1, 1_700_000_000_000));
+    assert_eq!(register.secret, node.secret);
+    assert!(!register.draining);
+    assert_eq!(twin.beats()[0].sequence, 1);
+}
+
+#[tokio::test]
+async fn beats_keep_the_pace_that_the_coordinator_asks_for_and_count_over_all_streams() {
+    let (one, other) = (Twin::start("c1").await, Twin::start("c2").await);
+    for (twin, id) in [(&one, "c1"), (&other, "c2")] {
+        twin.reply(Ok(v1::Welcome { beat_every_ms: 50, ..welcome(id) }));
+    }
+    let _node = Attending::start(&[&one, &other]);
+    for twin in [&one, &other] {
+        twin.until("five beats", |heard| beats(heard).len() >= 5).await;
+    }
+    let mut sequences: Vec<_> = one.beats().iter().chain(&other.beats()).map(|beat| beat.sequence).collect();
+    for twin in [&one, &other] {
+        assert!(twin.beats().is_sorted_by_key(|beat| beat.sequence));
+    }
+    sequences.sort_unstable();
+    let count = sequences.len();
+    sequences.dedup();
+    assert_eq!(sequences.len(), count, "one number, two beats: {sequences:?}");
+}
+
+#[tokio::test]
+async fn a_drain_is_told_at_once_whoever_asks_for_it() {
+    let twin = Twin::start("c1").await;
+    let node = Attending::start(&[&twin]);
+    node.welcomed(1).await;
+    let last = |heard: &[attend_request::Body]| beats(heard).last().map(|beat| beat.draining);
+    let intent = |drain, revision| {
+        let body = v1::command::Body::Intent(v1::Intent { drain, revision });
+        attend_response::Body::Command(v1::Command { body: Some(body) })
+    };
+    twin.say(intent(true, 2)).await;
+    twin.until("a draining beat", |heard| last(heard) == Some(true)).await;
+    twin.say(intent(false, 3)).await;
+    twin.until("a beat that wants clients again", |heard| last(heard) == Some(false)).await;
+    node.drain.stop();
+    twin.until("the last drain", |heard| last(heard) == Some(true)).await;
+}
+
+#[tokio::test]
+async fn a_node_that_drains_registers_so() {
+    let twin = Twin::start("c1").await;
+    twin.reply(Ok(v1::Welcome { intent: Some(v1::Intent { drain: true, revision: 5 }), ..welcome("c1") }));
+    let node = Attending::start(&[&twin]);
+    twin.until("a draining beat", |heard| beats(heard).last().is_some_and(|beat| beat.draining)).await;
+    assert!(node.drain.is_draining());
+    twin.hang_up();
+    twin.until("a second registration", |heard| {
+        heard.iter().filter(|body| matches!(body, attend_request::Body::Register(_))).count() == 2
+    })
+    .await;
+    let registrations = twin.registrations();
+    assert!(registrations[1].draining);
+    assert_eq!(registrations[0].incarnation, registrations[1].incarnation, "one life, two streams");
+}
+
+#[tokio::test]
+async fn what_a_coordinator_knows_is_known_here() {
+    let twin = Twin::start("c1").await;
+    let node = Attending::start(&[&twin]);
+    node.welcomed(1).await;
+    assert_eq!(node.cluster.facts().ring, Some(twin::ring()));
+    assert_eq!(node.cluster.facts().guarded, None);
+    assert_eq!(node.clock.corrected(), CLUSTER_TIME, "expiry is judged by the coordinators' clock");
+    twin.say(attend_response::Body::Cluster(facts(v1::Access::Guarded))).await;
+    let guarded = async {
+        while node.cluster.facts().guarded != Some(true) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, guarded).await.expect("it is heard");
+}
+
+#[tokio::test]
+async fn coordinators_that_others_name_are_attended_too() {
+    let (one, other) = (Twin::start("c1").await, Twin::start("c2").await);
+    let peers = [("c1", &one), ("c2", &other)]
+        .map(|(id, twin)| v1::Coordinator { coordinator_id: id.to_owned(), url: twin.url.to_string() });
+    let cluster = v1::ClusterFacts { coordinators: peers.to_vec(), ..facts(v1::Access::Open) };
+    one.reply(Ok(v1::Welcome { cluster: Some(cluster), ..welcome("c1") }));
+    let node = Attending::start(&[&one]);
+    node.welcomed(2).await;
+    assert_eq!(other.registrations().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_is_shown_in_the_coordinators_own_words() {
+    let twin = Twin::start("c1").await;
+    twin.reply(Err(Status::already_exists("this node id is taken")));
+    let node = Attending::start(&[&twin]);
+    assert_eq!(node.trouble().await, "this node id is taken");
+    assert_eq!(node.links.connected(), 0);
+}
+
+#[tokio::test]
+async fn a_coordinator_of_a_newer_ferry_is_not_guessed_at() {
+    let twin = Twin::start("c1").await;
+    twin.reply(Ok(v1::Welcome { version: 2, ..welcome("c1") }));
+    let node = Attending::start(&[&twin]);
+    assert!(node.trouble().await.contains("version 2"), "{}", node.trouble().await);
+    assert!(node.cluster.facts().ring.is_none());
+}
+
+#[tokio::test]
+async fn a_coordinator_that_is_away_is_trouble_and_nothing_more() {
+    let twin = Twin::start("c1").await;
+    let mut gone = twin.clone();
+    gone.url = "http://127.0.0.1:1".parse().expect("a URL");
+    let node = Attending::start(&[&gone, &twin]);
+    node.welcomed(1).await;
+    assert!(node.trouble().await.to_lowercase().contains("connect"), "{}", node.trouble().await);
+}
+
+#[tokio::test]
+async fn a_node_that_stops_says_goodbye() {
+    let twin = Twin::start("c1").await;
+    let node = Attending::start(&[&twin]);
+    node.welcomed(1).await;
+    node.tasks.clone().finish(LIMIT).await.expect("the streams end");
+    twin.until("a goodbye", |heard| matches!(heard.last(), Some(attend_request::Body::Goodbye(_)))).await;
+}

@@ -116,3 +116,36 @@ pub(super) fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_reasons_that_people_must_resolve_are_refusals() {
+        for code in [Code::AlreadyExists, Code::InvalidArgument, Code::FailedPrecondition, Code::Unauthenticated] {
+            let ending = refused(&Status::new(code, "the coordinator's own words"));
+            assert_eq!(ending, Ending::Refused("the coordinator's own words".to_owned()), "{code:?}");
+        }
+        for code in [Code::Unavailable, Code::Unknown, Code::Internal, Code::NotFound, Code::DeadlineExceeded] {
+            let ending = refused(&Status::new(code, "try again"));
+            assert_eq!(ending, Ending::Lost("try again".to_owned()), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_without_words_still_says_something() {
+        assert_eq!(words(&Status::new(Code::Unavailable, "")), Code::Unavailable.description());
+    }
+
+    #[test]
+    fn beats_are_asked_for_within_reason() {
+        let cluster = Some(v1::ClusterFacts::default());
+        let coordinator_id = "c1".to_owned();
+        let welcome = v1::Welcome { version: VERSION, coordinator_id, cluster, ..v1::Welcome::default() };
+        let parsed = parse(v1::Welcome { beat_every_ms: 0, ..welcome.clone() }).expect("sound");
+        assert_eq!((parsed.beat_every, parsed.now), (FASTEST_BEAT, None));
+        let parsed = parse(v1::Welcome { beat_every_ms: u32::MAX, ..welcome }).expect("sound");
+        assert_eq!(parsed.beat_every, SLOWEST_BEAT);
+    }
+}

@@ -1,1 +1,6 @@
+//! Whole nodes over real sockets.
 
+mod clients;
+mod draining;
+mod operators;
+mod site;
