@@ -203,6 +203,7 @@ where
     R: Future<Output = Ending>,
 {
     let mut redial = Backoff::new(REDIAL_BASE, REDIAL_CAP);
+    let mut refused: Option<String> = None;
     while !tasks.is_stopping() {
         tokio::select! {
             biased;
@@ -219,6 +220,9 @@ where
             return;
         }
         let was_connected = link.board.is_connected(link.id);
+        if was_connected {
+            refused = None;
+        }
         if was_connected && began.elapsed() >= STOOD {
             redial.reset();
         }
@@ -237,7 +241,11 @@ where
                 redial.next_wait(&mut rand::rng())
             }
             Some(Ending::Refused(why)) => {
-                error!(url = %link.url, why, "the coordinator refuses us");
+                // Once, and again when the reason changes: the same line every ten seconds would bury the rest.
+                if refused.as_ref() != Some(&why) {
+                    error!(url = %link.url, why, "the coordinator refuses us");
+                }
+                refused = Some(why.clone());
                 link.board.lost(link.id, Some(why));
                 REFUSED_WAIT
             }
