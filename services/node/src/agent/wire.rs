@@ -99,19 +99,23 @@ pub(super) fn refused(status: &Status) -> Ending {
 /// A status for people: the coordinator's own words where it has some, and all causes.
 pub(super) fn words(status: &Status) -> String {
     let own = if status.message().is_empty() { status.code().description() } else { status.message() };
-    match status.source() {
-        None => own.to_owned(),
-        Some(cause) => format!("{own}: {}", chain(cause)),
+    let causes = status.source().map(chain).unwrap_or_default();
+    match causes.strip_prefix(own).map_or(&*causes, |rest| rest.trim_start_matches(": ")) {
+        "" => own.to_owned(),
+        causes => format!("{own}: {causes}"),
     }
 }
 
-/// An error and its causes on one line.
+/// An error and its causes on one line, without what was said already: transports wrap one cause many times over.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
+        let said = next.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         cause = next.source();
     }
     text
