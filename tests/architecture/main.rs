@@ -2,6 +2,7 @@
 //! licences the dependencies come, and that the example configurations are ones that the product accepts.
 
 mod arrows;
+mod examples;
 mod licences;
 mod sources;
 
