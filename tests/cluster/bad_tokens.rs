@@ -1,0 +1,159 @@
+//! Tokens forged, expired, or made for something else: user tokens at the gateway, node tokens at the node.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::harness::{
+    Cluster, Topology, get,
+    peers::peer,
+    samples::{self, Sample},
+    tools::ferry,
+    workshop::Workshop,
+};
+
+const ROUTES: &str = r#"
+[[route]]
+match = "/signed/{path*}"
+access = "signed"
+
+[[route]]
+match = "/{path*}"
+access = "open"
+"#;
+
+/// The user ring's first key, which the operator brings along.
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+/// A cluster that stands guard over what lies below `/signed/`, with two files there and one in the open.
+async fn guarded() -> (Cluster, [Sample; 3]) {
+    let workshop = Workshop::open();
+    let key = workshop.file("user.key", KEY);
+    let flags = ["--user-key-file", key.to_str().expect("a plain path")];
+    let cluster = Cluster::start_in(workshop, Topology::nodes(1).routes(ROUTES).coordinator_flags(&flags)).await;
+    let samples =
+        ["signed/a.bin", "signed/b.bin", "open.bin"].map(|name| samples::write(&cluster.root(), name, 100_000));
+    (cluster, samples)
+}
+
+/// `ferry sign …`: the query that opens that path.
+async fn signed(cluster: &Cluster, arguments: &[&str]) -> String {
+    let coordinator = cluster.coordinators[0].grpc_url();
+    let all = [&["sign"], arguments, &["--coordinator", &coordinator]].concat();
+    let printed = ferry(&all).await.ok().stdout;
+    let (_, query) = printed.trim().split_once('?').unwrap_or_else(|| panic!("no query in {printed}"));
+    query.to_owned()
+}
+
+/// The same by Python's own HMAC: what somebody's web application does. `expires` is in seconds from now.
+async fn signed_elsewhere(kind: &str, what: &str, expires: i64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    let expires = now.saturating_add_signed(expires).to_string();
+    peer("sign.py", &[KEY, kind, what, "alice", &expires]).await.ok().stdout.trim().to_owned()
+}
+
+async fn status(url: &str) -> u16 {
+    get(url).send().await.status.as_u16()
+}
+
+/// The same text with one character of the parameter's value changed.
+fn tampered(url: &str, parameter: &str) -> String {
+    let at = url.find(&format!("{parameter}=")).expect("the parameter is there") + parameter.len() + 8;
+    let other = if url.as_bytes()[at] == b'A' { "B" } else { "A" };
+    let mut changed = url.to_owned();
+    changed.replace_range(at..=at, other);
+    changed
+}
+
+#[tokio::test]
+async fn a_user_token_opens_what_it_was_made_for_and_nothing_else() {
+    let (cluster, [a, b, open]) = guarded().await;
+    assert_eq!(status(&cluster.url(&a.path())).await, 403, "no token");
+    assert_eq!(status(&cluster.url(&open.path())).await, 302, "an open route wants none");
+
+    let query = signed(&cluster, &[&a.path(), "--uid", "alice"]).await;
+    let received = get(&cluster.url(&format!("{}?{query}", a.path()))).follow().await.finish().await.expect("whole");
+    assert_eq!(received.sha256, a.sha256);
+    assert_eq!(status(&cluster.url(&format!("{}?{query}", b.path()))).await, 403, "another object");
+    assert_eq!(status(&cluster.url(&tampered(&format!("{}?{query}", a.path()), "token"))).await, 403, "forged");
+    let renamed = query.replace("uid=alice", "uid=mallory");
+    assert_ne!(renamed, query);
+    assert_eq!(status(&cluster.url(&format!("{}?{renamed}", a.path()))).await, 403, "another user");
+}
+
+#[tokio::test]
+async fn a_scope_covers_what_lies_below_it() {
+    let (cluster, [a, b, _]) = guarded().await;
+    let query = signed(&cluster, &["/signed/", "--scope"]).await;
+    for sample in [a, b] {
+        assert_eq!(status(&cluster.url(&format!("{}?{query}", sample.path()))).await, 302, "{}", sample.name);
+    }
+    let narrow = signed(&cluster, &["/signed/below/", "--scope"]).await;
+    assert_eq!(status(&cluster.url(&format!("/signed/a.bin?{narrow}"))).await, 403, "outside of the scope");
+}
+
+#[tokio::test]
+async fn a_token_that_an_application_signed_by_the_documented_rule_is_good() {
+    let (cluster, [a, b, _]) = guarded().await;
+    let query = signed_elsewhere("path", "/signed/a.bin", 60).await;
+    assert_eq!(status(&cluster.url(&format!("{}?{query}", a.path()))).await, 302);
+    assert_eq!(status(&cluster.url(&format!("{}?{query}", b.path()))).await, 403);
+    let query = signed_elsewhere("scope", "/signed/", 60).await;
+    assert_eq!(status(&cluster.url(&format!("{}?{query}", b.path()))).await, 302);
+}
+
+#[tokio::test]
+async fn an_expired_user_token_is_gone_and_says_so() {
+    let (cluster, [a, ..]) = guarded().await;
+    let query = signed_elsewhere("path", "/signed/a.bin", -10).await;
+    let answer = get(&cluster.url(&format!("{}?{query}", a.path()))).send().await;
+    assert_eq!(answer.status, 410);
+    assert!(answer.header(&hyper::header::CACHE_CONTROL).contains("no-store"));
+    // Whoever moves the expiry breaks the signature.
+    let moved = query.replace("expires=1", "expires=2");
+    assert_ne!(moved, query);
+    assert_eq!(status(&cluster.url(&format!("{}?{moved}", a.path()))).await, 403);
+}
+
+#[tokio::test]
+async fn user_tokens_never_reach_a_node() {
+    let (cluster, [a, ..]) = guarded().await;
+    let query = signed(&cluster, &[&a.path(), "--uid", "alice"]).await;
+    let location = get(&cluster.url(&format!("{}?{query}", a.path()))).send().await;
+    let location = location.location().expect("a redirect");
+    for part in ["uid=", "alice", "&token=", "?token="] {
+        assert!(!location.contains(part), "{part} is in {location}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_refuses_a_token_that_is_forged_or_for_another_object_or_missing() {
+    let (cluster, [a, b, open]) = guarded().await;
+    let query = signed(&cluster, &[&a.path()]).await;
+    let answer = get(&cluster.url(&format!("{}?{query}", a.path()))).send().await;
+    let location = answer.location().expect("a redirect").to_owned();
+    assert_eq!(status(&location).await, 200);
+    assert_eq!(status(&location.replace("a.bin", "b.bin")).await, 403, "another object");
+    assert_eq!(status(&tampered(&location, "ferry")).await, 403, "forged");
+    let node = &cluster.nodes[0];
+    for sample in [&a, &b, &open] {
+        assert_eq!(status(&node.url(&sample.path())).await, 403, "{}: no token", sample.name);
+    }
+    for nonsense in ["?ferry=", "?ferry=AAAA", "?ferry=%00", "?ferry=v1.x.y.z"] {
+        assert_eq!(status(&node.url(&format!("{}{nonsense}", a.path()))).await, 403, "{nonsense}");
+    }
+    // The refusal has no detail that would help to forge the next one.
+    let refused = get(&tampered(&location, "ferry")).send().await.text().await.to_lowercase();
+    for detail in ["mac", "expir", "kid", "ring"] {
+        assert!(!refused.contains(detail), "{refused}");
+    }
+}
+
+/// Where nothing is guarded, a node serves without a token; a token that is there must still be a good one.
+#[tokio::test]
+async fn a_bad_token_is_refused_even_where_none_is_wanted() {
+    let cluster = Cluster::start(Topology::nodes(1)).await;
+    let sample = samples::write(&cluster.root(), "a.bin", 1000);
+    let location = cluster.ask(&sample.path()).await.location().expect("a redirect").to_owned();
+    assert_eq!(status(&location).await, 200);
+    assert_eq!(status(&cluster.nodes[0].url(&sample.path())).await, 200);
+    assert_eq!(status(&tampered(&location, "ferry")).await, 403);
+}

@@ -1,0 +1,25 @@
+//! Do real processes over real sockets and a real etcd do the job? Each test is a sentence about what a user sees; the
+//! promises it holds ferry to (P1 to P11) are named where the sentence alone does not say.
+//!
+//! Nothing is shortened: the timings are those that users get. The modules `failover` and `start_up` measure how soon
+//! something happens, so nothing else runs beside them (`.config/nextest.toml`).
+
+mod bad_paths;
+mod bad_registrations;
+mod bad_stores;
+mod bad_tokens;
+mod configuration;
+mod downloads;
+mod draining;
+mod failover;
+mod fallback;
+mod harness;
+mod harness_check;
+mod inspection;
+mod memory;
+mod nodes_command;
+mod origins;
+mod start_up;
+mod static_stability;
+mod streaming;
+mod traces;
