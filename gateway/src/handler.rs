@@ -48,7 +48,7 @@ pub(crate) struct Front {
 impl Handler for Front {
     async fn handle(&self, request: Request) -> Answer {
         if request.target.path() == "/health" {
-            return health(&self.health);
+            return methods::refusal(&request).unwrap_or_else(|| health(&self.health));
         }
         if let Some(refused) = methods::refusal(&request) {
             self.figures.outcome("method");

@@ -15,7 +15,7 @@ use ferry_core::{
     tokens::{Scope, UserClaim, sign_user},
 };
 use ferry_proto::v1;
-use ferry_runtime::config::FromSetting as _;
+use ferry_runtime::{config::FromSetting as _, key_file};
 
 use crate::{
     control::{self, Control},
@@ -54,7 +54,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let query = match matches.get_one::<PathBuf>("key-file") {
         Some(file) => {
             let kid = matches.get_one::<String>("kid").cloned().unwrap_or_default();
-            let key = Key::new(kid.parse()?, ferry_runtime::key_file::load(file)?)?;
+            let key = key_file::load_key(file, kid.parse()?)?;
             sign(&key, &path, scope, &uid, expires)?
         }
         None => {

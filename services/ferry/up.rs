@@ -12,6 +12,7 @@ use ferry_coordinator::Coordinator;
 use ferry_gateway::Gateway;
 use ferry_node::{Node, Running};
 use ferry_runtime::config::{COMMON, Common, Environment, Setting, Sources, command as role};
+use ferry_runtime::metrics::Metrics;
 use futures_util::future::join_all;
 use tracing::warn;
 
@@ -53,9 +54,11 @@ async fn start(
     plan: &Plan,
     state: State,
 ) -> anyhow::Result<impl Future<Output = ()> + use<>> {
-    let (clock, metrics, tasks) = (&process.clock, &process.metrics, &process.tasks);
+    let (clock, tasks) = (&process.clock, &process.tasks);
+    // Each role answers `/metrics` for itself, as it would alone.
+    let metrics = Metrics::new;
     let coordinator = ferry_coordinator::read(&plan.coordinator(&state))?;
-    let coordinator = Coordinator::bind(coordinator, clock.clone(), metrics, tasks, None).await?;
+    let coordinator = Coordinator::bind(coordinator, clock.clone(), &metrics(), tasks, None).await?;
     let url = coordinator.url().to_owned();
     let mut ready = welcome::Ready { coordinator: url.clone(), ..welcome::Ready::default() };
     coordinator.start()?;
@@ -63,12 +66,12 @@ async fn start(
     let mut nodes = Vec::new();
     for number in 1..=plan.nodes {
         let config = ferry_node::read(&plan.node(&state, number, &url)).context(format!("node {number}"))?;
-        let node = Node::bind(config, clock.clone(), metrics, tasks, process.sampler.clone()).await?;
+        let node = Node::bind(config, clock.clone(), &metrics(), tasks, process.sampler.clone()).await?;
         ready.nodes.push((node.id().to_string(), node.local_addr(), node.admin_addr()));
         nodes.push(node.start()?);
     }
     let gateway = ferry_gateway::read(&plan.gateway(&state, common, &url))?;
-    let gateway = Gateway::bind(gateway, clock.clone(), metrics, tasks, process.sampler.clone()).await?;
+    let gateway = Gateway::bind(gateway, clock.clone(), &metrics(), tasks, process.sampler.clone()).await?;
     ready.gateway = Some((gateway.local_addr(), gateway.admin_addr()));
     let gateway = gateway.start()?;
 

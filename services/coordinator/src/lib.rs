@@ -19,5 +19,4 @@ mod subscribers;
 
 pub use config::{Config, SETTINGS, StoreChoice, read};
 pub use driver::Announce;
-pub use rings::UserKeyError;
 pub use service::{Coordinator, StartError};

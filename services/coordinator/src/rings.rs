@@ -1,11 +1,8 @@
 //! The two key rings: made once by whichever coordinator comes first, then kept in the store.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
-use ferry_core::ring::{Key, KeyRing, KeyTooShort};
+use ferry_core::ring::{Key, KeyRing};
 use ferry_proto::v1;
 use ferry_runtime::key_file::{self, KeyFileError};
 use ferry_store::{Change, Error, Expected, Store};
@@ -15,27 +12,9 @@ use rand::Rng;
 pub(crate) const USER: &str = "rings/user";
 pub(crate) const NODE: &str = "rings/node";
 
-/// Why the configured user key cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum UserKeyError {
-    /// The file holds none.
-    #[error(transparent)]
-    File(#[from] KeyFileError),
-    /// It could be guessed.
-    #[error("{path} holds no usable key")]
-    Short {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: KeyTooShort,
-    },
-}
-
 /// Reads the first key of the user ring from a file.
-pub(crate) fn load_user_key(path: &Path) -> Result<Key, UserKeyError> {
-    let kid = "u1".parse().expect("a plain name");
-    Key::new(kid, key_file::load(path)?).map_err(|cause| UserKeyError::Short { path: path.to_owned(), cause })
+pub(crate) fn load_user_key(path: &Path) -> Result<Key, KeyFileError> {
+    key_file::load_key(path, "u1".parse().expect("a plain name"))
 }
 
 /// A key that nobody can guess.
@@ -53,20 +32,5 @@ pub(crate) async fn create(store: &Arc<dyn Store>, name: &str, key: Key) -> Resu
         Ok(_) => Ok(true),
         Err(Error::Conflict { .. }) => Ok(false),
         Err(error) => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_that_could_be_guessed_is_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("key");
-        std::fs::write(&path, "abcd").expect("written");
-        assert!(matches!(load_user_key(&path), Err(UserKeyError::Short { .. })));
-        std::fs::write(&path, "00112233445566778899aabbccddeeff").expect("written");
-        assert_eq!(load_user_key(&path).expect("long enough").kid().as_str(), "u1");
     }
 }

@@ -12,6 +12,7 @@ use ferry_runtime::{
     Clock, Tasks,
     admin::{ALPN, AdminError, AdminServer, AdminToken, TokenError},
     health::Health,
+    key_file::KeyFileError,
     metrics::Metrics,
     tls::{self, TlsError},
 };
@@ -24,7 +25,7 @@ use crate::{
     figures::Figures,
     grpc::{Attendance, Cluster, Routing},
     records::{COORDINATORS, Records},
-    rings::{self, UserKeyError},
+    rings,
 };
 
 /// How long the others believe in a coordinator that stopped saying that it is there.
@@ -47,7 +48,7 @@ pub enum StartError {
     Store(#[from] ferry_store::Error),
     /// The configured user key.
     #[error(transparent)]
-    UserKey(#[from] UserKeyError),
+    UserKey(#[from] KeyFileError),
 }
 
 /// A coordinator that is listening but not yet running.

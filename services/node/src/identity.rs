@@ -23,7 +23,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::user_key::from_hex;
+use ferry_runtime::key_file::from_hex;
 
 const VERSION: u32 = 1;
 const FILE: &str = "identity";

@@ -120,7 +120,7 @@ pub(crate) fn pages(inspection: &Inspection, health: Arc<Health>) -> Router {
     };
     let page = move || async move {
         let coordinators: Vec<_> = links.coordinators().iter().map(link_page).collect();
-        let mut page = serde_json::json!(health.page());
+        let mut page = health.page();
         page["coordinators"] = coordinators.into();
         Json(page)
     };

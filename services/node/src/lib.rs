@@ -25,4 +25,3 @@ mod user_key;
 pub use config::{Backend, Config, SECTIONS, SETTINGS, read};
 pub use identity::IdentityError;
 pub use service::{Node, Running, StartError};
-pub use user_key::KeyFileError;

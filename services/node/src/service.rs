@@ -24,6 +24,8 @@ use ferry_runtime::{
     Clock, Tasks,
     admin::{ALPN, AdminError, AdminServer, AdminToken, TokenError},
     config::BaseUrl,
+    health::Health as Page,
+    key_file::KeyFileError,
     metrics::Metrics,
     telemetry::Sampler,
     tls::{self, TlsError},
@@ -41,8 +43,7 @@ use crate::{
     health::Health,
     identity::{Identity, IdentityError},
     inspection::{self, Inspection},
-    load,
-    user_key::{self, KeyFileError},
+    load, user_key,
 };
 
 /// Where in the storage path the cluster's facts lie.
@@ -124,12 +125,14 @@ impl Node {
         let delivery = Delivery::new(source, transfers.clone(), delivery_figures);
         let (drain, cluster, links) = (Drain::new(), Cluster::new(), Arc::new(OnceLock::new()));
         let health = Arc::new(Health {
-            id: identity.id.clone(),
-            main_server: config.main_server.as_ref().map(BaseUrl::to_string),
-            storage_path: config.storage_path.clone(),
-            sync_interval_seconds: config.sync_interval.as_secs(),
+            page: Page {
+                id: identity.id.to_string(),
+                main_server: config.main_server.as_ref().map(BaseUrl::to_string),
+                storage_path: Some(config.storage_path.display().to_string()),
+                sync_interval: Some(config.sync_interval.as_secs()),
+                clock: clock.clone(),
+            },
             drain: drain.clone(),
-            clock: clock.clone(),
         });
         let clients = Clients {
             door: door(&config, &identity.id, users),

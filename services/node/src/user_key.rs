@@ -1,83 +1,15 @@
 //! The user ring of a node that stands alone: one key, from a file.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::Path;
 
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
-use ferry_core::ring::{Key, KeyRing, KeyTooShort};
+use ferry_core::ring::{Key, KeyRing};
+use ferry_runtime::key_file::{self, KeyFileError};
 
 /// What the key is called: as a coordinator calls the first key of its ring, so that one signature fits both.
 const KID: &str = "u1";
 
-/// Why the configured user key cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
-    /// The file cannot be read.
-    #[error("could not read the user key {path}")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// What the operating system says.
-        #[source]
-        cause: io::Error,
-    },
-    /// It is neither hexadecimal nor base64.
-    #[error("{0} holds no key: expected hexadecimal or base64")]
-    Encoding(PathBuf),
-    /// It could be guessed.
-    #[error("{path} holds no key")]
-    Short {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: KeyTooShort,
-    },
-}
-
 /// Reads the ring.
 pub(crate) fn load(path: &Path) -> Result<KeyRing, KeyFileError> {
-    let text = std::fs::read_to_string(path).map_err(|cause| KeyFileError::Read { path: path.to_owned(), cause })?;
-    let text = text.trim();
-    let secret = from_hex(text)
-        .or_else(|| STANDARD.decode(text).ok())
-        .or_else(|| URL_SAFE_NO_PAD.decode(text).ok())
-        .ok_or_else(|| KeyFileError::Encoding(path.to_owned()))?;
-    let kid = KID.parse().expect("a plain name");
-    let current = Key::new(kid, secret).map_err(|cause| KeyFileError::Short { path: path.to_owned(), cause })?;
+    let current: Key = key_file::load_key(path, KID.parse().expect("a plain name"))?;
     Ok(KeyRing { previous: None, current, next: None, revision: 0 })
-}
-
-/// Bytes from pairs of hexadecimal digits.
-pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_file_may_be_hexadecimal_or_base64() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("key");
-        for text in ["000102030405060708090a0b0c0d0e0f\n", "AAECAwQFBgcICQoLDA0ODw==", "AAECAwQFBgcICQoLDA0ODw"] {
-            std::fs::write(&path, text).expect("written");
-            let ring = load(&path).expect("a key");
-            assert_eq!(ring.current.secret(), (0..16).collect::<Vec<u8>>(), "{text}");
-        }
-        std::fs::write(&path, "abcd").expect("written");
-        assert!(matches!(load(&path), Err(KeyFileError::Short { .. })));
-        std::fs::write(&path, "not a key!").expect("written");
-        assert!(matches!(load(&path), Err(KeyFileError::Encoding(_))));
-        assert!(matches!(load(&folder.path().join("none")), Err(KeyFileError::Read { .. })));
-    }
 }

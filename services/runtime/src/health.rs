@@ -33,7 +33,9 @@ impl Health {
         axum::Json(self.value(status)).into_response()
     }
 
-    fn value(&self, status: &str) -> Value {
+    /// The page, for whoever adds to it.
+    #[must_use]
+    pub fn value(&self, status: &str) -> Value {
         json!({
             "status": status,
             "node_id": self.id,

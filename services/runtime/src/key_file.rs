@@ -9,6 +9,10 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use ferry_core::{
+    id::Kid,
+    ring::{Key, KeyTooShort},
+};
 
 /// Why a file holds no key.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +29,23 @@ pub enum KeyFileError {
     /// It is neither hexadecimal nor base64.
     #[error("{0} holds no key: expected hexadecimal or base64")]
     Encoding(PathBuf),
+    /// It could be guessed.
+    #[error("{path} holds no usable key")]
+    Short {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: KeyTooShort,
+    },
 }
 
-/// Reads the bytes of a key. Whether they are enough is for the key's type to say.
-pub fn load(path: &Path) -> Result<Vec<u8>, KeyFileError> {
+/// Reads a signing key and calls it `kid`.
+pub fn load_key(path: &Path, kid: Kid) -> Result<Key, KeyFileError> {
+    Key::new(kid, load(path)?).map_err(|cause| KeyFileError::Short { path: path.to_owned(), cause })
+}
+
+fn load(path: &Path) -> Result<Vec<u8>, KeyFileError> {
     let text = std::fs::read_to_string(path).map_err(|cause| KeyFileError::Read { path: path.to_owned(), cause })?;
     let text = text.trim();
     from_hex(text)
@@ -43,8 +60,10 @@ pub fn print(secret: &[u8]) -> String {
     STANDARD.encode(secret)
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    if !text.is_ascii() || !text.len().is_multiple_of(2) {
+/// Bytes from pairs of hexadecimal digits.
+#[must_use]
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok()).collect()
@@ -62,6 +81,9 @@ mod tests {
             std::fs::write(&path, text).expect("written");
             assert_eq!(load(&path).expect("a key"), (0..16).collect::<Vec<u8>>(), "{text}");
         }
+        std::fs::write(&path, "abcd").expect("written");
+        let kid = || "u1".parse().expect("a plain name");
+        assert!(matches!(load_key(&path, kid()), Err(KeyFileError::Short { .. })));
         std::fs::write(&path, "not a key!").expect("written");
         assert!(matches!(load(&path), Err(KeyFileError::Encoding(_))));
         assert!(matches!(load(&folder.path().join("none")), Err(KeyFileError::Read { .. })));
