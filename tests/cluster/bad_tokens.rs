@@ -1,12 +1,13 @@
-//! Tokens forged, expired, or made for something else: user tokens at the gateway, node tokens at the node.
+//! SEMANTICS.md 5 to 7: tokens forged, expired, or made for something else: user tokens at the gateway, node tokens at the node.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::harness::{
     Cluster, Topology, get,
     peers::peer,
     samples::{self, Sample},
     tools::ferry,
+    until,
     workshop::Workshop,
 };
 
@@ -156,4 +157,40 @@ async fn a_bad_token_is_refused_even_where_none_is_wanted() {
     assert_eq!(status(&location).await, 200);
     assert_eq!(status(&cluster.nodes[0].url(&sample.path())).await, 200);
     assert_eq!(status(&tampered(&location, "ferry")).await, 403);
+}
+
+/// SEMANTICS.md 2: a redirect can be followed for so long; afterwards a node sends the client home, and home renews it.
+#[tokio::test]
+async fn an_old_redirect_leads_back_to_the_gateway_which_renews_it() {
+    let workshop = Workshop::open();
+    let key = workshop.file("user.key", KEY);
+    let flags = ["--user-key-file", key.to_str().expect("a plain path")];
+    let topology = Topology::nodes(1).routes(ROUTES).coordinator_flags(&flags);
+    let short = ["--token-lifetime", "1s", "--public-url", "http://files.example"];
+    let cluster = Cluster::start_in(workshop, topology.gateway_flags(&short)).await;
+    let sample = samples::write(&cluster.root(), "signed/a.bin", 100_000);
+    let query = signed_elsewhere("path", "/signed/a.bin", 60).await;
+    let redirect = cluster.ask(&format!("{}?{query}", sample.path())).await;
+    let old = redirect.location().expect("a redirect").to_owned();
+    assert_eq!(status(&old).await, 200);
+
+    let home = until("the redirect to be too old", Duration::from_secs(10), async || {
+        get(&old).send().await.location().map(str::to_owned)
+    })
+    .await;
+    let renewed = home.strip_prefix("http://files.example").expect("the public URL, and no other");
+    let received = get(&cluster.url(renewed)).follow().await.finish().await.expect("whole");
+    assert_eq!(received.sha256, sample.sha256);
+}
+
+#[tokio::test]
+async fn an_old_redirect_opens_nothing_where_no_gateway_can_renew_it() {
+    let topology = Topology::nodes(1).routes(ROUTES).gateway_flags(&["--token-lifetime", "1s"]);
+    let cluster = Cluster::start(topology).await;
+    let sample = samples::write(&cluster.root(), "signed/a.bin", 1000);
+    let query = signed(&cluster, &[&sample.path()]).await;
+    let redirect = cluster.ask(&format!("{}?{query}", sample.path())).await;
+    let old = redirect.location().expect("a redirect").to_owned();
+    until("the redirect to be refused", Duration::from_secs(10), async || (status(&old).await == 403).then_some(()))
+        .await;
 }

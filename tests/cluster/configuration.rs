@@ -99,6 +99,8 @@ async fn the_seeds_names_work() {
     ];
     ferry_with(&["check-config", "node"], &origin).await.ok();
 
+    ferry(&["check-config", "node", "--host", "127.0.0.1", "--port", "8001", "--root", root]).await.ok();
+
     let wrong = ferry_with(&["check-config", "node"], &[("BACKEND_MODE", "carrier-pigeon")]).await;
     assert_eq!(wrong.code, REFUSED);
     assert_names(&wrong, &["BACKEND_MODE", "carrier-pigeon"]);

@@ -82,7 +82,7 @@ async fn names_with_spaces_signs_and_chinese_arrive_under_their_names() {
     }
 }
 
-/// Redirects by the letter: what caches must not keep, and where they lead.
+/// SEMANTICS.md 1: what caches must not keep, and where a redirect leads.
 #[tokio::test]
 async fn a_redirect_leads_to_the_same_path_on_a_node_and_is_not_kept() {
     let cluster = Cluster::start(Topology::nodes(2)).await;
@@ -101,6 +101,7 @@ async fn a_redirect_leads_to_the_same_path_on_a_node_and_is_not_kept() {
     assert_eq!(head.finish().await.expect("a HEAD has no body").length, 0);
 }
 
+/// P4, SEMANTICS.md 10.
 #[tokio::test]
 async fn two_nodes_with_the_same_file_give_it_the_same_validator() {
     let cluster = Cluster::start(Topology::nodes(2)).await;

@@ -1,4 +1,4 @@
-//! P6: a drain loses nothing: what was begun is finished, and nobody new is sent there.
+//! P6, SEMANTICS.md 15: a drain loses nothing: what was begun is finished, and nobody new is sent there.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! P5: a dead node gets no new client, 1 s after a crash, 5 s after a hang.
+//! P5, SEMANTICS.md 14: a dead node gets no new client, 1 s after a crash, 5 s after a hang.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! P3: never a worse answer than the main server. With no node at all the gateway serves the file itself, within a
+//! P3, SEMANTICS.md 3: never a worse answer than the main server. With no node at all the gateway serves the file itself, within a
 //! budget; past it, 503 with Retry-After.
 
 use std::time::Duration;

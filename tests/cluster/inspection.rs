@@ -109,3 +109,16 @@ async fn noise_on_any_port_harms_nobody() {
         assert!(role.program.is_running());
     }
 }
+
+#[tokio::test]
+async fn logs_are_json_for_those_who_want_it() {
+    let cluster = Cluster::start(Topology::nodes(1).flags_of_every_role(&["--log-format", "json"])).await;
+    for role in [&cluster.gateway, &cluster.nodes[0], &cluster.coordinators[0]] {
+        let log = role.program.log();
+        let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        assert!(lines.iter().any(|line| line["level"] == "INFO"), "{}:\n{log}", role.program.name());
+        let plain = log.lines().filter(|line| !line.starts_with('{')).count();
+        // The coordinator shows the user key once, to the operator and not to the log.
+        assert!(plain <= 1, "{}:\n{log}", role.program.name());
+    }
+}

@@ -1,5 +1,5 @@
 //! Do real processes over real sockets and a real etcd do the job? Each test is a sentence about what a user sees; the
-//! promises it holds ferry to (P1 to P11) are named where the sentence alone does not say.
+//! promises it holds ferry to (P1 to P11, and the numbers of SEMANTICS.md) are named where the sentence alone does not say.
 //!
 //! Nothing is shortened: the timings are those that users get. The modules `failover` and `start_up` measure how soon
 //! something happens, so nothing else runs beside them (`.config/nextest.toml`).
@@ -8,6 +8,7 @@ mod bad_paths;
 mod bad_registrations;
 mod bad_stores;
 mod bad_tokens;
+mod bytes;
 mod configuration;
 mod downloads;
 mod draining;
@@ -16,6 +17,7 @@ mod fallback;
 mod harness;
 mod harness_check;
 mod inspection;
+mod meetings;
 mod memory;
 mod nodes_command;
 mod origins;

@@ -1,4 +1,4 @@
-//! P1: no remote call per redirect. P2: with the store, the coordinators, or both gone, gateways keep redirecting, and
+//! P1: no remote call per redirect. P2, SEMANTICS.md 16: with the store, the coordinators, or both gone, gateways keep redirecting, and
 //! start from the copy of their table; nodes keep serving.
 
 use std::time::{Duration, Instant};
