@@ -1,4 +1,5 @@
-//! HLS, made by ffmpeg and played by ffmpeg: a playlist, its segments, each asked for through the gateway.
+//! HLS, made by ffmpeg and played by ffmpeg: SEMANTICS.md 4, the gateway answers for the playlist, so that each segment is
+//! asked for there, and a player outlives a node.
 
 use std::time::Duration;
 
@@ -16,32 +17,54 @@ async fn ffmpeg(arguments: &[&str]) -> Outcome {
     run("ffmpeg", &all, &[], LIMIT).await.ok()
 }
 
+/// A stream of eight segments below the cluster's root, and the playlist's file.
+async fn stream(cluster: &Cluster) -> String {
+    let folder = cluster.root().join("video/talk");
+    std::fs::create_dir_all(&folder).expect("the root can be written");
+    let playlist = folder.join("index.m3u8").to_str().expect("a plain path").to_owned();
+    let source = "testsrc=duration=8:size=320x180:rate=25";
+    let encode = ["-f", "lavfi", "-i", source, "-c:v", "mpeg2video", "-g", "25", "-b:v", "800k"];
+    let cut = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "0", &playlist];
+    ffmpeg(&[encode.as_slice(), &cut].concat()).await;
+    playlist
+}
+
+/// A digest of every frame that a player shows.
+async fn frames(input: &str) -> String {
+    let frames = ffmpeg(&["-i", input, "-map", "0:v", "-f", "framemd5", "-"]).await.stdout;
+    assert!(frames.lines().count() > 200, "ffmpeg decoded hardly a frame");
+    frames
+}
+
 #[tokio::test]
 async fn a_player_gets_every_frame_of_a_stream() {
     let cluster = Cluster::start(Topology::nodes(2)).await;
-    let folder = cluster.root().join("video/talk");
-    std::fs::create_dir_all(&folder).expect("the root can be written");
-    let playlist = folder.join("index.m3u8");
-    let playlist = playlist.to_str().expect("a plain path");
-    let source = "testsrc=duration=8:size=320x180:rate=25";
-    let encode = ["-f", "lavfi", "-i", source, "-c:v", "mpeg2video", "-g", "25", "-b:v", "800k"];
-    let cut = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "0", playlist];
-    ffmpeg(&[encode.as_slice(), &cut].concat()).await;
-
-    let segments: Vec<_> = folder.read_dir().expect("ffmpeg wrote there").filter_map(Result::ok).collect();
-    assert!(segments.len() > 6, "only {} files", segments.len());
+    let playlist = stream(&cluster).await;
+    let segments = cluster.root().join("video/talk").read_dir().expect("ffmpeg wrote there").filter_map(Result::ok);
+    let segments: Vec<_> = segments.map(|entry| entry.file_name()).collect();
+    assert!(segments.len() > 6, "only {segments:?}");
     for segment in segments {
-        let name = format!("video/talk/{}", segment.file_name().to_str().expect("a plain name"));
+        let name = format!("video/talk/{}", segment.to_str().expect("a plain name"));
         let sample = describe(&cluster.root(), &name);
+        let answer = cluster.ask(&sample.path()).await;
+        assert_eq!(answer.status, if name.ends_with(".m3u8") { 200 } else { 302 }, "{name}");
         let received = get(&cluster.url(&sample.path())).follow().await.finish().await.expect("whole");
         assert_eq!(received.sha256, sample.sha256, "{name}");
     }
+    assert_eq!(frames(&cluster.url("/video/talk/index.m3u8")).await, frames(&playlist).await);
+}
 
-    let from_disk = ffmpeg(&["-i", playlist, "-map", "0:v", "-f", "framemd5", "-"]).await;
-    let url = cluster.url("/video/talk/index.m3u8");
-    let from_cluster = ffmpeg(&["-i", &url, "-map", "0:v", "-f", "framemd5", "-"]).await;
-    assert!(from_disk.stdout.lines().count() > 200, "ffmpeg decoded hardly a frame");
-    assert_eq!(from_cluster.stdout, from_disk.stdout);
+#[tokio::test]
+async fn a_player_outlives_each_of_the_nodes() {
+    let mut cluster = Cluster::start(Topology::nodes(2)).await;
+    let expected = frames(&stream(&cluster).await).await;
+    for (dead, left) in [(0, 1), (1, 0)] {
+        cluster.nodes[dead].program.kill().await;
+        cluster.until_listed(&[left], Duration::from_secs(5)).await;
+        assert_eq!(frames(&cluster.url("/video/talk/index.m3u8")).await, expected);
+        cluster.nodes[dead].program.start();
+        cluster.until_listed(&[0, 1], Duration::from_secs(20)).await;
+    }
 }
 
 #[tokio::test]
