@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ferry_core::{
-    id::GatewayId,
+    id::{GatewayId, Region, Zone},
     routes::{Access, Defaults, QueryRule, RouteSpec, Routes},
 };
 use ferry_runtime::{
@@ -27,6 +27,9 @@ pub const SETTINGS: &[Setting] = &[
         .default("./storage/gateway")
         .env(&["STORAGE_PATH"]),
     Setting::text("gateway-id", "ID", "This gateway's name; made from its listener if not set"),
+    Setting::text("region", "NAME", "Where this gateway's clients are: nodes there are preferred"),
+    Setting::text("zone", "NAME", "Their zone within the region"),
+    Setting::text("drain-limit", "TIME", "How long a stop waits for transfers of its own").default("1h"),
     Setting::text("token-lifetime", "TIME", "How long a redirect can be followed").default("5m"),
     Setting::text("meetings", "open|signed", "Adds the routes of the meetings, with this access"),
 ];
@@ -61,6 +64,12 @@ pub struct Config {
     pub storage_path: PathBuf,
     /// Its name.
     pub id: Option<GatewayId>,
+    /// Where its clients are.
+    pub region: Option<Region>,
+    /// Their zone within the region.
+    pub zone: Option<Zone>,
+    /// How long a stop waits for transfers of its own.
+    pub drain_limit: Duration,
     /// How long a redirect can be followed.
     pub token_lifetime: Duration,
     /// What a path means.
@@ -95,6 +104,8 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let coordinator_ca = reader.get("coordinator-ca");
     let storage_path = reader.require("storage-path");
     let id = reader.get("gateway-id");
+    let (region, zone) = (reader.get("region"), reader.get("zone"));
+    let drain_limit = reader.require("drain-limit");
     let routes = routes(&mut reader, main_server.is_some(), root.is_some());
     reader.conclude(|| {
         Some(Config {
@@ -110,6 +121,9 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
             public_url,
             storage_path: storage_path?,
             id,
+            region,
+            zone,
+            drain_limit: drain_limit?,
             token_lifetime: token_lifetime?,
             routes: routes?,
         })

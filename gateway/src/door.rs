@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use ferry_core::{
     id::NodeId,
-    object::{InvalidPath, ObjectPath},
+    object::ObjectPath,
     ring::KeyRing,
     routes::{Access, Match, Routes},
+    target::{NodeTokens, node_tokens},
     time::UnixMillis,
-    tokens::{NODE_PARAMETER, NodeGrant, NodeTokenError, UserTokenError, open, verify_user},
+    tokens::{NodeGrant, NodeTokenError, UserTokenError, open, verify_user},
 };
 use ferry_delivery::Answer;
 use http::{HeaderValue, StatusCode, header};
@@ -47,18 +48,21 @@ pub(crate) fn admit<'r>(
     path: &str,
     query: Option<&str>,
 ) -> Result<Admitted<'r>, Refused> {
-    let path = ObjectPath::from_target(path).map_err(|why| match why {
-        InvalidPath::Encoding | InvalidPath::NotUtf8 | InvalidPath::Control => Refused::Malformed,
-        InvalidPath::Empty | InvalidPath::Segment => Refused::Unknown,
-    })?;
+    let path = ObjectPath::from_target(path)
+        .map_err(|why| if why.is_malformed() { Refused::Malformed } else { Refused::Unknown })?;
     let found = routes.match_target(&path, query).ok_or(Refused::Unknown)?;
-    if let Some(token) = query.and_then(node_token) {
-        let grant = renewed(rings.node, now, token, &path)?;
-        if found.access != Access::Open && !grant.guarded {
-            return Err(Refused::Renewal);
+    match node_tokens(query.unwrap_or_default()) {
+        NodeTokens::None => {}
+        NodeTokens::One(token) => {
+            let grant = renewed(rings.node, now, token, &path)?;
+            // The path alone does not name the object where the query is part of the key.
+            if grant.key != found.key || (found.access != Access::Open && !grant.guarded) {
+                return Err(Refused::Renewal);
+            }
+            let until = Some(grant.renewable_until);
+            return Ok(Admitted { path, found, until, tried: grant.tried });
         }
-        let until = Some(grant.renewable_until);
-        return Ok(Admitted { path, found, until, tried: grant.tried });
+        NodeTokens::Several => return Err(Refused::Renewal),
     }
     let until = match found.access {
         Access::Open => None,
@@ -93,10 +97,6 @@ fn renewed(ring: Option<&KeyRing>, now: UnixMillis, token: &str, path: &ObjectPa
         return Err(Refused::User(UserTokenError::Expired));
     }
     Ok(grant)
-}
-
-fn node_token(query: &str) -> Option<&str> {
-    query.split('&').find_map(|pair| pair.strip_prefix(NODE_PARAMETER)?.strip_prefix('='))
 }
 
 impl Refused {

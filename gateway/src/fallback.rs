@@ -28,11 +28,6 @@ impl Fallback {
         self.delivery.is_some()
     }
 
-    /// The transfers of the gateway's own.
-    pub(crate) fn delivery(&self) -> Option<&Delivery> {
-        self.delivery.as_ref()
-    }
-
     /// Serves the object, or says when to come back.
     pub(crate) async fn serve(&self, request: &Request, found: &Match<'_>, origin_headers: HeaderMap) -> Answer {
         let Some(delivery) = &self.delivery else {

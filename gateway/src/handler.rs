@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ferry_core::{
+    id::{Region, Zone},
     routes::Deliver,
     selection::{Client, Request as Question, Scheme, Selection, select},
     trace::TraceContext,
@@ -43,6 +44,9 @@ pub(crate) struct Front {
     pub(crate) nodes: NodeClient,
     pub(crate) sampler: Sampler,
     pub(crate) health: Health,
+    /// Where the gateway's clients are.
+    pub(crate) region: Option<Region>,
+    pub(crate) zone: Option<Zone>,
 }
 
 impl Handler for Front {
@@ -77,7 +81,7 @@ struct Trace {
 impl Front {
     async fn serve(&self, request: &Request, admitted: &Admitted<'_>, snapshot: &Arc<Snapshot>) -> Answer {
         let trace = self.trace(request, admitted);
-        let client = client(request);
+        let client = self.client(request);
         let scheme = redirect::scheme(request);
         let question = Question {
             affinity: &admitted.found.affinity,
@@ -98,11 +102,7 @@ impl Front {
                 Some(answer) => answer,
                 None => self.fall_back(request, admitted, &trace).await,
             },
-            Deliver::Proxy if self.fallback.is_there() => {
-                self.figures.outcome("proxied");
-                self.fallback.serve(request, &admitted.found, origin_headers(&trace)).await
-            }
-            Deliver::Proxy => self.proxy(request, admitted, snapshot, &selection, &trace).await,
+            Deliver::Proxy => self.hand_out(request, admitted, snapshot, &selection, &trace).await,
         };
         trace.span.record("status", answer.status.as_u16());
         answer
@@ -159,8 +159,8 @@ impl Front {
         answer
     }
 
-    /// Hands out what a node has: the client never learns of the node.
-    async fn proxy(
+    /// Hands out the bytes: from the gateway's own source, else from a node, of which the client never learns.
+    async fn hand_out(
         &self,
         request: &Request,
         admitted: &Admitted<'_>,
@@ -168,19 +168,39 @@ impl Front {
         selection: &Selection<'_>,
         trace: &Trace,
     ) -> Answer {
+        let own = match self.fallback.is_there() {
+            true => Some(self.fallback.serve(request, &admitted.found, origin_headers(trace)).await),
+            false => None,
+        };
+        // A source that is busy, sick, or lacks the file says nothing about the nodes (P3).
+        let own = match own {
+            Some(answer) if answer.status != StatusCode::NOT_FOUND && !answer.status.is_server_error() => {
+                self.figures.outcome("proxied");
+                return answer;
+            }
+            other => other,
+        };
         // Between gateway and node, either scheme will do.
         let endpoints = redirect::endpoints(selection, Scheme::Http);
         let fetched = match self.target(request, admitted, snapshot, selection, Scheme::Http, trace) {
             Some(target) => self.nodes.fetch(request, &endpoints, &target).await,
             None => None,
         };
-        match fetched {
-            Some(answer) => {
-                self.figures.outcome("proxied");
-                answer
-            }
-            None => self.fall_back(request, admitted, trace).await,
+        if let Some(answer) = fetched {
+            self.figures.outcome("proxied");
+            return answer;
         }
+        self.figures.outcome("unavailable");
+        match own {
+            Some(answer) => answer,
+            None => self.fallback.serve(request, &admitted.found, HeaderMap::new()).await,
+        }
+    }
+
+    /// A client is believed to be where the gateway is that it asks. Requests of one client spill alike.
+    fn client(&self, request: &Request) -> Client {
+        let address = request.peer.ip().to_canonical().to_string();
+        Client { region: self.region.clone(), zone: self.zone.clone(), hash: XxHash3_64::oneshot(address.as_bytes()) }
     }
 
     /// The sampler is asked before any span is made: a request that is not traced costs nothing but the question.
@@ -214,12 +234,6 @@ fn origin_headers(trace: &Trace) -> HeaderMap {
         headers.insert(TRACEPARENT, value);
     }
     headers
-}
-
-/// Requests of one client spill alike.
-fn client(request: &Request) -> Client {
-    let address = request.peer.ip().to_canonical().to_string();
-    Client { region: None, zone: None, hash: XxHash3_64::oneshot(address.as_bytes()) }
 }
 
 fn health(health: &Health) -> Answer {

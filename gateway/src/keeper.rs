@@ -8,7 +8,7 @@ use ferry_core::{
     time::Tick,
 };
 use ferry_proto::v1;
-use ferry_runtime::{Clock, Tasks};
+use ferry_runtime::{Clock, Tasks, atomic_file::WriteError};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
@@ -24,6 +24,8 @@ const INBOX: usize = 64;
 /// a large table on a slow disk is written rarely.
 const SAVE_EVERY: Duration = Duration::from_millis(50);
 const SAVE_SHARE: u32 = 20;
+/// After a failure: a full disk is reported now and then, not at every change.
+const SAVE_AGAIN: Duration = Duration::from_secs(5);
 
 /// What happens on the streams of the coordinators.
 #[derive(Debug)]
@@ -87,10 +89,11 @@ impl Keeper {
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Update>, tasks: Tasks) {
         let stop = tasks.stop_token();
         let mut dirty = false;
+        let mut saving: Option<Saving> = None;
         loop {
             let now = self.clock.now();
             let silence = self.merge.next_deadline(now);
-            let save = dirty.then_some(self.may_save_at);
+            let save = (dirty && saving.is_none()).then_some(self.may_save_at);
             let deadline = [silence, save].into_iter().flatten().min();
             tokio::select! {
                 biased; // stop before work, work before timers
@@ -101,13 +104,17 @@ impl Keeper {
                         self.figures.table_saved.set(0);
                     }
                 }
+                outcome = finished(&mut saving) => {
+                    saving = None;
+                    dirty |= !self.note_saved(outcome);
+                }
                 () = self.clock.sleep_until(deadline) => {
                     self.merge.pass(self.clock.now());
                     self.publish();
                 }
             }
-            if dirty && self.clock.now() >= self.may_save_at {
-                self.save().await;
+            if dirty && saving.is_none() && self.clock.now() >= self.may_save_at {
+                saving = self.save();
                 dirty = false;
             }
         }
@@ -151,31 +158,59 @@ impl Keeper {
         });
     }
 
-    async fn save(&mut self) {
-        let began = self.clock.now();
+    /// Begins to replace the copy on disk, beside the loop: a disk that hangs must not stop the table (P2, P5).
+    fn save(&self) -> Option<Saving> {
         let table = saved::lasting(&self.merge);
         if table == self.saved {
             self.figures.table_saved.set(1);
-            self.may_save_at = began + SAVE_EVERY;
-            return;
+            return None;
         }
-        let (path, stamped) =
-            (self.path.clone(), v1::SavedTable { saved_unix_ms: self.clock.wall().0, ..table.clone() });
-        let outcome = tokio::task::spawn_blocking(move || saved::save(&path, &stamped)).await;
-        match outcome {
-            Ok(Ok(())) => {
+        let (path, clock, began) = (self.path.clone(), self.clock.clone(), self.clock.now());
+        Some(tokio::task::spawn_blocking(move || {
+            let stamped = v1::SavedTable { saved_unix_ms: clock.wall().0, ..table.clone() };
+            let outcome = saved::save(&path, &stamped).map(|()| table);
+            Saved { outcome, took: clock.now().since(began) }
+        }))
+    }
+
+    /// Returns whether the copy was replaced.
+    fn note_saved(&mut self, saved: Saved) -> bool {
+        let now = self.clock.now();
+        self.may_save_at = now + SAVE_EVERY.max(saved.took * SAVE_SHARE);
+        match saved.outcome {
+            Ok(table) => {
                 self.saved = table;
                 self.figures.table_saved.set(1);
+                true
             }
-            Ok(Err(why)) => {
+            Err(why) => {
                 self.figures.save_failures.inc();
+                self.may_save_at = now + SAVE_AGAIN;
                 warn!(error = &why as &dyn std::error::Error, "the routing table's copy was not written");
+                false
             }
-            // Only when the process is ending.
-            Err(_) => {}
         }
-        let now = self.clock.now();
-        self.may_save_at = now + SAVE_EVERY.max(now.since(began) * SAVE_SHARE);
+    }
+}
+
+/// A copy that is being written.
+type Saving = tokio::task::JoinHandle<Saved>;
+
+/// How it went.
+struct Saved {
+    outcome: Result<v1::SavedTable, WriteError>,
+    took: Duration,
+}
+
+/// Ends when the copy that is being written is done; never if none is.
+async fn finished(saving: &mut Option<Saving>) -> Saved {
+    match saving {
+        // A writer that panicked has not written; its panic is in the log.
+        Some(writing) => match writing.await {
+            Ok(saved) => saved,
+            Err(_) => std::future::pending().await,
+        },
+        None => std::future::pending().await,
     }
 }
 

@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use ferry_core::tokens::Endpoint;
@@ -16,6 +17,10 @@ use tracing::warn;
 
 /// Nodes to which connections are kept; more than a cluster has.
 const MOST_NODES: usize = 4096;
+
+/// A node that does not answer is passed over long before a player gives up.
+const CONNECT: Duration = Duration::from_secs(1);
+const HEAD: Duration = Duration::from_secs(2);
 
 /// Fetches from nodes, as from an origin.
 #[derive(Debug)]
@@ -56,7 +61,8 @@ impl NodeClient {
             origins.clear();
         }
         let settings = OriginSettings::new(url.parse().ok()?);
-        let made = Origins::new(&Settings::new(vec![settings], self.loop_id.clone())).ok()?;
+        let settings = Settings { connect: CONNECT, head: HEAD, ..Settings::new(vec![settings], self.loop_id.clone()) };
+        let made = Origins::new(&settings).ok()?;
         origins.insert(url, made.clone());
         Some(made)
     }

@@ -1,6 +1,6 @@
 //! A gateway from its start to its end.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use ferry_core::id::GatewayId;
@@ -22,6 +22,7 @@ use ferry_runtime::{
     tls::{self, TlsError},
 };
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use crate::{
     budget::Budget,
@@ -81,6 +82,7 @@ pub struct Gateway {
     listener: Listener,
     coordinators: Vec<BaseUrl>,
     peers: tokio::sync::watch::Receiver<Vec<ferry_core::merge::Peer>>,
+    drain_limit: Duration,
     tasks: Tasks,
 }
 
@@ -142,6 +144,8 @@ impl Gateway {
             nodes: NodeClient::new(id.to_string()),
             sampler,
             health,
+            region: config.region,
+            zone: config.zone,
         };
         Ok(Self {
             servers,
@@ -152,6 +156,7 @@ impl Gateway {
             listener,
             coordinators: config.coordinators,
             peers,
+            drain_limit: config.drain_limit,
             tasks: tasks.clone(),
         })
     }
@@ -170,13 +175,14 @@ impl Gateway {
 
     /// Serves, in tasks of its own, until they are asked to stop. The returned view tells what the gateway knows.
     pub fn start(self) -> Result<Running, StartError> {
-        let Self { servers, admin, front, keeper, inbox, listener, coordinators, peers, tasks } = self;
+        let Self { servers, admin, front, keeper, inbox, listener, coordinators, peers, drain_limit, tasks } = self;
         admin.start(&tasks)?;
-        let running = Running { front: Arc::clone(&front) };
-        tasks.spawn("routing table", keeper.run(inbox, tasks.clone()));
+        let clients = tasks.child();
+        let running = Running { front: Arc::clone(&front), clients: clients.clone(), limit: drain_limit };
+        tasks.essential("routing table", keeper.run(inbox, tasks.clone()));
         Links::start(&tasks, coordinators, peers, move |link| listener.clone().run(link));
         for server in servers {
-            tasks.spawn("gateway", server.serve(Arc::clone(&front), tasks.stop_token()));
+            clients.essential("clients", server.serve(Arc::clone(&front), clients.stop_token()));
         }
         Ok(running)
     }
@@ -186,6 +192,9 @@ impl Gateway {
 #[derive(Debug, Clone)]
 pub struct Running {
     front: Arc<Front>,
+    /// The listeners and their connections.
+    clients: Tasks,
+    limit: Duration,
 }
 
 impl Running {
@@ -195,19 +204,22 @@ impl Running {
         self.front.current.load().table.iter().filter(|candidate| candidate.state().selectable()).count()
     }
 
-    /// Waits until the gateway's own transfers have ended. The caller sets the limit.
-    pub async fn idle(&self) {
-        if let Some(delivery) = self.front.fallback.delivery() {
-            delivery.transfers().idle().await;
+    /// Closes the listeners, and waits until everything that clients were promised is sent, at most for the drain limit. The
+    /// caller stops the tasks afterwards.
+    pub async fn drain(&self) {
+        if let Err(cut) = self.clients.clone().finish(self.limit).await {
+            warn!(%cut, "the drain took too long: breaking off what is left");
         }
     }
 }
 
 fn listen(config: &Config) -> Result<Vec<Server>, StartError> {
-    let mut servers = vec![Server::bind(config.listen, Limits::default())?];
+    // What a connection may still send after a stop is the drain's to limit.
+    let limits = || Limits { grace: config.drain_limit, ..Limits::default() };
+    let mut servers = vec![Server::bind(config.listen, limits())?];
     if let (Some(listen), Some(files)) = (config.common.tls_listen, &config.common.tls) {
         let tls = tls::server_config(&files.certificate, &files.key, ferry_runtime::admin::ALPN)?;
-        servers.push(Server::bind_tls(listen, tls, Limits::default())?);
+        servers.push(Server::bind_tls(listen, tls, limits())?);
     }
     Ok(servers)
 }

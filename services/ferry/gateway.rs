@@ -17,6 +17,6 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
                 .await?;
         info!(listen = %gateway.local_addr(), admin = %gateway.admin_addr(), "gateway");
         let running = gateway.start()?;
-        Ok(async move { running.idle().await })
+        Ok(async move { running.drain().await })
     })
 }

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::ArgMatches;
 use ferry_runtime::{
     Clock, Tasks,
@@ -81,7 +81,12 @@ async fn live<D: Future<Output = ()>>(
         // A start that waits for something can be interrupted too.
         _ = signals.next() => return Ok(ExitCode::SUCCESS),
     };
-    let grace = match signals.next().await {
+    let asked = tokio::select! {
+        biased;
+        asked = signals.next() => asked,
+        task = process.tasks.failure() => bail!("{task} ended unasked; the log says why"),
+    };
+    let grace = match asked {
         Stop::AtOnce => AT_ONCE,
         Stop::Graceful => {
             info!("stopping: finishing what was begun");

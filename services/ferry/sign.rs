@@ -25,7 +25,12 @@ use crate::{
 pub(crate) fn command() -> Command {
     Command::new("sign")
         .about("Signs a path for a user, with a key file or by asking a coordinator")
-        .arg(Arg::new("path").value_name("PATH").required(true).help("The decoded path, such as /video/42/film.mp4"))
+        .arg(
+            Arg::new("path")
+                .value_name("PATH")
+                .required(true)
+                .help("The decoded path, such as /video/42/film.mp4, with ?QUERY where the query is part of the key"),
+        )
         .arg(
             Arg::new("scope")
                 .long("scope")
@@ -47,15 +52,17 @@ pub(crate) fn command() -> Command {
 
 pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     let path = matches.get_one::<String>("path").context("clap wants a path")?;
-    let path = if path.starts_with('/') { path.clone() } else { format!("/{path}") };
+    // Where a route keeps the query, it is part of what is signed.
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
     let uid = matches.get_one::<String>("uid").cloned().unwrap_or_default();
     let expires = expires(matches)?;
     let scope = matches.get_flag("scope");
-    let query = match matches.get_one::<PathBuf>("key-file") {
+    let signature = match matches.get_one::<PathBuf>("key-file") {
         Some(file) => {
             let kid = matches.get_one::<String>("kid").cloned().unwrap_or_default();
             let key = key_file::load_key(file, kid.parse()?)?;
-            sign(&key, &path, scope, &uid, expires)?
+            sign(&key, &path, query, scope, &uid, expires)?
         }
         None => {
             let question =
@@ -68,7 +75,8 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     };
     let base = matches.get_one::<String>("url").map(|url| url.trim_end_matches('/')).unwrap_or_default();
     let encoded = encode(&path)?;
-    output::say(&format!("{base}{encoded}?{query}"));
+    let kept = if query.is_empty() { String::new() } else { format!("{query}&") };
+    output::say(&format!("{base}{encoded}?{kept}{signature}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -79,13 +87,13 @@ fn encode(path: &str) -> anyhow::Result<String> {
     Ok(format!("{}{last}", encode_path(&inner)))
 }
 
-fn sign(key: &Key, path: &str, scope: bool, uid: &str, expires: u64) -> anyhow::Result<String> {
+fn sign(key: &Key, path: &str, query: &str, scope: bool, uid: &str, expires: u64) -> anyhow::Result<String> {
     if scope {
         let scope: Scope = path.parse()?;
         return Ok(sign_user(key, UserClaim::Scope(&scope), uid, expires)?);
     }
     let path = ObjectPath::from_decoded(path.trim_start_matches('/'))?;
-    Ok(sign_user(key, UserClaim::Path { path: &path, query: None }, uid, expires)?)
+    Ok(sign_user(key, UserClaim::Path { path: &path, query: (!query.is_empty()).then_some(query) }, uid, expires)?)
 }
 
 fn expires(matches: &ArgMatches) -> anyhow::Result<u64> {

@@ -86,7 +86,7 @@ async fn start(
     output::say(&ready.text(plan));
     Ok(async move {
         join_all(nodes.iter().map(Running::drain)).await;
-        gateway.idle().await;
+        gateway.drain().await;
         drop(state);
     })
 }

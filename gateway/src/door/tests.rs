@@ -103,6 +103,26 @@ fn an_expired_redirect_is_renewed_up_to_the_users_expiry() {
 }
 
 #[test]
+fn a_redirect_of_one_query_is_not_renewed_for_another() {
+    let spec = RouteSpec {
+        r#match: "/{path*}".into(),
+        access: Some("signed".into()),
+        query: Some(ferry_core::routes::QuerySpec::Word("keep".into())),
+        ..RouteSpec::default()
+    };
+    let routes = Routes::compile(&[spec], &Defaults { access: None, query: QueryRule::Ignore }).expect("a good route");
+    let (user, node) = (ring(1), ring(2));
+    let rings = Rings { user: Some(&user), node: Some(&node) };
+    // The token was made for the path without any query.
+    let token = node_query(2, "/get", NOW.seconds() + 60, NOW.seconds() + 600, true);
+    assert!(admit(&routes, rings, NOW, "/get", Some(&token)).is_ok());
+    let stolen = admit(&routes, rings, NOW, "/get", Some(&format!("id=2&{token}")));
+    assert_eq!(stolen.expect_err("another object"), Refused::Renewal);
+    let twice = admit(&routes, rings, NOW, "/get", Some(&format!("{token}&{token}")));
+    assert_eq!(twice.expect_err("ambiguous"), Refused::Renewal);
+}
+
+#[test]
 fn paths_that_mean_nothing_are_refused() {
     for (path, why) in [
         ("/%zz", Refused::Malformed),

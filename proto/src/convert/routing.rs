@@ -47,6 +47,7 @@ impl TryFrom<v1::RoutingUpdate> for (Epoch, Body) {
                 check_version(snapshot.version)?;
                 Body::Snapshot {
                     nodes: views(snapshot.nodes)?,
+                    removed: tombstones(snapshot.removed)?,
                     facts: snapshot.facts.ok_or(Invalid::Missing("facts"))?.try_into()?,
                 }
             }
@@ -64,10 +65,11 @@ impl TryFrom<v1::RoutingUpdate> for (Epoch, Body) {
 impl From<(&Epoch, &Body, UnixMillis)> for v1::RoutingUpdate {
     fn from((epoch, body, now): (&Epoch, &Body, UnixMillis)) -> Self {
         let body = match body {
-            Body::Snapshot { nodes, facts } => v1::routing_update::Body::Snapshot(v1::Snapshot {
+            Body::Snapshot { nodes, removed, facts } => v1::routing_update::Body::Snapshot(v1::Snapshot {
                 version: VERSION,
                 nodes: nodes.iter().map(v1::NodeView::from).collect(),
                 facts: Some((facts, now).into()),
+                removed: removed.iter().map(v1::Tombstone::from).collect(),
             }),
             Body::Delta { nodes, removed, facts } => v1::routing_update::Body::Delta(v1::Delta {
                 nodes: nodes.iter().map(v1::NodeView::from).collect(),

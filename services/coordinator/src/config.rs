@@ -28,6 +28,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting::text("etcd-key", "FILE", "Its private key (PEM)"),
     Setting::text("etcd-user", "NAME", "The etcd user"),
     Setting::text("etcd-password", "TEXT", "The etcd user's password").secret(),
+    Setting::text("join-token-file", "FILE", "A file with the token that a node must bring which nobody knows yet"),
     Setting::text(
         "user-key-file",
         "FILE",
@@ -48,6 +49,8 @@ pub struct Config {
     pub id: Option<CoordinatorId>,
     /// Where it keeps what must last.
     pub store: StoreChoice,
+    /// What a node must bring that nobody knows yet.
+    pub join_token_file: Option<PathBuf>,
     /// The user ring's first key, if an operator brings one.
     pub user_key_file: Option<PathBuf>,
 }
@@ -79,7 +82,10 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let id = reader.get("coordinator-id");
     let store = store(&mut reader);
     let user_key_file = reader.get("user-key-file");
-    reader.conclude(|| Some(Config { common: common?, listen: listen?, advertise, id, store: store?, user_key_file }))
+    let join_token_file = reader.get("join-token-file");
+    reader.conclude(|| {
+        Some(Config { common: common?, listen: listen?, advertise, id, store: store?, join_token_file, user_key_file })
+    })
 }
 
 fn store(reader: &mut Reader<'_>) -> Option<StoreChoice> {

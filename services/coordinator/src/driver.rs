@@ -5,7 +5,7 @@ mod input;
 mod sight;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
@@ -19,9 +19,10 @@ use ferry_core::{
     time::Tick,
 };
 use ferry_proto::{convert, v1};
-use ferry_runtime::{Clock, Tasks};
+use ferry_runtime::{Clock, Tasks, backoff::Backoff};
 use ferry_store::{Store, Watch};
 use tokio::sync::{Semaphore, mpsc};
+use tracing::warn;
 
 pub(crate) use input::{Handle, Input, Known, NoAnswer, Question};
 
@@ -29,6 +30,11 @@ use crate::{figures::Figures, records::Records, sessions::Sessions, subscribers:
 
 /// How often gateways hear of loads, or at least that this coordinator lives.
 const MARK_EVERY: Duration = Duration::from_millis(500);
+/// Between attempts to store what cannot be given up.
+const RETRY_BASE: Duration = Duration::from_millis(200);
+const RETRY_CAP: Duration = Duration::from_secs(5);
+/// Removals that later gateways are told of.
+const BURIED: usize = 256;
 /// Store writes under way at one time; further ones wait their turn.
 const WRITES: usize = 16;
 
@@ -45,18 +51,23 @@ pub(crate) struct Driver {
     records: Records,
     store: Arc<dyn Store>,
     facts: GatewayFacts,
-    /// What gateways said of their routes: `None` until one spoke. A gateway's word stands until this process ends.
-    guarded: HashMap<GatewayId, bool>,
+    /// Gateways that have a route that is not open, as the store says: a restart must not open anything.
+    guards: BTreeSet<GatewayId>,
+    /// Whether any gateway spoke of its routes, now or ever.
+    any_gateway: bool,
     /// Whether the store was read since the start (C2).
     read: bool,
     /// To publish with the next delta.
     changed: BTreeSet<NodeId>,
     removed: Vec<Tombstone>,
+    /// What was removed lately, for gateways that come later.
+    buried: VecDeque<Tombstone>,
     facts_changed: bool,
     figures: Figures,
     writes: Arc<Semaphore>,
     user_key: Option<Key>,
     announce: Option<Announce>,
+    rings_under_way: bool,
     handle: Handle,
 }
 
@@ -99,7 +110,10 @@ impl Driver {
             subscribers: Subscribers::new(me.id.clone(), incarnation),
             records: Records::new(Arc::clone(&store)),
             facts: GatewayFacts::default(),
-            guarded: HashMap::new(),
+            guards: BTreeSet::new(),
+            any_gateway: false,
+            buried: VecDeque::new(),
+            rings_under_way: false,
             read: false,
             changed: BTreeSet::new(),
             removed: Vec::new(),
@@ -145,7 +159,11 @@ impl Driver {
     /// Gateways that wait get their snapshot as soon as silence means something (C2).
     fn admit(&mut self, now: Tick) {
         if self.subscribers.anybody_waits() && self.read && self.membership.has_learned(now) {
-            let snapshot = Body::Snapshot { nodes: self.membership.views(now).collect(), facts: self.facts.clone() };
+            let snapshot = Body::Snapshot {
+                nodes: self.membership.views(now).collect(),
+                removed: self.buried.iter().cloned().collect(),
+                facts: self.facts.clone(),
+            };
             self.subscribers.admit(&snapshot, self.clock.wall());
         }
     }
@@ -180,12 +198,12 @@ impl Driver {
         let dropped = self.subscribers.tell(body, self.clock.wall());
         if dropped > 0 {
             self.figures.gateways_dropped.inc_by(dropped);
-            tracing::warn!(gateways = dropped, "cut off gateways that did not keep up");
+            warn!(gateways = dropped, "cut off gateways that did not keep up");
         }
     }
 
     fn cluster_facts(&self) -> v1::ClusterFacts {
-        let guarded = (!self.guarded.is_empty()).then(|| self.guarded.values().any(|guarded| *guarded));
+        let guarded = self.any_gateway.then_some(!self.guards.is_empty());
         v1::ClusterFacts {
             node_ring: self.facts.node_ring.as_ref().map(Into::into),
             coordinators: self.facts.coordinators.iter().map(Into::into).collect(),
@@ -198,5 +216,25 @@ impl Driver {
     fn tell_nodes(&mut self) {
         let facts = self.cluster_facts();
         self.sessions.send_all(&v1::attend_response::Body::Cluster(facts));
+    }
+}
+
+/// Tries to store something until it is there; only a stop can end it before.
+async fn until_stored<T, E, F>(what: &'static str, figures: &Figures, mut attempt: impl FnMut() -> F) -> T
+where
+    E: std::error::Error + 'static,
+    F: Future<Output = Result<T, E>>,
+{
+    let mut wait = Backoff::new(RETRY_BASE, RETRY_CAP);
+    loop {
+        match attempt().await {
+            Ok(done) => return done,
+            Err(why) => {
+                figures.store_failures.inc();
+                warn!(what, error = &why as &dyn std::error::Error, "not stored yet; trying again");
+                let pause = wait.next_wait(&mut rand::rng());
+                tokio::time::sleep(pause).await;
+            }
+        }
     }
 }

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use ferry_core::{
-    id::NodeId,
+    id::{GatewayId, NodeId},
     membership::{Record, Registration},
     node::{Intent, NodeFacts},
     time::UnixMillis,
 };
-use ferry_proto::{convert, v1};
+use ferry_proto::{VERSION, convert, v1};
 use ferry_store::{Change, Error, Expected, Store, Versioned};
 use prost::Message as _;
 
 pub(crate) const NODES: &str = "nodes/";
 pub(crate) const RINGS: &str = "rings/";
+pub(crate) const GUARDS: &str = "guards/";
 pub(crate) const COORDINATORS: &str = "coordinators/";
 
 /// How often a decision is taken again because somebody else's came first.
@@ -83,6 +84,24 @@ impl Records {
             }
         }
         Err(contended(id))
+    }
+
+    /// Writes whether a gateway has a route that is not open.
+    pub(crate) async fn set_guard(&self, gateway: &GatewayId, guarded: bool) -> Result<(), WriteError> {
+        let key = format!("{GUARDS}{gateway}");
+        let found = self.store.get(&key).await?;
+        let (expected, change) = match (found, guarded) {
+            (None, false) | (Some(_), true) => return Ok(()),
+            (None, true) => {
+                (Expected::Absent, Change::Put(v1::GuardRecord { version: VERSION }.encode_to_vec().into()))
+            }
+            (Some(found), false) => (Expected::Revision(found.revision), Change::Delete),
+        };
+        match self.store.compare_and_swap(&key, expected, change).await {
+            // Another coordinator heard the same word.
+            Ok(_) | Err(Error::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn update(&self, id: &NodeId, change: impl Fn(&mut Record)) -> Result<Record, WriteError> {

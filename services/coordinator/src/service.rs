@@ -72,6 +72,9 @@ impl Coordinator {
         announce: Option<Announce>,
     ) -> Result<Self, StartError> {
         let token = config.common.admin_token_file.as_deref().map(AdminToken::load).transpose()?;
+        let join = config.join_token_file.as_deref().map(AdminToken::load).transpose()?;
+        // Whoever may decide about nodes may also bring one.
+        let doors: Vec<_> = join.into_iter().chain(token.clone()).collect();
         let files = config.common.tls.as_ref();
         let tls = files.map(|files| tls::server_config(&files.certificate, &files.key, ALPN)).transpose()?;
         let user_key = config.user_key_file.as_deref().map(rings::load_user_key).transpose()?;
@@ -95,6 +98,7 @@ impl Coordinator {
             .service(v1::membership_service_server::MembershipServiceServer::new(Attendance::new(
                 handle.clone(),
                 tasks.clone(),
+                doors,
             )))
             .service(v1::routing_service_server::RoutingServiceServer::new(Routing::new(handle)))
             .service(v1::cluster_service_server::ClusterServiceServer::new(cluster))
@@ -102,7 +106,7 @@ impl Coordinator {
             .http(health(&me.id, clock))
             .metrics(metrics.clone())
             .token(token)
-            // A node proves itself by its own secret.
+            // A node proves itself by its own secret, a new one by the join token.
             .open("/ferry.v1.MembershipService/")
             .tls(tls);
         Ok(Self { server, driver, inbox, store, me, tasks: tasks.clone() })
@@ -126,7 +130,7 @@ impl Coordinator {
         let record = v1::CoordinatorRecord::from(&me).encode_to_vec();
         let key = format!("{COORDINATORS}{}", me.id);
         tasks.spawn("presence", store.present(&key, record.into(), PRESENCE, tasks.stop_token()));
-        tasks.spawn("coordinator", driver.run(inbox));
+        tasks.essential("coordinator", driver.run(inbox));
         Ok(server.start(&tasks)?)
     }
 }

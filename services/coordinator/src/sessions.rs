@@ -14,16 +14,18 @@ const OUTBOX: usize = 16;
 /// Where answers to one node go; dropping it ends the stream in both directions.
 #[derive(Debug)]
 pub(crate) struct Outbox {
+    /// Whether the node may be one that nobody knows yet.
+    invited: bool,
     answers: mpsc::Sender<Result<v1::AttendResponse, Status>>,
     _listening: DropGuard,
 }
 
 impl Outbox {
     /// The outbox, what comes out of it, and the token that says that it is gone: then nobody wants to hear the node either.
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Result<v1::AttendResponse, Status>>, CancellationToken) {
+    pub(crate) fn new(invited: bool) -> (Self, mpsc::Receiver<Result<v1::AttendResponse, Status>>, CancellationToken) {
         let (answers, receiver) = mpsc::channel(OUTBOX);
         let gone = CancellationToken::new();
-        (Self { answers, _listening: gone.clone().drop_guard() }, receiver, gone)
+        (Self { invited, answers, _listening: gone.clone().drop_guard() }, receiver, gone)
     }
 }
 
@@ -68,6 +70,16 @@ impl Sessions {
             // A full outbox loses the reason, not the end: the sender is dropped either way.
             let _ = stream.outbox.answers.try_send(Err(why));
         }
+    }
+
+    /// Whether the stream's node may be one that nobody knows yet.
+    pub(crate) fn is_invited(&self, session: SessionId) -> bool {
+        self.streams.get(&session).is_some_and(|stream| stream.outbox.invited)
+    }
+
+    /// Whether the stream still stands.
+    pub(crate) fn is_open(&self, session: SessionId) -> bool {
+        self.streams.contains_key(&session)
     }
 
     /// Forgets a stream that ended.

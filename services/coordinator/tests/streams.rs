@@ -26,12 +26,13 @@ struct Running {
 
 impl Running {
     async fn start(folder: &tempfile::TempDir) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    async fn start_with(folder: &tempfile::TempDir, flags: &[&str]) -> Self {
         let store = format!("--store=embedded:{}", folder.path().join("store").display());
-        let matches = command("coordinator", "", &[COMMON, SETTINGS]).get_matches_from([
-            "coordinator",
-            "--listen=127.0.0.1:0",
-            &store,
-        ]);
+        let base = ["coordinator", "--listen=127.0.0.1:0", &store];
+        let matches = command("coordinator", "", &[COMMON, SETTINGS]).get_matches_from(base.iter().chain(flags));
         let sources = Sources::gather("coordinator", &[COMMON, SETTINGS], &[], &matches, &Environment::default());
         let config = read(&sources).expect("a sound configuration");
         let tasks = Tasks::new();
@@ -294,5 +295,79 @@ async fn unknown_nodes_and_living_ones_are_told_apart_from_removable_ones() {
     assert_eq!(refused.code(), Code::FailedPrecondition);
     running.cluster().remove_node(v1::RemoveNodeRequest { force: true, ..remove }).await.expect("forced");
     assert_eq!(running.states().await, []);
+    running.stop().await;
+}
+
+/// Attends with a bearer token, or without one; the answer is the refusal, if there is one.
+async fn attend_with(running: &Running, register: v1::Register, token: Option<&str>) -> Result<(), Status> {
+    let (say, messages) = mpsc::channel(16);
+    say.send(v1::AttendRequest { body: Some(attend_request::Body::Register(register)) }).await.expect("room");
+    let mut request = tonic::Request::new(ReceiverStream::new(messages));
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().expect("plain"));
+    }
+    let mut hear = MembershipServiceClient::new(running.channel.clone()).attend(request).await?.into_inner();
+    hear.message().await.map(drop)
+}
+
+#[tokio::test]
+async fn a_node_that_nobody_knows_must_bring_the_join_token() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("join");
+    std::fs::write(&file, "a-token-of-some-length-0123456789\n").expect("written");
+    let flag = format!("--join-token-file={}", file.display());
+    let running = Running::start_with(&folder, &[&flag]).await;
+    let token = Some("a-token-of-some-length-0123456789");
+    let first = async {
+        loop {
+            match attend_with(&running, register("a", 1, 1), token).await {
+                Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(Duration::from_millis(5)).await,
+                other => return other,
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, first).await.expect("in time").expect("the token lets it in");
+    for wrong in [None, Some("another-token-of-some-length-012345")] {
+        let refused = attend_with(&running, register("b", 1, 1), wrong).await.expect_err("a stranger");
+        assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    }
+    attend_with(&running, register("a", 1, 2), None).await.expect("its secret is enough for a node that is known");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_of_the_coordinator_opens_nothing_that_a_gateway_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let mut node = join(&running, "a", 1, 1).await;
+    let request = v1::WatchRequest { version: 1, gateway_id: "g".into(), access: v1::Access::Guarded.into() };
+    let _gateway = RoutingServiceClient::new(running.channel.clone()).watch(request).await.expect("a stream");
+    loop {
+        let Some(attend_response::Body::Cluster(facts)) = node.next().await.expect("the stream stands") else {
+            continue;
+        };
+        if facts.access() == v1::Access::Guarded {
+            break;
+        }
+    }
+    drop(node);
+    running.stop().await;
+
+    // Another gateway, all of whose routes are open, is the first to come back.
+    let running = Running::start(&folder).await;
+    let request = v1::WatchRequest { version: 1, gateway_id: "h".into(), access: v1::Access::Open.into() };
+    let _gateway = RoutingServiceClient::new(running.channel.clone()).watch(request).await.expect("a stream");
+    let welcome = async {
+        loop {
+            let mut player = Player::attend(&running, register("a", 1, 2)).await.expect("a stream");
+            match player.next().await {
+                Ok(Some(attend_response::Body::Welcome(welcome))) => return welcome,
+                Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(Duration::from_millis(5)).await,
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    let welcome = tokio::time::timeout(LIMIT, welcome).await.expect("in time");
+    assert_eq!(welcome.cluster.expect("facts").access(), v1::Access::Guarded);
     running.stop().await;
 }

@@ -109,10 +109,9 @@ impl Membership {
         now >= self.learned_by || self.members.values().all(|member| member.life.is_some())
     }
 
-    /// When [`Self::has_learned`] becomes true at the latest.
-    #[must_use]
-    pub const fn learned_by(&self) -> Tick {
-        self.learned_by
+    /// The store was read for the first time: from now on nodes are let in, and have their time to speak.
+    pub fn begin_learning(&mut self, now: Tick) {
+        self.learned_by = now + self.timing.dead_after;
     }
 
     /// This coordinator's word on one node.

@@ -27,6 +27,9 @@ use crate::{
 /// How long after its last word a coordinator still counts as live. Marks come every 500 ms.
 pub const LIVE_FOR: Duration = Duration::from_millis(1500);
 
+/// Removals that are remembered; the oldest are forgotten first.
+pub const MOST_TOMBSTONES: usize = 1024;
+
 /// Which word of which life of which coordinator: comparable within one stream only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch {
@@ -74,6 +77,8 @@ pub enum Body {
     Snapshot {
         /// Every node on record.
         nodes: Vec<NodeView>,
+        /// Nodes that were removed not long ago.
+        removed: Vec<Tombstone>,
         /// The rest.
         facts: GatewayFacts,
     },
@@ -143,13 +148,14 @@ impl Merge {
     /// Takes one message. A stale one changes nothing; the caller counts it.
     pub fn apply(&mut self, now: Tick, epoch: &Epoch, body: Body) -> Result<(), Stale> {
         match body {
-            Body::Snapshot { nodes, facts } => {
+            Body::Snapshot { nodes, removed, facts } => {
                 if self.words.get(&epoch.coordinator).is_some_and(|word| word.is_older(epoch)) {
                     return Err(Stale::Replayed);
                 }
                 self.words
                     .insert(epoch.coordinator.clone(), Word::begin(now, epoch, nodes, facts.coordinators.clone()));
                 self.learn(facts);
+                self.bury(removed);
             }
             Body::Delta { nodes, removed, facts } => {
                 let word = self.words.get_mut(&epoch.coordinator).ok_or(Stale::NoSnapshot)?;
@@ -159,10 +165,7 @@ impl Merge {
                     word.coordinators.clone_from(&facts.coordinators);
                     self.learn(facts);
                 }
-                for Tombstone { id, revision } in removed {
-                    let last = self.tombstones.entry(id).or_default();
-                    *last = revision.max(*last);
-                }
+                self.bury(removed);
             }
             Body::Mark => {
                 let word = self.words.get_mut(&epoch.coordinator).ok_or(Stale::NoSnapshot)?;
@@ -228,6 +231,18 @@ impl Merge {
         newer(&mut self.facts.node_ring, facts.node_ring);
     }
 
+    fn bury(&mut self, removed: Vec<Tombstone>) {
+        for Tombstone { id, revision } in removed {
+            let last = self.tombstones.entry(id).or_default();
+            *last = revision.max(*last);
+        }
+        // Whoever still speaks of a node that was removed so long ago has not read the store for as long.
+        while self.tombstones.len() > MOST_TOMBSTONES {
+            let oldest = self.tombstones.iter().min_by_key(|(_, revision)| **revision).map(|(id, _)| id.clone());
+            oldest.map(|id| self.tombstones.remove(&id));
+        }
+    }
+
     fn settle(&mut self, now: Tick) {
         let live: Vec<&Word> = self.live(now).collect();
         if live.is_empty() {
@@ -268,6 +283,8 @@ fn combine(one: &NodeView, other: &NodeView) -> NodeView {
     };
     let state = match heard {
         NodeState::Up | NodeState::Suspect if intent.drain => NodeState::Draining,
+        // The fresher report comes from a coordinator that has not read the resume yet; the other one has.
+        NodeState::Draining if fresh.intent.drain && !intent.drain && same_life => stale.state,
         other => other,
     };
     NodeView { state, intent, facts: Arc::clone(&fresh.facts), ..fresh.clone() }

@@ -24,6 +24,17 @@ pub enum InvalidPath {
     Segment,
 }
 
+impl InvalidPath {
+    /// Whether the path cannot even be read (400); else it is a path that names nothing (404).
+    #[must_use]
+    pub const fn is_malformed(self) -> bool {
+        match self {
+            Self::Encoding | Self::NotUtf8 | Self::Control => true,
+            Self::Empty | Self::Segment => false,
+        }
+    }
+}
+
 /// A decoded path below some root, in the one form in which it is compared, hashed and opened.
 ///
 /// Invariant P8a: no segment is empty, `.` or `..`, and none has a `/` or a control character; so the path, joined to a

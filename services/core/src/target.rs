@@ -98,6 +98,31 @@ pub fn strip_ferry_parameters(query: &str) -> Cow<'_, str> {
     strip(query, is_ferry_parameter)
 }
 
+/// The node tokens of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NodeTokens<'q> {
+    /// There is none.
+    None,
+    /// There is this one.
+    One(&'q str),
+    /// There are two or more: some reader would believe the one, some the other, so nobody may believe any.
+    Several,
+}
+
+/// Finds the node token of a raw query: exactly what [`strip_node_token`] takes out.
+#[must_use]
+pub fn node_tokens(query: &str) -> NodeTokens<'_> {
+    let mut tokens = query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && strip_node_token(pair).is_empty())
+        .map(|pair| pair.split_once('=').map_or("", |(_, value)| value));
+    match (tokens.next(), tokens.next()) {
+        (None, _) => NodeTokens::None,
+        (Some(token), None) => NodeTokens::One(token),
+        (Some(_), Some(_)) => NodeTokens::Several,
+    }
+}
+
 /// The query without its node token: all that is ferry's where no user token is read.
 #[must_use]
 pub fn strip_node_token(query: &str) -> Cow<'_, str> {

@@ -18,7 +18,7 @@ use ferry_core::{load::Load, node::NodeFacts};
 use ferry_proto::v1::{self, attend_response::Body, membership_service_client::MembershipServiceClient};
 use ferry_runtime::{
     Clock, Tasks,
-    admin::MESSAGE_LIMIT,
+    admin::{AdminToken, MESSAGE_LIMIT},
     coordinators::{self, Ending, Link, Links},
 };
 use prometheus_client::metrics::counter::Counter;
@@ -59,6 +59,7 @@ pub(crate) struct Agent {
     pub(crate) clock: Clock,
     pub(crate) tasks: Tasks,
     pub(crate) ca: Option<PathBuf>,
+    pub(crate) join: Option<AdminToken>,
     pub(crate) beats: Counter,
     /// Counts the beats of this life over all streams.
     pub(crate) sequence: AtomicU64,
@@ -105,7 +106,7 @@ impl Agent {
             wire::register(&self.facts, &self.identity.secret, self.identity.incarnation, self.drain.is_draining());
         // There is room: nothing was sent before.
         let _fits = outbox.try_send(register);
-        let answers = client.attend(ReceiverStream::new(requests)).await;
+        let answers = client.attend(wire::opening(ReceiverStream::new(requests), self.join.as_ref())?).await;
         let mut answers = answers.map_err(|status| wire::refused(&status))?.into_inner();
         let first = answers.message().await.map_err(|status| wire::refused(&status))?;
         let welcome = wire::welcome(first)?;

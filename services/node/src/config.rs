@@ -49,6 +49,8 @@ pub struct Config {
     pub coordinators: Vec<BaseUrl>,
     /// Whom their certificates must come from.
     pub coordinator_ca: Option<PathBuf>,
+    /// What lets a new node into the cluster.
+    pub join_token_file: Option<PathBuf>,
     /// Where the bytes come from.
     pub backend: Backend,
     /// The node's own routes, if it has any. Without, it serves what a gateway's token names, or the path itself.
@@ -96,6 +98,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let node_address = reach::address(&mut reader, listen, &coordinators);
     let node_tls_address = reader.get("node-tls-address");
     let coordinator_ca = reader.get("coordinator-ca");
+    let join_token_file = reader.get("join-token-file");
     let backend = backend::read(&mut reader);
     let user_key_file: Option<PathBuf> = reader.get("user-key-file");
     let routes = routes(&mut reader, backend.as_ref());
@@ -118,6 +121,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
             node_tls_address,
             coordinators,
             coordinator_ca,
+            join_token_file,
             backend: backend?,
             routes,
             user_key_file,

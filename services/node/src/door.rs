@@ -9,10 +9,10 @@ mod network;
 
 use ferry_core::{
     id::NodeId,
-    object::{InvalidPath, ObjectKey, ObjectPath},
+    object::{ObjectKey, ObjectPath},
     ring::KeyRing,
     routes::{Access, Match, Routes},
-    target::{default_target, strip_node_token},
+    target::{NodeTokens, default_target, node_tokens},
     time::UnixMillis,
     tokens::{self, NodeGrant, NodeTokenError, UserTokenError},
     trace::TraceContext,
@@ -116,18 +116,16 @@ impl Door {
     pub(crate) fn decide(&self, visit: Visit<'_>, facts: &Facts) -> Entry {
         let path = match ObjectPath::from_target(visit.path) {
             Ok(path) => path,
-            Err(InvalidPath::Encoding | InvalidPath::NotUtf8) => return Entry::Refused(Refusal::Encoding),
-            Err(InvalidPath::Empty | InvalidPath::Control | InvalidPath::Segment) => {
-                return Entry::Refused(Refusal::NoObject);
-            }
+            Err(why) if why.is_malformed() => return Entry::Refused(Refusal::Encoding),
+            Err(_) => return Entry::Refused(Refusal::NoObject),
         };
         match &self.trust {
             Trust::Users(ring) => self.by_user(visit, &path, ring.as_ref()),
-            Trust::Cluster => match node_token(visit.query.unwrap_or_default()) {
-                Presented::None => self.by_nothing(visit, &path, facts),
-                Presented::One(token) => self.by_token(visit, &path, token, facts),
+            Trust::Cluster => match node_tokens(visit.query.unwrap_or_default()) {
+                NodeTokens::None => self.by_nothing(visit, &path, facts),
+                NodeTokens::One(token) => self.by_token(visit, &path, token, facts),
                 // Two: some reader would believe the one, some the other.
-                Presented::Several => Entry::Refused(Refusal::Token),
+                NodeTokens::Several => Entry::Refused(Refusal::Token),
             },
         }
     }
@@ -144,7 +142,9 @@ impl Door {
         if !self.is_for_us(&grant, path, visit.client) {
             return Entry::Refused(Refusal::Token);
         }
-        match (expired && grant.guarded, &grant.home) {
+        // A route that was open when the token was made may have been closed since.
+        let guarded = grant.guarded || facts.guarded == Some(true);
+        match (expired && guarded, &grant.home) {
             // An open route wants no token at all, so an old one is none the worse.
             (false, _) => Entry::Admitted(Box::new(grant.into())),
             (true, Some(home)) => Entry::Home(back(home, visit)),
@@ -223,27 +223,6 @@ fn back(home: &str, visit: Visit<'_>) -> String {
     match visit.query {
         Some(query) => format!("{home}{}?{query}", visit.path),
         None => format!("{home}{}", visit.path),
-    }
-}
-
-/// The node tokens of a query.
-#[derive(Debug, PartialEq, Eq)]
-enum Presented<'q> {
-    None,
-    One(&'q str),
-    Several,
-}
-
-fn node_token(query: &str) -> Presented<'_> {
-    // What is stripped from a query for an origin is exactly what is read here.
-    let mut tokens = query
-        .split('&')
-        .filter(|pair| !pair.is_empty() && strip_node_token(pair).is_empty())
-        .map(|pair| pair.split_once('=').map_or("", |(_, value)| value));
-    match (tokens.next(), tokens.next()) {
-        (None, _) => Presented::None,
-        (Some(token), None) => Presented::One(token),
-        (Some(_), Some(_)) => Presented::Several,
     }
 }
 

@@ -87,6 +87,8 @@ pub struct Node {
     inspection: Inspection,
     identity: Arc<Identity>,
     config: Config,
+    /// What lets a new node into the cluster.
+    join: Option<AdminToken>,
     figures: Figures,
     tasks: Tasks,
 }
@@ -102,6 +104,7 @@ impl Node {
         tasks: &Tasks,
         sampler: Sampler,
     ) -> Result<Self, StartError> {
+        let join = config.join_token_file.as_deref().map(AdminToken::load).transpose()?;
         let token = config.common.admin_token_file.as_deref().map(AdminToken::load).transpose()?;
         let files = config.common.tls.as_ref();
         let tls = files.map(|files| tls::server_config(&files.certificate, &files.key, ALPN)).transpose()?;
@@ -164,7 +167,7 @@ impl Node {
             .token(token)
             .tls(tls);
         let listeners = std::iter::once(plain).chain(secure).collect();
-        Ok(Self { listeners, admin, clients, inspection, identity, config, figures, tasks: tasks.clone() })
+        Ok(Self { listeners, admin, clients, inspection, identity, config, join, figures, tasks: tasks.clone() })
     }
 
     /// Who it is.
@@ -188,7 +191,7 @@ impl Node {
     /// Serves clients and operators, and attends at the coordinators, in tasks of their own until they are asked to stop. Then
     /// transfers are broken off: [`Running::drain`] comes first where they matter.
     pub fn start(self) -> Result<Running, StartError> {
-        let Self { listeners, admin, clients, inspection, identity, config, figures, tasks } = self;
+        let Self { listeners, admin, clients, inspection, identity, config, join, figures, tasks } = self;
         let cluster = clients.cluster.clone();
         let alone = config.coordinators.is_empty();
         if !alone {
@@ -206,6 +209,7 @@ impl Node {
                 clock: inspection.clock,
                 tasks: tasks.clone(),
                 ca: config.coordinator_ca,
+                join,
                 beats: figures.beats,
                 sequence: AtomicU64::new(0),
             };

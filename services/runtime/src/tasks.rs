@@ -3,9 +3,10 @@
 //! [`Tasks`] is the only place that spawns. Stopping is a request: each task watches [`Tasks::stopped`] and ends by itself;
 //! what is left at the end of the grace is dropped where it waits.
 
-use std::{future::Future, panic::AssertUnwindSafe, time::Duration};
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument, error, info_span, warn};
 
@@ -18,6 +19,8 @@ pub struct Tasks {
     stop: CancellationToken,
     cut: CancellationToken,
     tracker: TaskTracker,
+    /// The first essential task that ended unasked.
+    failure: Arc<watch::Sender<Option<&'static str>>>,
     /// The groups that this one is part of: they wait for its tasks too.
     above: Vec<TaskTracker>,
 }
@@ -44,7 +47,13 @@ impl Tasks {
     pub fn child(&self) -> Self {
         let mut above = self.above.clone();
         above.push(self.tracker.clone());
-        Self { stop: self.stop.child_token(), cut: self.cut.child_token(), tracker: TaskTracker::new(), above }
+        Self {
+            stop: self.stop.child_token(),
+            cut: self.cut.child_token(),
+            tracker: TaskTracker::new(),
+            failure: Arc::clone(&self.failure),
+            above,
+        }
     }
 
     /// Runs `task` until it ends, or until the grace of [`Self::finish`] is over: then it is dropped at its next `.await`.
@@ -66,6 +75,35 @@ impl Tasks {
             drop(waiting_above);
         };
         self.tracker.spawn(whole.instrument(info_span!("task", name)));
+    }
+
+    /// Runs what the process cannot be without. If it ends before it is asked to, or panics, that is the end of the process:
+    /// [`Self::failure`] tells, and whoever started us does better than a role without its heart.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        let (stop, failure) = (self.stop.clone(), Arc::clone(&self.failure));
+        self.spawn(name, async move {
+            let outcome = AssertUnwindSafe(task).catch_unwind().await;
+            if let Err(panic) = &outcome {
+                error!(panic = panic_text(&**panic), "a task panicked");
+            }
+            if !stop.is_cancelled() {
+                failure.send_if_modified(|first| first.is_none() && first.replace(name).is_none());
+            }
+        });
+    }
+
+    /// Waits until an essential task of this group, or of any related one, ends unasked; returns its name.
+    pub async fn failure(&self) -> &'static str {
+        let mut failure = self.failure.subscribe();
+        match failure.wait_for(Option::is_some).await.map(|name| *name) {
+            Ok(Some(name)) => name,
+            // We hold the sender, so there is no end but a failure.
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
     }
 
     /// The token that is cancelled when the group is asked to stop.
@@ -196,6 +234,26 @@ mod tests {
         for part in ["ERROR", "a task panicked", "on purpose", "broken"] {
             assert!(text.contains(part), "{part} is not in {text:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_essential_task_that_ends_unasked_is_told() {
+        let tasks = Tasks::new();
+        tasks.child().essential("heart", async { panic!("on purpose") });
+        assert_eq!(tasks.failure().await, "heart");
+        let tasks = Tasks::new();
+        tasks.essential("heart", async {});
+        assert_eq!(tasks.failure().await, "heart");
+    }
+
+    #[tokio::test]
+    async fn an_essential_task_that_was_asked_to_end_is_no_failure() {
+        let tasks = Tasks::new();
+        let stop = tasks.stop_token();
+        tasks.essential("heart", async move { stop.cancelled().await });
+        let watched = tasks.clone();
+        assert_eq!(tasks.finish(GRACE).await, Ok(()));
+        assert!(futures_util::poll!(std::pin::pin!(watched.failure())).is_pending());
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ferry_core::{
-    id::NodeId,
+    id::{GatewayId, NodeId},
     membership::{Effect, Event, Record, Registration, SessionId},
     merge::Tombstone,
     node::NodeFacts,
@@ -13,8 +13,9 @@ use tonic::Status;
 use tracing::{info, warn};
 
 use super::{
-    Driver,
+    BURIED, Driver,
     input::{Input, Known, NoAnswer, Question},
+    until_stored,
 };
 use crate::{grpc, records::WriteError};
 
@@ -32,17 +33,19 @@ impl Driver {
             }
             Input::Subscribe { gateway, guarded, outbox } => {
                 self.subscribers.open(outbox);
-                if let Some(guarded) = guarded
-                    && self.guarded.insert(gateway, guarded) != Some(guarded)
-                {
-                    self.tell_nodes();
+                if let Some(guarded) = guarded {
+                    self.guard(gateway, guarded);
                 }
             }
             Input::Created { session, registration, record } => {
                 self.happen(Event::Record(record));
-                self.happen(Event::Attend { session, registration });
+                // A node that gave up waiting has redialled: its old stream must not displace the new one.
+                if self.sessions.is_open(session) {
+                    self.happen(Event::Attend { session, registration });
+                }
             }
             Input::NotCreated { session, why } => self.refuse(session, why),
+            Input::Guarded { gateway, guarded } => self.set_guard(gateway, guarded),
             Input::Written(record) => self.happen(Event::Record(record)),
             Input::Removed { id, revision } => self.happen(Event::Forgotten { id, revision }),
             Input::Ask(question) => self.answer(question),
@@ -56,6 +59,27 @@ impl Driver {
         }
     }
 
+    /// A gateway says whether it has a route that is not open. A closed one is remembered in the store; it is nodes that act on
+    /// it, and they hear of it when it is there.
+    fn guard(&mut self, gateway: GatewayId, guarded: bool) {
+        if !self.any_gateway {
+            self.any_gateway = true;
+            self.tell_nodes();
+        }
+        if self.guards.contains(&gateway) == guarded {
+            return;
+        }
+        let (records, handle, figures) = (self.records.clone(), self.handle.clone(), self.figures.clone());
+        let stop = self.tasks.stop_token();
+        self.tasks.spawn("store guard", async move {
+            let stored =
+                until_stored("a gateway's word on its routes", &figures, || records.set_guard(&gateway, guarded));
+            if stop.run_until_cancelled(stored).await.is_some() {
+                let _ = handle.put(Input::Guarded { gateway, guarded }).await;
+            }
+        });
+    }
+
     fn attend(&mut self, session: SessionId, registration: Box<Registration>, outbox: crate::sessions::Outbox) {
         self.sessions.open(session, outbox);
         if self.read {
@@ -67,7 +91,15 @@ impl Driver {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Create { session, registration } => self.create(session, registration),
+            Effect::Create { session, registration } if self.sessions.is_invited(session) => {
+                self.create(session, registration);
+            }
+            Effect::Create { session, .. } => {
+                self.refuse(
+                    session,
+                    Status::permission_denied("a node that nobody knows yet must bring the join token"),
+                );
+            }
             Effect::Save { id, facts } => self.save(id, facts),
             Effect::Welcome { session, intent } => {
                 let welcome = v1::Welcome {
@@ -91,7 +123,11 @@ impl Driver {
             Effect::Unpublish { id, revision } => {
                 info!(node = %id, "node removed");
                 self.changed.remove(&id);
-                self.removed.push(Tombstone { id, revision });
+                self.removed.push(Tombstone { id: id.clone(), revision });
+                self.buried.push_back(Tombstone { id, revision });
+                if self.buried.len() > BURIED {
+                    self.buried.pop_front();
+                }
             }
             Effect::Changed { id, from, to } => info!(node = %id, %from, %to, "node changed its state"),
         }

@@ -55,6 +55,11 @@ pub(crate) enum Input {
         session: SessionId,
         why: tonic::Status,
     },
+    /// A gateway's word on its routes is in the store.
+    Guarded {
+        gateway: GatewayId,
+        guarded: bool,
+    },
     /// A record was written.
     Written(Record),
     /// A record was removed.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ferry_core::{
-    id::{CoordinatorId, NodeId},
+    id::{CoordinatorId, GatewayId, NodeId},
     membership::Event,
     merge::Peer,
     ring::{Key, KeyRing},
@@ -13,9 +13,9 @@ use ferry_runtime::key_file;
 use ferry_store::{Listing, Versioned, WatchEvent};
 use tracing::{error, info, warn};
 
-use super::Driver;
+use super::{Driver, until_stored};
 use crate::{
-    records::{COORDINATORS, NODES, RINGS},
+    records::{COORDINATORS, GUARDS, NODES, RINGS},
     rings,
 };
 
@@ -47,11 +47,19 @@ impl Driver {
         for id in gone {
             self.happen(Event::Forgotten { id, revision: listing.revision });
         }
-        self.set_coordinators(Vec::new());
         for (key, found) in &listing.entries {
-            self.put(key, found);
+            if !key.starts_with(COORDINATORS) {
+                self.put(key, found);
+            }
         }
-        self.read = true;
+        self.forget_guards_but(listing);
+        // One list, not one after the other: each change is a message to every node.
+        let peers = listing.entries.iter().filter(|(key, _)| key.starts_with(COORDINATORS));
+        self.set_coordinators(peers.filter_map(|(_, found)| convert::peer_record(&found.value).ok()).collect());
+        if !self.read {
+            self.read = true;
+            self.membership.begin_learning(self.clock.now());
+        }
         self.save_what_was_not(listing);
         self.create_missing_rings();
     }
@@ -68,6 +76,9 @@ impl Driver {
                 peers.push(peer);
                 self.set_coordinators(peers);
             })
+        } else if let Some(gateway) = key.strip_prefix(GUARDS).and_then(|id| id.parse::<GatewayId>().ok()) {
+            self.set_guard(gateway, true);
+            Ok(())
         } else {
             Ok(())
         };
@@ -89,6 +100,25 @@ impl Driver {
             let mut peers = self.facts.coordinators.clone();
             peers.retain(|known| known.id != id);
             self.set_coordinators(peers);
+        } else if let Some(gateway) = key.strip_prefix(GUARDS).and_then(|id| id.parse::<GatewayId>().ok()) {
+            self.set_guard(gateway, false);
+        }
+    }
+
+    /// Nodes are told at once: until then, one without routes of its own serves what it should not.
+    pub(super) fn set_guard(&mut self, gateway: GatewayId, guarded: bool) {
+        let changed = if guarded { self.guards.insert(gateway) } else { self.guards.remove(&gateway) };
+        self.any_gateway |= guarded;
+        if changed {
+            self.tell_nodes();
+        }
+    }
+
+    fn forget_guards_but(&mut self, listing: &Listing) {
+        let gone: Vec<_> =
+            self.guards.iter().filter(|id| !listing.entries.contains_key(&format!("{GUARDS}{id}"))).cloned().collect();
+        for gateway in gone {
+            self.set_guard(gateway, false);
         }
     }
 
@@ -131,37 +161,32 @@ impl Driver {
         }
     }
 
+    /// Once per process: the tasks go on until the rings are there, whoever made them.
     fn create_missing_rings(&mut self) {
+        if std::mem::replace(&mut self.rings_under_way, true) {
+            return;
+        }
         if self.facts.node_ring.is_none() {
             self.create_ring(rings::NODE, rings::generate("n1", &mut rand::rng()), None);
         }
         if self.facts.user_ring.is_none() {
-            match self.user_key.take() {
-                Some(key) => self.create_ring(rings::USER, key, None),
-                None => {
-                    let announce = self.announce.take();
-                    self.create_ring(rings::USER, rings::generate("u1", &mut rand::rng()), announce);
-                }
-            }
+            let (key, announce) = match self.user_key.take() {
+                Some(configured) => (configured, None),
+                None => (rings::generate("u1", &mut rand::rng()), self.announce.take()),
+            };
+            self.create_ring(rings::USER, key, announce);
         }
     }
 
     /// Somebody else may be faster; the watch brings whichever won.
     fn create_ring(&self, name: &'static str, key: Key, announce: Option<super::Announce>) {
-        let (store, figures) = (Arc::clone(&self.store), self.figures.clone());
+        let (store, figures, stop) = (Arc::clone(&self.store), self.figures.clone(), self.tasks.stop_token());
         self.tasks.spawn("create key ring", async move {
-            match rings::create(&store, name, key.clone()).await {
-                Ok(ours) => {
-                    info!(ring = name, ours, "key ring stored");
-                    if ours && let Some(announce) = announce {
-                        (announce.0)(&key_file::print(key.secret()));
-                    }
-                }
-                Err(why) => {
-                    // The next reading of the store finds the ring missing and tries again.
-                    figures.store_failures.inc();
-                    warn!(ring = name, error = &why as &dyn std::error::Error, "no key ring was stored");
-                }
+            let created = until_stored(name, &figures, || rings::create(&store, name, key.clone()));
+            let Some(ours) = stop.run_until_cancelled(created).await else { return };
+            info!(ring = name, ours, "key ring stored");
+            if ours && let Some(announce) = announce {
+                (announce.0)(&key_file::print(key.secret()));
             }
         });
     }

@@ -12,6 +12,7 @@ use ferry_proto::{
     convert::{Faults, Invalid, check_version},
     v1::{self, attend_request::Body},
 };
+use ferry_runtime::{Tasks, admin::AdminToken};
 use ring::digest::{SHA256, digest};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
@@ -33,12 +34,14 @@ const SECRET: usize = 32;
 #[derive(Debug, Clone)]
 pub(crate) struct Attendance {
     handle: Handle,
-    tasks: ferry_runtime::Tasks,
+    tasks: Tasks,
+    /// Any of these lets a node in that nobody knows; if there are none, everybody may come.
+    doors: Vec<AdminToken>,
 }
 
 impl Attendance {
-    pub(crate) const fn new(handle: Handle, tasks: ferry_runtime::Tasks) -> Self {
-        Self { handle, tasks }
+    pub(crate) const fn new(handle: Handle, tasks: Tasks, doors: Vec<AdminToken>) -> Self {
+        Self { handle, tasks, doors }
     }
 }
 
@@ -50,13 +53,15 @@ impl v1::membership_service_server::MembershipService for Attendance {
         &self,
         request: Request<Streaming<v1::AttendRequest>>,
     ) -> Result<Response<Self::AttendStream>, Status> {
+        let headers = request.metadata().clone().into_headers();
+        let invited = self.doors.is_empty() || self.doors.iter().any(|door| door.admits(&headers));
         let mut messages = request.into_inner();
         let first = tokio::time::timeout(REGISTER_WITHIN, messages.message())
             .await
             .map_err(|_| Status::deadline_exceeded("no registration came"))??;
         let registration = registration(first)?;
         let session = self.handle.next_session();
-        let (outbox, answers, unwanted) = Outbox::new();
+        let (outbox, answers, unwanted) = Outbox::new(invited);
         let node = registration.facts.id.clone();
         debug!(%node, session = session.0, "node attends");
         self.handle.put(Input::Attend { session, registration: Box::new(registration), outbox }).await?;

@@ -225,6 +225,17 @@ fn a_restarted_coordinator_learns_before_it_speaks() {
     assert!(membership.has_learned(at(100)), "all were heard");
 }
 
+#[test]
+fn a_coordinator_whose_store_was_away_learns_from_its_first_reading_on() {
+    let mut membership = Membership::new(Timing::default(), at(0));
+    // Nobody could be let in before: an hour of silence means nothing.
+    let read = at(3_600_000);
+    let _ = membership.step(read, record("n", 1, false));
+    membership.begin_learning(read);
+    assert!(!membership.has_learned(at(3_603_999)));
+    assert!(membership.has_learned(at(3_604_000)));
+}
+
 fn any_event() -> impl Strategy<Value = Event> {
     let node = prop_oneof![Just("a"), Just("b"), Just("c")];
     let session = 1_u64..12;

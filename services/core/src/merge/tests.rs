@@ -40,7 +40,7 @@ fn epoch(coordinator: &str, sequence: u64) -> Epoch {
 }
 
 fn snapshot(nodes: Vec<NodeView>) -> Body {
-    Body::Snapshot { nodes, facts: GatewayFacts::default() }
+    Body::Snapshot { nodes, removed: Vec::new(), facts: GatewayFacts::default() }
 }
 
 fn delta(nodes: Vec<NodeView>) -> Body {
@@ -123,6 +123,33 @@ fn an_operators_newest_decision_wins() {
     assert_eq!(states(&merge), [("a", NodeState::Draining)], "d has not read the drain yet");
     merge.apply(at(1), &epoch("d", 2), delta(vec![view("a", NodeState::Up, 1, 10, 8)])).expect("fresh");
     assert_eq!(states(&merge), [("a", NodeState::Up)], "d has read the resume, c has not");
+    let late = NodeView {
+        intent: Intent { drain: true, revision: 7 },
+        state: NodeState::Draining,
+        ..view("a", NodeState::Up, 1, 11, 7)
+    };
+    merge.apply(at(2), &epoch("c", 2), delta(vec![late])).expect("fresh");
+    assert_eq!(states(&merge), [("a", NodeState::Up)], "however fresh c's report of the node is");
+}
+
+#[test]
+fn a_coordinator_whose_clock_went_back_is_heard_on_a_new_stream() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 5), snapshot(vec![view("a", NodeState::Up, 1, 1, 1)])).expect("fresh");
+    merge.opened(&"c".parse().expect("valid"));
+    let earlier = Epoch { incarnation: Incarnation(0), ..epoch("c", 1) };
+    merge.apply(at(1), &earlier, snapshot(Vec::new())).expect("a new stream");
+    assert_eq!(states(&merge), []);
+}
+
+#[test]
+fn a_gateway_that_was_away_learns_of_a_removal_with_the_snapshot() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("d", 1), snapshot(vec![view("a", NodeState::Up, 1, 1, 3)])).expect("fresh");
+    let removed = vec![Tombstone { id: "a".parse().expect("valid"), revision: 4 }];
+    let body = Body::Snapshot { nodes: Vec::new(), removed, facts: GatewayFacts::default() };
+    merge.apply(at(1), &epoch("c", 1), body).expect("fresh");
+    assert_eq!(states(&merge), [], "whatever d still says");
 }
 
 #[test]
@@ -169,6 +196,7 @@ fn the_ring_of_the_highest_revision_wins() {
     };
     let with = |ring| Body::Snapshot {
         nodes: Vec::new(),
+        removed: Vec::new(),
         facts: GatewayFacts { node_ring: Some(ring), ..GatewayFacts::default() },
     };
     let mut merge = Merge::default();

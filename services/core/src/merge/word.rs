@@ -50,12 +50,8 @@ impl Word {
 
     /// Whether a snapshot with this epoch is older than what is known.
     pub(super) fn is_older(&self, epoch: &Epoch) -> bool {
-        if self.awaits_snapshot {
-            // Sequences of two streams are not comparable; lives are.
-            epoch.incarnation < self.incarnation
-        } else {
-            (epoch.incarnation, epoch.sequence) <= (self.incarnation, self.sequence)
-        }
+        // Nothing is comparable between two streams: a coordinator's clock may have gone back since its last life.
+        !self.awaits_snapshot && (epoch.incarnation, epoch.sequence) <= (self.incarnation, self.sequence)
     }
 
     pub(super) fn advance(&mut self, now: Tick, epoch: &Epoch) -> Result<(), Stale> {

@@ -53,6 +53,7 @@ impl Attending {
             clock: clock.clone(),
             tasks: tasks.clone(),
             ca: None,
+            join: None,
             beats: Counter::default(),
             sequence: AtomicU64::new(0),
         };

@@ -13,8 +13,8 @@ use ferry_proto::{
     convert::{Invalid, check_version},
     v1::{self, attend_request, attend_response},
 };
-use ferry_runtime::coordinators::Ending;
-use tonic::{Code, Status};
+use ferry_runtime::{admin::AdminToken, coordinators::Ending};
+use tonic::{Code, Request, Status};
 
 use crate::cluster::Facts;
 
@@ -58,6 +58,17 @@ pub(super) fn goodbye(reason: &str) -> v1::AttendRequest {
 
 const fn request(body: attend_request::Body) -> v1::AttendRequest {
     v1::AttendRequest { body: Some(body) }
+}
+
+/// A new stream, with what lets a new node in.
+pub(super) fn opening<S>(requests: S, join: Option<&AdminToken>) -> Result<Request<S>, Ending> {
+    let mut request = Request::new(requests);
+    if let Some(token) = join {
+        let bearer = token.bearer().try_into();
+        let bearer = bearer.map_err(|_| Ending::Refused("the join token cannot be sent".to_owned()))?;
+        request.metadata_mut().insert("authorization", bearer);
+    }
+    Ok(request)
 }
 
 /// The coordinator's first answer.

@@ -21,6 +21,7 @@ pub const SETTINGS: &[Setting] = &[
     .env(&["NODE_ADDRESS"]),
     Setting::text("node-tls-address", "HOST:PORT", "What clients reach it by over TLS"),
     Setting::list("coordinators", "URL", "The coordinators; one is enough to find the others"),
+    Setting::text("join-token-file", "FILE", "A file with the token that lets a new node into the cluster"),
     Setting::text("coordinator-ca", "FILE", "Authorities that the coordinators' certificates must come from (PEM)"),
     Setting::text("backend-mode", "filesystem|http|hybrid", "Where the bytes come from; from what is set if not said")
         .env(&["BACKEND_MODE"]),

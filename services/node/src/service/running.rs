@@ -45,10 +45,12 @@ impl Running {
             let ended = CancellationToken::new();
             let (stop, said, clients) = (tasks.stop_token(), ended.clone().drop_guard(), Arc::clone(clients));
             let serving = listener.serve(clients, closing.clone());
-            tasks.spawn("clients", async move {
+            tasks.essential("clients", async move {
                 // A stop breaks off what a drain would have finished.
                 let _cut = stop.run_until_cancelled(serving).await;
                 drop(said);
+                // A listener that closed because of a drain did what it was asked.
+                stop.cancelled().await;
             });
             closed.push(ended);
         }
