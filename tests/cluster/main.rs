@@ -14,6 +14,7 @@ mod downloads;
 mod draining;
 mod failover;
 mod fallback;
+mod faults;
 mod harness;
 mod harness_check;
 mod inspection;

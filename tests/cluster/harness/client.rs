@@ -79,16 +79,24 @@ impl Request {
     }
 
     /// Sends it, and the same again wherever a redirect leads.
+    ///
+    /// # Panics
+    /// When there is no answer: [`Self::try_follow`] is for servers that may be away.
     pub(crate) async fn follow(self) -> Answer {
-        let mut request = self;
+        let url = self.url.clone();
+        self.try_follow().await.unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
+    /// The same; a server that does not answer is an error.
+    pub(crate) async fn try_follow(mut self) -> Result<Answer, Trouble> {
         for _ in 0..REDIRECTS {
-            let answer = request.clone().send().await;
+            let answer = self.clone().try_send().await?;
             match answer.location() {
-                Some(location) => request.url = location.to_owned(),
-                None => return answer,
+                Some(location) => self.url = location.to_owned(),
+                None => return Ok(answer),
             }
         }
-        panic!("{}: more than {REDIRECTS} redirects", request.url);
+        Err(format!("more than {REDIRECTS} redirects").into())
     }
 
     async fn exchange(self) -> Result<Answer, Trouble> {
@@ -197,12 +205,18 @@ impl Answer {
         Ok(Received { length: self.received, sha256: hex(&self.digest.finalize()) })
     }
 
-    /// The rest at full speed, as text.
-    pub(crate) async fn text(mut self) -> String {
-        let mut text = Vec::new();
-        while let Some(piece) = self.piece().await.expect("the body arrives") {
-            text.extend_from_slice(&piece);
+    /// Appends the rest to `bytes`; what arrived before the body broke off is there too.
+    pub(crate) async fn append_to(mut self, bytes: &mut Vec<u8>) -> Result<(), Trouble> {
+        while let Some(piece) = self.piece().await? {
+            bytes.extend_from_slice(&piece);
         }
+        Ok(())
+    }
+
+    /// The rest, as text.
+    pub(crate) async fn text(self) -> String {
+        let mut text = Vec::new();
+        self.append_to(&mut text).await.expect("the body arrives");
         String::from_utf8(text).expect("the body is text")
     }
 }
