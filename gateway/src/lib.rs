@@ -23,4 +23,4 @@ mod service;
 mod snapshot;
 
 pub use config::{Config, SECTIONS, SETTINGS, read};
-pub use service::{Gateway, StartError};
+pub use service::{Gateway, Running, StartError};

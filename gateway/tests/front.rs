@@ -1,0 +1,218 @@
+//! A whole gateway over real sockets, with its coordinator and its nodes played by the test.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ferry_delivery::{Answer, Request as Asked, Server, server::Limits};
+use ferry_gateway::{Gateway, Running, SECTIONS, SETTINGS, read};
+use ferry_proto::v1::{
+    self,
+    routing_service_server::{RoutingService, RoutingServiceServer},
+    routing_update::Body,
+};
+use ferry_runtime::{
+    Clock, Tasks,
+    admin::AdminServer,
+    config::{COMMON, Environment, Sources, command},
+    metrics::Metrics,
+    telemetry::Sampler,
+};
+use http::{HeaderValue, StatusCode};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status};
+
+/// Longer than anything here takes; a test that waits for it has failed.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Says once that these nodes are UP, then marks.
+#[derive(Debug, Clone)]
+struct Coordinator {
+    nodes: Vec<SocketAddr>,
+}
+
+#[tonic::async_trait]
+impl RoutingService for Coordinator {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::RoutingUpdate, Status>> + Send>>;
+
+    async fn watch(&self, _: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let nodes = self.nodes.iter().enumerate().map(|(number, address)| v1::NodeView {
+            facts: Some(v1::NodeFacts {
+                node_id: format!("n{number}"),
+                address: address.to_string(),
+                weight: 100,
+                ..Default::default()
+            }),
+            state: v1::NodeState::Up.into(),
+            incarnation: 1,
+            beat: 1,
+            ..Default::default()
+        });
+        let snapshot = v1::Snapshot {
+            version: 1,
+            nodes: nodes.collect(),
+            facts: Some(v1::GatewayFacts::default()),
+            ..Default::default()
+        };
+        let mut sequence = 0;
+        let marks = tokio::time::interval(Duration::from_millis(200));
+        let updates = tokio_stream::wrappers::IntervalStream::new(marks).map(move |_| {
+            sequence += 1;
+            let body = if sequence == 1 { Body::Snapshot(snapshot.clone()) } else { Body::Mark(v1::Mark::default()) };
+            let epoch = v1::Epoch { coordinator_id: "c".into(), incarnation: 1, sequence };
+            Ok(v1::RoutingUpdate { epoch: Some(epoch), body: Some(body) })
+        });
+        Ok(Response::new(Box::pin(updates)))
+    }
+}
+
+struct Front {
+    address: SocketAddr,
+    running: Running,
+    tasks: Tasks,
+    _folder: tempfile::TempDir,
+}
+
+impl Front {
+    /// A gateway that knows these nodes, with files of its own in `root`.
+    async fn start(nodes: Vec<SocketAddr>, root: &std::path::Path, flags: &[&str]) -> Self {
+        let tasks = Tasks::new();
+        let wanted = nodes.len();
+        let admin = AdminServer::bind(([127, 0, 0, 1], 0).into()).await.expect("a free port");
+        let coordinator = format!("--coordinators=http://{}", admin.local_addr());
+        admin.service(RoutingServiceServer::new(Coordinator { nodes })).start(&tasks).expect("it starts");
+        let folder = tempfile::tempdir().expect("a folder");
+        let storage = format!("--storage-path={}", folder.path().display());
+        let root = format!("--root={}", root.display());
+        let base = ["gateway", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", &coordinator, &storage, &root];
+        let matches = command("gateway", "", &[COMMON, SETTINGS]).get_matches_from(base.iter().chain(flags));
+        let sources = Sources::gather("gateway", &[COMMON, SETTINGS], SECTIONS, &matches, &Environment::default());
+        let config = read(&sources).expect("a sound configuration");
+        let gateway =
+            Gateway::bind(config, Clock::system(), &Metrics::new(), &tasks, Sampler::off()).await.expect("it binds");
+        let address = gateway.local_addr();
+        let running = gateway.start().expect("it starts");
+        let known = async {
+            while running.selectable_nodes() < wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, known).await.expect("the nodes are known in time");
+        Self { address, running, tasks, _folder: folder }
+    }
+
+    async fn get(&self, path: &'static str) -> String {
+        let address = self.address;
+        tokio::task::spawn_blocking(move || {
+            let mut stream = TcpStream::connect(address).expect("it listens");
+            stream.set_read_timeout(Some(LIMIT)).expect("a limit");
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("an answer");
+            answer
+        })
+        .await
+        .expect("no panic")
+    }
+}
+
+/// A node that answers every request like this.
+fn node(tasks: &Tasks, status: StatusCode, text: &'static str) -> SocketAddr {
+    let server = Server::bind(([127, 0, 0, 1], 0).into(), Limits::default()).expect("a free port");
+    let address = server.local_addr();
+    let handler = move |_: Asked| async move {
+        Answer::bytes(status, HeaderValue::from_static("application/vnd.apple.mpegurl"), text)
+    };
+    tasks.spawn("node", server.serve(Arc::new(handler), tasks.stop_token()));
+    address
+}
+
+#[tokio::test]
+async fn a_playlist_comes_from_a_node_when_the_gateways_own_source_lacks_it() {
+    let (tasks, root) = (Tasks::new(), tempfile::tempdir().expect("a folder"));
+    let front = Front::start(vec![node(&tasks, StatusCode::OK, "#EXTM3U from a node")], root.path(), &[]).await;
+    let answer = front.get("/live/index.m3u8").await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("#EXTM3U from a node"), "{answer}");
+    std::fs::create_dir(root.path().join("live")).expect("made");
+    std::fs::write(root.path().join("live/index.m3u8"), "#EXTM3U its own").expect("written");
+    let answer = front.get("/live/index.m3u8").await;
+    assert!(answer.ends_with("#EXTM3U its own"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_playlist_survives_the_node_that_fails() {
+    let (tasks, root) = (Tasks::new(), tempfile::tempdir().expect("a folder"));
+    let sick = node(&tasks, StatusCode::INTERNAL_SERVER_ERROR, "no");
+    let sound = node(&tasks, StatusCode::OK, "#EXTM3U");
+    let front = Front::start(vec![sick, sound], root.path(), &[]).await;
+    // Some of these belong to the sick node.
+    for path in ["/a/i.m3u8", "/b/i.m3u8", "/c/i.m3u8", "/d/i.m3u8", "/e/i.m3u8", "/f/i.m3u8", "/g/i.m3u8"] {
+        let answer = front.get(path).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_for_nobody_else_and_names_a_node() {
+    let (tasks, root) = (Tasks::new(), tempfile::tempdir().expect("a folder"));
+    let address = node(&tasks, StatusCode::OK, "");
+    let front = Front::start(vec![address], root.path(), &[]).await;
+    let answer = front.get("/a%20b/c.iso?x=1").await.to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 302 "), "{answer}");
+    assert!(answer.contains(&format!("location: http://{address}/a%20b/c.iso?x=1\r\n")), "{answer}");
+    assert!(answer.contains("cache-control: private, no-store\r\n"), "W3: {answer}");
+}
+
+// The test's own sockets block their thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_finishes_the_gateways_own_transfers_and_takes_no_new_clients() {
+    let root = tempfile::tempdir().expect("a folder");
+    std::fs::write(root.path().join("big"), vec![7_u8; 32 << 20]).expect("written");
+    let front = Front::start(Vec::new(), root.path(), &[]).await;
+    let mut slow = TcpStream::connect(front.address).expect("it listens");
+    slow.set_read_timeout(Some(LIMIT)).expect("a limit");
+    slow.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+    let mut head = [0_u8; 1024];
+    let begun = slow.read(&mut head).expect("it begins");
+    let running = front.running.clone();
+    let (done, drained) = tokio::sync::oneshot::channel();
+    front.tasks.spawn("drain", async move {
+        running.drain().await;
+        // The test may have failed meanwhile.
+        let _ = done.send(());
+    });
+    let refused = async {
+        while TcpStream::connect(front.address).is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, refused).await.expect("the listener closes");
+    let rest = tokio::task::spawn_blocking(move || {
+        let mut rest = Vec::new();
+        slow.read_to_end(&mut rest).expect("it goes on").checked_add(begun)
+    });
+    let received = rest.await.expect("no panic").expect("a length");
+    assert!(received > 32 << 20, "P6: {received} bytes with the head");
+    tokio::time::timeout(LIMIT, drained).await.expect("the drain ends").expect("told");
+}
+
+// The test's own sockets block their thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_of_a_gateway_has_a_limit() {
+    let root = tempfile::tempdir().expect("a folder");
+    std::fs::write(root.path().join("big"), vec![7_u8; 32 << 20]).expect("written");
+    let front = Front::start(Vec::new(), root.path(), &["--drain-limit=1s"]).await;
+    let mut stuck = TcpStream::connect(front.address).expect("it listens");
+    stuck.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+    let mut first = [0_u8; 1];
+    stuck.set_read_timeout(Some(LIMIT)).expect("a limit");
+    stuck.read_exact(&mut first).expect("it begins");
+    let began = Instant::now();
+    tokio::time::timeout(LIMIT, front.running.drain()).await.expect("it ends though the client reads nothing");
+    assert!(began.elapsed() >= Duration::from_millis(900), "it waited for the limit");
+    drop(stuck);
+}
