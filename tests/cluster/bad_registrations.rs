@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cluster, Topology, get, peers::peer, roles::Role, samples, until};
+use crate::harness::{Cluster, Topology, get, peers::peer, roles::Role, samples, until, workshop::Workshop};
 
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -153,4 +153,28 @@ async fn a_generated_id_outlives_the_process() {
         until("no node to be UP", NOTICED_WITHIN, async || ids().await.is_empty().then_some(())).await;
     }
     assert_eq!(seen[0], seen[1]);
+}
+
+/// The token is for strangers: whom the cluster knows comes back by its secret alone.
+#[tokio::test]
+async fn where_a_join_token_is_wanted_nobody_joins_without_it() {
+    let workshop = Workshop::open();
+    let token = workshop.file("join.token", "let-me-in-0123456789abcdef");
+    let token = ["--join-token-file", token.to_str().expect("a plain path")];
+    let mut cluster = Cluster::start_in(workshop, Topology::nodes(0).coordinator_flags(&token)).await;
+    let coordinator = cluster.coordinators[0].grpc_url();
+    let seen = attend(&cluster, &[registration("stranger", "Q")]).await;
+    assert_eq!(seen["code"], "PERMISSION_DENIED", "{seen}");
+
+    let invited = Role::node(&cluster.workshop, "invited", &coordinator).root(&cluster.root());
+    cluster.nodes.push(invited.flags(&token).started());
+    cluster.until_listed(&[0], NOTICED_WITHIN).await;
+    cluster.nodes[0].program.kill().await;
+    cluster.until_listed(&[], NOTICED_WITHIN).await;
+
+    // The same storage, and no token any more.
+    let mut known = Role::node(&cluster.workshop, "known", &coordinator).root(&cluster.root());
+    known.program.change("--node-id", "invited").change("--storage-path", cluster.workshop.folder("invited-storage"));
+    cluster.nodes[0] = known.started();
+    cluster.until_listed(&[0], NOTICED_WITHIN).await;
 }

@@ -1,8 +1,8 @@
 //! Do real processes over real sockets and a real etcd do the job? Each test is a sentence about what a user sees; the
 //! promises it holds ferry to (P1 to P11, and the numbers of SEMANTICS.md) are named where the sentence alone does not say.
 //!
-//! Nothing is shortened: the timings are those that users get. The modules `failover` and `start_up` measure how soon
-//! something happens, so nothing else runs beside them (`.config/nextest.toml`).
+//! Nothing is shortened: the timings are those that users get. The modules `failover`, `regions` and `start_up`
+//! measure, so nothing else runs beside them (`.config/nextest.toml`).
 
 mod bad_paths;
 mod bad_registrations;
@@ -22,6 +22,7 @@ mod meetings;
 mod memory;
 mod nodes_command;
 mod origins;
+mod regions;
 mod start_up;
 mod static_stability;
 mod streaming;

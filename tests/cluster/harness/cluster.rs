@@ -1,9 +1,14 @@
 //! A whole cluster of real processes, as a test wants it.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::sleep};
 
 use super::{
     client::{Answer, get},
@@ -18,6 +23,7 @@ use super::{
 const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 /// So many keys that, of two nodes with equal shares, neither is left out by chance (2^-63).
 const KEYS: usize = 64;
+const BETWEEN_CLIENTS: Duration = Duration::from_millis(2);
 
 /// What a cluster is made of. Starts from `nodes(n)`: one coordinator on the embedded store, one gateway, n nodes that
 /// share one root.
@@ -159,6 +165,8 @@ impl Cluster {
             if let Ok(answer) = get(&self.url(&format!("/which-node/{key}"))).try_send().await {
                 targets.extend(answer.target());
             }
+            // Asking without a pause would keep the processors busy, and how busy a node is decides who gets clients.
+            sleep(BETWEEN_CLIENTS).await;
         }
         targets
     }
@@ -166,8 +174,17 @@ impl Cluster {
     /// Waits until exactly these nodes get clients.
     pub(crate) async fn until_listed(&self, nodes: &[usize], limit: Duration) {
         let wanted: BTreeSet<String> = nodes.iter().map(|&node| self.nodes[node].address().to_owned()).collect();
-        let what = format!("redirects to nodes {nodes:?} and no other");
-        until(&what, limit, async || (self.targets().await == wanted).then_some(())).await;
+        let deadline = Instant::now() + limit;
+        loop {
+            let seen = self.targets().await;
+            if seen == wanted {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited {limit:?} for redirects to {wanted:?} and no other; saw {seen:?}"
+            );
+        }
     }
 
     /// The copies of the routing table that the gateway keeps below its storage path, and what is in them.
