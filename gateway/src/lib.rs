@@ -5,7 +5,7 @@
 //! [`ferry_delivery`]. It never waits for a coordinator while a client waits for it.
 //!
 //! - Invariant W1: no request waits for anything but its own bytes: table, rings and routes are in memory.
-//! - Invariant W2: a user token never leaves the gateway: neither a redirect nor an origin sees it.
+//! - Invariant W2: a user token that a route reads never leaves the gateway: neither a redirect nor an origin sees it.
 //! - Invariant W3: what is answered by redirect is never stored by anybody: `Cache-Control: private, no-store`.
 
 mod budget;

@@ -15,6 +15,7 @@ use ferry_core::{
 };
 use ferry_delivery::{Answer, Request};
 use http::{HeaderValue, StatusCode, header};
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::door::Admitted;
 
@@ -80,11 +81,12 @@ pub(crate) fn target(request: &Request, access: Access, token: Option<&str>) -> 
         Access::Open => strip_node_token(query),
         Access::Signed => strip_ferry_parameters(query),
     };
-    let mut target = request.target.path().to_owned();
+    // RFC 9110 section 10.2.2: a URI, so nothing but ASCII, whatever the client sent.
+    let mut target: String = utf8_percent_encode(request.target.path(), CONTROLS).collect();
     let mut separator = '?';
     if !rest.is_empty() {
         target.push(separator);
-        target.push_str(&rest);
+        target.extend(utf8_percent_encode(&rest, CONTROLS));
         separator = '&';
     }
     if let Some(token) = token {

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use crate::process::Usage;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgMatches, value_parser};
 use ferry_proto::v1::cluster_service_client::ClusterServiceClient;
@@ -52,7 +53,7 @@ impl Control {
         let text = named
             .or_else(|| std::env::var("FERRY_COORDINATOR").ok())
             .unwrap_or_else(|| "http://127.0.0.1:7000".to_owned());
-        let url = BaseUrl::parse(&text).map_err(|expected| anyhow::anyhow!("--coordinator {text:?}: {expected}"))?;
+        let url = BaseUrl::parse(&text).map_err(|expected| Usage(format!("--coordinator {text:?}: {expected}")))?;
         let ca = matches.get_one::<PathBuf>("coordinator-ca");
         let token = matches.get_one::<PathBuf>("admin-token-file").map(|path| AdminToken::load(path)).transpose()?;
         let client = ClusterServiceClient::new(dial(&url, ca.map(PathBuf::as_path))?);

@@ -89,7 +89,7 @@ async fn live<D: Future<Output = ()>>(
     let grace = match asked {
         Stop::AtOnce => AT_ONCE,
         Stop::Graceful => {
-            info!("stopping: finishing what was begun");
+            info!("stopping: finishing what was begun; a second signal ends it at once");
             tokio::select! {
                 biased;
                 _ = signals.next() => {
@@ -108,12 +108,24 @@ async fn live<D: Future<Output = ()>>(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says what went wrong: 64 for a configuration, 1 for the rest.
+/// A command line that clap could not judge.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Says what went wrong: 64 for a configuration or a command line, 1 for the rest.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if let Some(refusal) = error.downcast_ref::<Refusal>() {
         output::complain(&refusal.to_string());
         return ExitCode::from(EXIT_CONFIG);
     }
     output::complain(&format!("ferry: {error:#}"));
-    ExitCode::FAILURE
+    if error.is::<Usage>() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use ferry_core::{
     object::ObjectPath,
@@ -15,11 +15,15 @@ use ferry_core::{
     tokens::{Scope, UserClaim, sign_user},
 };
 use ferry_proto::v1;
-use ferry_runtime::{config::FromSetting as _, key_file};
+use ferry_runtime::{
+    config::{BaseUrl, FromSetting as _},
+    key_file,
+};
 
 use crate::{
     control::{self, Control},
     output,
+    process::Usage,
 };
 
 pub(crate) fn command() -> Command {
@@ -73,7 +77,10 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             })?
         }
     };
-    let base = matches.get_one::<String>("url").map(|url| url.trim_end_matches('/')).unwrap_or_default();
+    let base = match matches.get_one::<String>("url") {
+        Some(url) => BaseUrl::parse(url).map_err(|expected| Usage(format!("--url {url:?}: {expected}")))?.to_string(),
+        None => String::new(),
+    };
     let encoded = encode(&path)?;
     let kept = if query.is_empty() { String::new() } else { format!("{query}&") };
     output::say(&format!("{base}{encoded}?{kept}{signature}"));
@@ -98,7 +105,10 @@ fn sign(key: &Key, path: &str, query: &str, scope: bool, uid: &str, expires: u64
 
 fn expires(matches: &ArgMatches) -> anyhow::Result<u64> {
     let text = matches.get_one::<String>("expires-in").map(String::as_str).unwrap_or_default();
-    let span = Duration::parse(text).map_err(|expected| anyhow!("--expires-in {text:?}: {expected}"))?;
+    let span = Duration::parse(text).map_err(|expected| Usage(format!("--expires-in {text:?}: {expected}")))?;
+    if span < Duration::from_secs(1) {
+        return Err(Usage(format!("--expires-in {text:?}: expected at least a second")).into());
+    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
     Ok((now + span).as_secs())
 }

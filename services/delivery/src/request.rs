@@ -72,6 +72,10 @@ pub enum Refusal {
     /// The target is of no form that an origin server answers (RFC 9112 section 3.2).
     #[error("the request target has a form that is not served")]
     Target,
+    /// What is asked for as `https` must come over it (RFC 9110 section 7.4). HTTP/2's `:scheme` is let off: it comes from whoever
+    /// ended the client's TLS.
+    #[error("what is asked for as https is not served over a connection without TLS")]
+    Scheme,
     /// The target is longer than [`LONGEST_TARGET`].
     #[error("the request target is too long")]
     TargetTooLong,
@@ -97,6 +101,9 @@ impl Request {
         let host = host::of(&uri, version, &headers)?;
         if method == Method::CONNECT || method == Method::TRACE {
             return Err(Refusal::Method);
+        }
+        if version < Version::HTTP_2 && !arrival.secure && uri.scheme_str() == Some("https") {
+            return Err(Refusal::Scheme);
         }
         let target = Target::of(uri, &method)?;
         let Arrival { peer, local, secure } = arrival;
@@ -188,6 +195,7 @@ impl Refusal {
     pub fn answer(self) -> Answer {
         let status = match self {
             Self::Host | Self::Target => StatusCode::BAD_REQUEST,
+            Self::Scheme => StatusCode::MISDIRECTED_REQUEST,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -196,7 +204,9 @@ impl Refusal {
         let answer = Answer::text(status, self.to_string()).closing();
         match self {
             Self::Method => answer.with(header::ALLOW, HeaderValue::from_static(methods::ALLOW)),
-            Self::Host | Self::Target | Self::TargetTooLong | Self::HeadersTooLarge | Self::Server => answer,
+            Self::Host | Self::Target | Self::Scheme | Self::TargetTooLong | Self::HeadersTooLarge | Self::Server => {
+                answer
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 mod accept;
 mod activity;
 mod connection;
+mod heads;
 mod limits;
 mod render;
 mod watched;

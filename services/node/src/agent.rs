@@ -103,7 +103,7 @@ impl Agent {
         let mut client = MembershipServiceClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT);
         let (outbox, requests) = mpsc::channel(OUTBOX);
         let register =
-            wire::register(&self.facts, &self.identity.secret, self.identity.incarnation, self.drain.is_draining());
+            wire::register(&self.facts, &self.identity.secret, self.identity.incarnation, self.drain.is_stopping());
         // There is room: nothing was sent before.
         let _fits = outbox.try_send(register);
         let answers = client.attend(wire::opening(ReceiverStream::new(requests), self.join.as_ref())?).await;
@@ -170,7 +170,7 @@ impl Stream<'_> {
     fn beat(&self) -> Result<bool, Ending> {
         let draining = self.agent.drain.is_draining();
         let sequence = self.agent.sequence.fetch_add(1, Relaxed) + 1;
-        let beat = wire::beat(sequence, *self.agent.load.borrow(), draining);
+        let beat = wire::beat(sequence, *self.agent.load.borrow(), self.agent.drain.is_stopping());
         self.outbox.try_send(beat).map_err(|_| Ending::Lost("the coordinator takes no more beats".to_owned()))?;
         self.agent.beats.inc();
         Ok(draining)

@@ -46,6 +46,12 @@ impl Drain {
         self.state.borrow().draining()
     }
 
+    /// Whether the process itself ends. This is what coordinators are told: operators' decisions they know better than we do,
+    /// and would hear their own word back late.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.state.borrow().stopping
+    }
+
     /// Waits until it is no longer as it `was`.
     pub(crate) async fn turns(&self, was: bool) {
         // An error means that the sender is gone, and we hold it.

@@ -41,6 +41,10 @@ impl Handler for Clients {
         if request.target.path() == "/health" {
             return self.health(&request);
         }
+        // Whatever the path: what a method or content means does not depend on what is there.
+        if let Some(refused) = methods::refusal(&request) {
+            return refused;
+        }
         let visit = Visit {
             path: request.target.path(),
             query: request.target.query(),

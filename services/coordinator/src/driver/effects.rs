@@ -9,8 +9,8 @@ use ferry_core::{
     node::NodeFacts,
 };
 use ferry_proto::{VERSION, v1};
-use tonic::Status;
-use tracing::{info, warn};
+use tonic::{Code, Status};
+use tracing::{debug, info, warn};
 
 use super::{
     BURIED, Driver,
@@ -135,7 +135,12 @@ impl Driver {
 
     fn refuse(&mut self, session: SessionId, why: Status) {
         self.figures.refusals.inc();
-        warn!(session = session.0, reason = why.message(), "stream refused");
+        if why.code() == Code::Unavailable {
+            // Every node asks again each second while the store is away; that it is, was said.
+            debug!(session = session.0, reason = why.message(), "stream put off");
+        } else {
+            warn!(session = session.0, reason = why.message(), "stream refused");
+        }
         self.sessions.refuse(session, why);
     }
 

@@ -79,10 +79,27 @@ fn what_is_too_large_has_a_status_of_its_own() {
 }
 
 #[test]
+fn what_is_asked_for_as_https_must_come_over_it() {
+    for (version, target, expected) in [
+        (Version::HTTP_11, "https://a/", Some(Refusal::Scheme)),
+        (Version::HTTP_10, "HTTPS://a/", Some(Refusal::Scheme)),
+        (Version::HTTP_11, "http://a/", None),
+        (Version::HTTP_2, "https://a/", None),
+    ] {
+        assert_eq!(admit(version, "GET", target, &["a"]).err(), expected, "{version:?} {target}");
+        let mut head = Head::builder().version(version).uri(target).body(()).expect("a head").into_parts().0;
+        head.headers.append(header::HOST, HeaderValue::from_static("a"));
+        let secure = Arrival { secure: true, ..ARRIVAL };
+        assert!(Request::admit(head, Content::default(), secure).is_ok(), "over TLS: {version:?} {target}");
+    }
+}
+
+#[test]
 fn every_refusal_has_its_status_and_closes() {
     for (refusal, status) in [
         (Refusal::Host, 400),
         (Refusal::Target, 400),
+        (Refusal::Scheme, 421),
         (Refusal::TargetTooLong, 414),
         (Refusal::HeadersTooLarge, 431),
         (Refusal::Method, 405),

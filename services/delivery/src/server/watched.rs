@@ -1,4 +1,4 @@
-//! A socket that tells its connection's [`Clock`] what passes through it.
+//! A socket that tells its connection's [`Clock`] what passes through it, and shows it to [`Heads`] before hyper reads it.
 
 use std::{
     io::{self, IoSlice},
@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::activity::Activity;
+use super::{activity::Activity, heads::Heads};
 
 /// A connection's activity and its time.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub(super) struct Clock {
 pub(super) struct Watched<S> {
     socket: S,
     clock: Arc<Clock>,
+    heads: Heads,
 }
 
 impl Clock {
@@ -41,7 +42,7 @@ impl Clock {
 
 impl<S> Watched<S> {
     pub(super) const fn new(socket: S, clock: Arc<Clock>) -> Self {
-        Self { socket, clock }
+        Self { socket, clock, heads: Heads::new() }
     }
 
     fn note<T>(&self, written: &Poll<io::Result<T>>) {
@@ -55,11 +56,20 @@ impl<S> Watched<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
-        if buf.filled().len() > before {
+        loop {
+            let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+            let came = buf.filled().len() - before;
+            if came == 0 {
+                return read;
+            }
             self.clock.activity.received(self.clock.now());
+            let kept = self.heads.pass(&mut buf.filled_mut()[before..]);
+            buf.set_filled(before + kept);
+            // To return with nothing would mean the end.
+            if kept > 0 {
+                return read;
+            }
         }
-        read
     }
 }
 

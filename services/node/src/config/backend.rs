@@ -53,7 +53,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<Backend> {
             return None;
         }
         None if !has_root && !has_origin => {
-            reader.refuse(nothing_to_serve(reader.is_set("main-server")));
+            // A file that cannot be read may well have named one: its fault is enough.
+            if reader.is_sound() {
+                reader.refuse(nothing_to_serve(reader.is_set("main-server")));
+            }
             return None;
         }
         None => (has_root, has_origin),
