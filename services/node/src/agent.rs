@@ -139,7 +139,7 @@ impl Stream<'_> {
                     self.take(answer)?;
                     false
                 }
-                () = self.agent.drain.turns(told) => true,
+                () = self.agent.drain.stops(), if !told => true,
                 () = sleep_until(next) => true,
             };
             if due {
@@ -166,14 +166,14 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Beats; returns whether it said that the node drains.
+    /// Beats; returns whether it said that the node stops.
     fn beat(&self) -> Result<bool, Ending> {
-        let draining = self.agent.drain.is_draining();
+        let stopping = self.agent.drain.is_stopping();
         let sequence = self.agent.sequence.fetch_add(1, Relaxed) + 1;
-        let beat = wire::beat(sequence, *self.agent.load.borrow(), self.agent.drain.is_stopping());
+        let beat = wire::beat(sequence, *self.agent.load.borrow(), stopping);
         self.outbox.try_send(beat).map_err(|_| Ending::Lost("the coordinator takes no more beats".to_owned()))?;
         self.agent.beats.inc();
-        Ok(draining)
+        Ok(stopping)
     }
 
     fn next_beat(&self) -> Instant {

@@ -52,10 +52,10 @@ impl Drain {
         self.state.borrow().stopping
     }
 
-    /// Waits until it is no longer as it `was`.
-    pub(crate) async fn turns(&self, was: bool) {
+    /// Waits until the process is to end.
+    pub(crate) async fn stops(&self) {
         // An error means that the sender is gone, and we hold it.
-        let _ = self.state.subscribe().wait_for(|state| state.draining() != was).await;
+        let _ = self.state.subscribe().wait_for(|state| state.stopping).await;
     }
 
     fn change(&self, change: impl FnOnce(&mut State)) {
@@ -93,7 +93,7 @@ mod tests {
     async fn a_node_that_stops_is_not_resumed() {
         let drain = Drain::new();
         drain.stop();
-        drain.turns(false).await;
+        drain.stops().await;
         drain.heed(intent(false, 9));
         assert!(drain.is_draining());
     }
