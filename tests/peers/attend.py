@@ -11,7 +11,7 @@ import threading
 import grpc
 from google.protobuf import json_format
 
-from dynamic import LIMIT_SECONDS, Server
+from dynamic import LIMIT_SECONDS, Server, tell
 
 
 def main():
@@ -47,7 +47,7 @@ def main():
         seen["code"] = refusal.code().name
         seen["details"] = refusal.details()
     done.set()
-    print(json.dumps(seen))
+    tell(seen)
 
 
 main()

@@ -1,12 +1,11 @@
 """What a stranger sees of a gRPC server: inspect_server.py HOST:PORT [SERVICE METHOD [JSON]] prints one JSON object."""
 
-import json
 import sys
 
 from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from dynamic import LIMIT_SECONDS, Server, services_by_v1
+from dynamic import LIMIT_SECONDS, Server, services_by_v1, tell
 
 
 def main():
@@ -24,7 +23,7 @@ def main():
         unary, message = server.unary(service, method)
         question = json_format.Parse(request[0] if request else "{}", message())
         seen["answer"] = json_format.MessageToDict(unary(question, timeout=LIMIT_SECONDS))
-    print(json.dumps(seen))
+    tell(seen)
 
 
 main()
