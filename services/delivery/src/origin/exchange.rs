@@ -75,7 +75,7 @@ impl Exchange<'_> {
         turn: Turn,
     ) -> Result<Answer, OriginError> {
         let (head, incoming) = response.into_parts();
-        if !usable(head.status, asked.contains_key(header::RANGE)) {
+        if !usable(head.status, asked) {
             let retry_after = head.headers.get(header::RETRY_AFTER).cloned();
             return Err(OriginError::Status { origin: self.base.clone(), status: head.status, retry_after });
         }
@@ -94,15 +94,49 @@ impl Exchange<'_> {
     }
 }
 
-/// Whether a status answers a GET or HEAD such as ours. 206 does only if a range was asked for: else it would be taken for the whole.
-fn usable(status: StatusCode, ranged: bool) -> bool {
+/// Whether a status answers a GET or HEAD such as ours. 206 does only if a range was asked for, 304 only if a condition was set:
+/// else the one would be taken for the whole, and the other for nothing. A demand for credentials is for us, not for a client
+/// who has none to give there.
+fn usable(status: StatusCode, asked: &HeaderMap) -> bool {
     match status {
-        StatusCode::OK | StatusCode::NOT_MODIFIED => true,
-        StatusCode::PARTIAL_CONTENT => ranged,
+        StatusCode::OK => true,
+        StatusCode::NOT_MODIFIED => {
+            asked.contains_key(header::IF_NONE_MATCH) || asked.contains_key(header::IF_MODIFIED_SINCE)
+        }
+        StatusCode::PARTIAL_CONTENT => asked.contains_key(header::RANGE),
+        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => false,
         other => other.is_client_error(),
     }
 }
 
 fn is_length(value: &HeaderValue) -> bool {
     value.to_str().is_ok_and(|text| text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u64>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: header::HeaderName) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static("x"))])
+    }
+
+    #[test]
+    fn an_answer_to_what_was_not_asked_is_no_answer() {
+        let plain = HeaderMap::new();
+        for (status, asked, expected) in [
+            (StatusCode::OK, &plain, true),
+            (StatusCode::NOT_FOUND, &plain, true),
+            (StatusCode::PARTIAL_CONTENT, &plain, false),
+            (StatusCode::PARTIAL_CONTENT, &with(header::RANGE), true),
+            (StatusCode::NOT_MODIFIED, &plain, false),
+            (StatusCode::NOT_MODIFIED, &with(header::IF_NONE_MATCH), true),
+            (StatusCode::NOT_MODIFIED, &with(header::IF_MODIFIED_SINCE), true),
+            (StatusCode::UNAUTHORIZED, &plain, false),
+            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, &plain, false),
+            (StatusCode::INTERNAL_SERVER_ERROR, &plain, false),
+        ] {
+            assert_eq!(usable(status, asked), expected, "{status} to {asked:?}");
+        }
+    }
 }
