@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use ferry_core::{
+    chain::Chain,
     id::{CoordinatorId, GatewayId},
     merge::{Body, Epoch},
     time::UnixMillis,
@@ -57,7 +58,8 @@ impl Listener {
     }
 
     async fn listen(&self, link: &Link, coordinator: &mut Option<CoordinatorId>) -> Result<(), Status> {
-        let channel = dial(link.url(), self.ca.as_deref()).map_err(|why| Status::failed_precondition(chain(&why)))?;
+        let channel =
+            dial(link.url(), self.ca.as_deref()).map_err(|why| Status::failed_precondition(Chain(&why).to_string()))?;
         let mut client =
             v1::routing_service_client::RoutingServiceClient::new(channel).max_decoding_message_size(LARGEST_UPDATE);
         let opened = tokio::time::timeout(FIRST_WITHIN, client.watch(self.request()?)).await;
@@ -72,7 +74,8 @@ impl Listener {
             if first {
                 self.correct_clock(&update);
             }
-            let (epoch, body) = <(Epoch, Body)>::try_from(update).map_err(|why| Status::internal(chain(&why)))?;
+            let (epoch, body) =
+                <(Epoch, Body)>::try_from(update).map_err(|why| Status::internal(Chain(&why).to_string()))?;
             if first {
                 link.welcomed(&epoch.coordinator);
                 *coordinator = Some(epoch.coordinator.clone());
@@ -106,15 +109,4 @@ impl Listener {
             self.clock.correct(UnixMillis(facts.unix_ms));
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text.push_str(": ");
-        text.push_str(&next.to_string());
-        cause = next.source();
-    }
-    text
 }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
-use ferry_core::id::GatewayId;
+use ferry_core::id::{GatewayId, in_letters};
 use ferry_delivery::{
     Backend, Delivery, Server, Transfers,
     disk::{Disk, RootError},
@@ -252,7 +252,5 @@ fn fallback(config: &Config, id: &GatewayId, metrics: &Metrics) -> Result<Fallba
 /// A name that is the same after a restart.
 fn name_from(listen: SocketAddr) -> GatewayId {
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let plain: String =
-        host.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).take(50).collect();
-    format!("g-{plain}-{}", listen.port()).parse().expect("letters, digits, dots and dashes")
+    format!("g-{}-{}", in_letters(&host, 50), listen.port()).parse().expect("letters, digits, dots and dashes")
 }

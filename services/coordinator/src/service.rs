@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use ferry_core::{
-    id::{CoordinatorId, Incarnation},
+    id::{CoordinatorId, Incarnation, in_letters},
     merge::Peer,
 };
 use ferry_proto::{DESCRIPTORS, v1};
@@ -161,14 +161,8 @@ fn own_url(listen: SocketAddr, tls: bool) -> String {
 
 /// A name that is the same after a restart.
 fn name_from(url: &str) -> CoordinatorId {
-    let plain: String = url
-        .split_once("://")
-        .map_or(url, |(_, authority)| authority)
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
-        .take(61)
-        .collect();
-    format!("c-{plain}").parse().expect("letters, digits, dots and dashes")
+    let authority = url.split_once("://").map_or(url, |(_, authority)| authority);
+    format!("c-{}", in_letters(authority, 61)).parse().expect("letters, digits, dots and dashes")
 }
 
 fn health(id: &CoordinatorId, clock: Clock) -> Router {

@@ -25,6 +25,13 @@ fn checked(text: &str) -> Result<Arc<str>, InvalidName> {
     }
 }
 
+/// A host or HOST:PORT in the letters of a name, at most `longest` of them: for names that are made, not given. It needs a
+/// letter before it, since it may begin with a dash.
+#[must_use]
+pub fn in_letters(text: &str, longest: usize) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).take(longest).collect()
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use ferry_core::object::ObjectKey;
+use ferry_core::{chain::Chain, object::ObjectKey};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::{
@@ -203,21 +203,6 @@ impl Object {
         if let (true, false, Some(value)) = (carries, several, &self.content_type) {
             answer.headers.insert(header::CONTENT_TYPE, value.clone());
         }
-    }
-}
-
-/// An error and all its causes on one line: only whoever handles an error prints it so.
-pub(crate) struct Chain<'a>(pub(crate) &'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(next) = cause {
-            write!(f, ": {next}")?;
-            cause = next.source();
-        }
-        Ok(())
     }
 }
 

@@ -74,7 +74,7 @@ impl Origins {
             let origin = origins.next().ok_or(OriginError::NoneLeft)?;
             match origin.fetch(&fetch.method, fetch.target, &head).await {
                 Err(error) if error.elsewhere() && origins.peek().is_some() => {
-                    let error = crate::delivery::Chain(&error);
+                    let error = ferry_core::chain::Chain(&error);
                     tracing::warn!(origin = %origin.name(), %error, "asking the next origin");
                 }
                 done => return done,

@@ -13,10 +13,7 @@ use futures_util::Stream;
 use hyper::body::Incoming;
 
 use super::{admission::Turn, settings::Base, stats::Counters};
-use crate::{
-    delivery::Chain,
-    stream::{ByteStream, Patient},
-};
+use crate::stream::{ByteStream, Patient};
 
 /// A body that gives its origin's slot back when it ends or is dropped.
 struct Passing {
@@ -45,7 +42,7 @@ impl Stream for Passing {
         let item = ready!(Pin::new(&mut self.bytes).poll_next(cx));
         if let Some(Err(error)) = &item {
             self.counters.failed();
-            tracing::warn!(origin = %self.origin, error = %Chain(error), "the origin broke off in mid-body");
+            tracing::warn!(origin = %self.origin, error = %ferry_core::chain::Chain(error), "the origin broke off in mid-body");
         }
         Poll::Ready(item)
     }

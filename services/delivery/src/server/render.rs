@@ -184,7 +184,7 @@ impl Rendered {
             transfer.complete();
         }
         if let Some(Err(error)) = &checked {
-            tracing::warn!(error = %crate::delivery::Chain(error), "an answer ends short");
+            tracing::warn!(error = %ferry_core::chain::Chain(error), "an answer ends short");
         }
         checked
     }
