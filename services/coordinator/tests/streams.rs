@@ -41,7 +41,25 @@ impl Running {
         let url = coordinator.url().to_owned();
         coordinator.start().expect("it starts");
         let channel = Channel::from_shared(url).expect("a URL").connect().await.expect("it answers");
-        Self { channel, tasks }
+        let running = Self { channel, tasks };
+        running.until_it_has_read().await;
+        running
+    }
+
+    /// Until the store is read, nobody is told anything but to come again.
+    async fn until_it_has_read(&self) {
+        let wait = async {
+            loop {
+                match self.cluster().list_nodes(v1::ListNodesRequest {}).await {
+                    Ok(_) => return,
+                    Err(status) if status.code() == Code::Unavailable => {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, wait).await.expect("it reads its store in time");
     }
 
     async fn stop(self) {
@@ -135,19 +153,8 @@ impl Player {
     }
 }
 
-/// A stranger may come while the store is being read: then it is asked to come again.
 async fn join(running: &Running, id: &str, secret: u8, incarnation: u64) -> Player {
-    let wait = async {
-        loop {
-            let mut player = Player::attend(running, register(id, secret, incarnation)).await.expect("a stream");
-            match player.next().await {
-                Ok(Some(attend_response::Body::Welcome(_))) => return player,
-                Err(status) if status.code() == Code::Unavailable => tokio::time::sleep(Duration::from_millis(5)).await,
-                other => panic!("{other:?}"),
-            }
-        }
-    };
-    tokio::time::timeout(LIMIT, wait).await.expect("a welcome in time")
+    Player::attend(running, register(id, secret, incarnation)).await.expect("a stream").welcomed().await
 }
 
 #[tokio::test]
