@@ -132,7 +132,7 @@ impl Delivery {
         }
     }
 
-    fn file_answer(&self, request: &Request, object: &Object, file: OpenFile) -> Answer {
+    fn file_answer(&self, request: &Request, object: &Object, file: Arc<OpenFile>) -> Answer {
         let (modified, opened) = (file.modified(), file.opened());
         let representation = Representation {
             length: file.length(),
@@ -143,7 +143,7 @@ impl Delivery {
             cache_control: object.cache_control.clone(),
         };
         let boundary = self.shared.boundaries.next();
-        semantics::plan(&request.method, &request.headers, &representation, boundary).into_answer(Arc::new(file))
+        semantics::plan(&request.method, &request.headers, &representation, boundary).into_answer(file)
     }
 
     async fn origin_answer(&self, origins: &Origins, request: &Request, object: &Object) -> Answer {

@@ -5,6 +5,7 @@
 //! [`Settings::calls_at_once`] of them.
 
 pub mod open_file;
+mod reading;
 pub mod resolve;
 
 use std::{
@@ -23,7 +24,7 @@ use rustix::{
 };
 use tokio::{sync::Semaphore, task, time};
 
-pub use open_file::OpenFile;
+pub use open_file::{OpenFile, Sending};
 use resolve::Resolver;
 
 use crate::answer::Answer;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub calls_at_once: usize,
     /// How long one opening or one reading may take, its wait for a turn included.
     pub patience: Duration,
+    /// How the bytes of its files are sent.
+    pub sending: Sending,
 }
 
 /// What is done with names that begin with a dot.
@@ -106,7 +109,13 @@ pub enum DiskError {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { dotfiles: Dotfiles::Hidden, index: None, calls_at_once: 64, patience: Duration::from_secs(15) }
+        Self {
+            dotfiles: Dotfiles::Hidden,
+            index: None,
+            calls_at_once: 64,
+            patience: Duration::from_secs(15),
+            sending: Sending::default(),
+        }
     }
 }
 
@@ -135,7 +144,7 @@ impl Disk {
     /// Opens the file of that path for reading, and takes its length and modification time.
     ///
     /// Cancelling leaves the call to end by itself; it counts among the calls under way until it has.
-    pub async fn open(&self, path: &ObjectPath) -> Result<OpenFile, DiskError> {
+    pub async fn open(&self, path: &ObjectPath) -> Result<Arc<OpenFile>, DiskError> {
         let (inner, path) = (Arc::clone(&self.inner), path.clone());
         if inner.settings.dotfiles == Dotfiles::Hidden && path.as_str().split('/').any(|part| part.starts_with('.')) {
             return Err(DiskError::NotFound);
@@ -155,7 +164,7 @@ impl Disk {
 
 impl Inner {
     /// Blocks on the file system.
-    fn open(&self, path: &ObjectPath) -> Result<OpenFile, DiskError> {
+    fn open(&self, path: &ObjectPath) -> Result<Arc<OpenFile>, DiskError> {
         let found = self.resolver.open(&self.root, path.as_str());
         let found = match (found, &self.settings.index) {
             (Err(resolve::Failure::Directory), Some(index)) => {
@@ -166,7 +175,7 @@ impl Inner {
         let (file, stat) = found?;
         // The wall clock of the machine whose clock stamped the file: the two are compared.
         let (now, calls) = (SystemTime::now(), Arc::clone(&self.calls));
-        OpenFile::new(file, &stat, now, calls, self.settings.patience).map_err(DiskError::Io)
+        OpenFile::new(file, &stat, now, calls, &self.settings).map(Arc::new).map_err(DiskError::Io)
     }
 }
 

@@ -4,36 +4,51 @@ use std::{
     fs::File, io, os::fd::AsFd, os::fd::BorrowedFd, os::fd::OwnedFd, sync::Arc, time::Duration, time::SystemTime,
 };
 
-use bytes::{Bytes, BytesMut};
-use rustix::{
-    fs::Stat,
-    io::{Errno, ReadWriteFlags},
-};
-use tokio::{sync::Semaphore, task, time};
+use rustix::fs::Stat;
+use tokio::sync::Semaphore;
+
+use super::Settings;
 
 /// A regular file, open for reading.
 #[derive(Debug)]
 pub struct OpenFile {
-    file: Arc<File>,
+    pub(super) file: Arc<File>,
     length: u64,
     modified: SystemTime,
     opened: SystemTime,
-    calls: Arc<Semaphore>,
-    patience: Duration,
+    sending: Sending,
+    pub(super) calls: Arc<Semaphore>,
+    pub(super) patience: Duration,
+}
+
+/// How the bytes of a file get to a client, where the connection leaves a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sending {
+    /// Whether the kernel may send the file by itself; if not, its bytes go through a buffer, with the same outcome.
+    pub sendfile: bool,
+    /// How many bytes are read at a time where they go through a buffer.
+    pub buffer_bytes: usize,
+}
+
+impl Default for Sending {
+    fn default() -> Self {
+        Self { sendfile: true, buffer_bytes: 64 * 1024 }
+    }
 }
 
 impl OpenFile {
-    /// `calls` and `patience` bound the reads as they do the opening.
+    /// `calls` and the settings' patience bound the reads as they do the opening.
     pub(super) fn new(
         file: OwnedFd,
         stat: &Stat,
         opened: SystemTime,
         calls: Arc<Semaphore>,
-        patience: Duration,
+        settings: &Settings,
     ) -> io::Result<Self> {
         let length = u64::try_from(stat.st_size).map_err(io::Error::other)?;
         let modified = moment(stat.st_mtime, stat.st_mtime_nsec);
-        Ok(Self { file: Arc::new(File::from(file)), length, modified, opened, calls, patience })
+        let (sending, patience) = (settings.sending, settings.patience);
+        Ok(Self { file: Arc::new(File::from(file)), length, modified, opened, sending, calls, patience })
     }
 
     /// Its length when it was opened, in bytes: what an answer announces.
@@ -54,46 +69,16 @@ impl OpenFile {
         self.opened
     }
 
+    /// How its bytes are to be sent.
+    #[must_use]
+    pub const fn sending(&self) -> Sending {
+        self.sending
+    }
+
     /// The descriptor, for an engine that lets the kernel send.
     #[must_use]
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
-    }
-
-    /// Reads up to `most` bytes at `offset`; nothing at or behind the end of the file as it is now.
-    ///
-    /// What the page cache holds is read in place; else a helper thread waits for the disk, and the caller as long as
-    /// [`super::Settings::patience`]. Cancelling leaves that thread to end by itself.
-    pub async fn read_at(&self, offset: u64, most: usize) -> io::Result<Bytes> {
-        match self.read_cached(offset, most) {
-            // Nothing read may mean the end, or a kernel that would rather not say: the other way decides.
-            Ok(bytes) if !bytes.is_empty() => return Ok(bytes),
-            Ok(_) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => {}
-            Err(other) => return Err(other.into()),
-        }
-        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no bytes came for {:?}", self.patience));
-        time::timeout(self.patience, self.read_from_disk(offset, most)).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    async fn read_from_disk(&self, offset: u64, most: usize) -> io::Result<Bytes> {
-        let turn = Arc::clone(&self.calls).acquire_owned().await.map_err(io::Error::other)?;
-        let file = Arc::clone(&self.file);
-        let read = task::spawn_blocking(move || {
-            let mut buffer = BytesMut::zeroed(most);
-            let count = rustix::io::retry_on_intr(|| rustix::io::pread(&*file, &mut buffer[..], offset))?;
-            buffer.truncate(count);
-            drop(turn);
-            Ok(buffer.freeze())
-        });
-        read.await.unwrap_or_else(|broken| Err(io::Error::other(broken)))
-    }
-
-    fn read_cached(&self, offset: u64, most: usize) -> Result<Bytes, Errno> {
-        let mut buffer = BytesMut::zeroed(most);
-        let count =
-            rustix::io::preadv2(&*self.file, &mut [io::IoSliceMut::new(&mut buffer)], offset, ReadWriteFlags::NOWAIT)?;
-        buffer.truncate(count);
-        Ok(buffer.freeze())
     }
 }
 

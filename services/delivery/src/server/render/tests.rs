@@ -55,10 +55,7 @@ async fn a_truncated_file_ends_where_it_was_cut() {
     let disk = Disk::open_root(folder.path()).expect("a good root");
     let file = disk.open(&ObjectPath::from_decoded("f").expect("a good path")).await.expect("it is there");
     let parts = Parts::One(Slice { offset: 0, length: file.length() });
-    let body = rendered(Answer {
-        body: Body::File(FileBody { file: Arc::new(file), parts }),
-        ..Answer::empty(StatusCode::OK)
-    });
+    let body = rendered(Answer { body: Body::File(FileBody { file, parts }), ..Answer::empty(StatusCode::OK) });
     fs::File::options().write(true).open(&path).expect("our own file").set_len(300_001).expect("a truncation");
     let (bytes, error) = pulled(body).await;
     assert_eq!((bytes.len(), error), (300_001, Some(io::ErrorKind::UnexpectedEof)));
