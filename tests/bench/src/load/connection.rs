@@ -1,0 +1,122 @@
+//! One keep-alive connection: sends a request, takes the response, never blocks.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::net::{RecvFlags, recv};
+use rustls::ClientConfig;
+
+use super::{
+    response::{Response, Wanted},
+    tls::Tls,
+};
+
+/// As much of a response as is read at the first go: a head, and a small file whole. Bytes beyond are thrown away unseen.
+const FIRST_READ: usize = 4 * 1024;
+
+/// For a connection to come about.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Memory that all connections of one thread read into. Its pages are never touched where the kernel discards bodies.
+#[derive(Debug)]
+pub(super) struct Scratch(Vec<u8>);
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        Self(vec![0; 4 * 1024 * 1024])
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    stream: TcpStream,
+    tls: Option<Box<Tls>>,
+    response: Response,
+    wanted: Wanted,
+}
+
+impl Connection {
+    /// Connects; over TLS the handshake is done when this returns.
+    pub(super) fn open(address: SocketAddr, tls: Option<&Arc<ClientConfig>>, wanted: Wanted) -> Result<Self> {
+        let mut stream =
+            TcpStream::connect_timeout(&address, CONNECT_LIMIT).with_context(|| format!("connecting to {address}"))?;
+        stream.set_nodelay(true)?;
+        let tls = tls.map(|config| Tls::handshake(config, &mut stream)).transpose()?.map(Box::new);
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream, tls, response: Response::default(), wanted })
+    }
+
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
+    /// Sends a request head; the socket's buffer is empty, so it fits.
+    pub(super) fn send(&mut self, request: &[u8]) -> Result<()> {
+        self.response.begin();
+        match &mut self.tls {
+            Some(tls) => tls.send(request, &mut self.stream),
+            None => self.stream.write_all(request).context("sending a request"),
+        }
+    }
+
+    /// Takes what has arrived. The body's length, once the response is complete.
+    pub(super) fn receive(&mut self, scratch: &mut Scratch) -> Result<Option<u64>> {
+        if self.tls.is_some() {
+            self.receive_sealed(&mut scratch.0)?;
+        } else {
+            self.receive_plain(&mut scratch.0, usize::MAX)?;
+        }
+        Ok(self.response.complete())
+    }
+
+    /// Takes at most `most` bytes of what has arrived, over plain TCP. How many there were.
+    pub(super) fn receive_some(&mut self, scratch: &mut Scratch, most: usize) -> Result<usize> {
+        self.receive_plain(&mut scratch.0, most)
+    }
+
+    fn receive_plain(&mut self, scratch: &mut [u8], most: usize) -> Result<usize> {
+        let mut taken = 0;
+        if self.response.owed().is_none() {
+            let first = &mut scratch[..FIRST_READ.min(most)];
+            let Some(count) = arrived(self.stream.read(first))? else { return Ok(0) };
+            self.response.take(&first[..count], self.wanted)?;
+            taken = count;
+            if count < first.len() {
+                return Ok(taken); // there was no more
+            }
+        }
+        let owed = self.response.owed().unwrap_or(0);
+        let room = usize::try_from(owed).unwrap_or(usize::MAX).min(scratch.len()).min(most - taken);
+        if room > 0 {
+            // tcp(7): MSG_TRUNC throws the bytes away instead of copying them.
+            let discarded = recv(&self.stream, &mut scratch[..room], RecvFlags::TRUNC).map(|(_, count)| count);
+            let Some(count) = arrived(discarded.map_err(io::Error::from))? else { return Ok(taken) };
+            self.response.discarded(count as u64)?;
+            taken += count;
+        }
+        Ok(taken)
+    }
+
+    fn receive_sealed(&mut self, scratch: &mut [u8]) -> Result<()> {
+        let Some(count) = arrived(self.stream.read(scratch))? else { return Ok(()) };
+        let tls = self.tls.as_mut().context("this connection is over TLS")?;
+        let (response, wanted) = (&mut self.response, self.wanted);
+        tls.open(&scratch[..count], |bytes| response.take(bytes, wanted))
+    }
+}
+
+/// How many bytes arrived; `None` if there are none yet.
+fn arrived(result: io::Result<usize>) -> Result<Option<usize>> {
+    match result {
+        Ok(0) => bail!("the server closed the connection in the middle"),
+        Ok(count) => Ok(Some(count)),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
+        Err(error) => Err(error).context("receiving a response"),
+    }
+}

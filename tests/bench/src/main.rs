@@ -1,0 +1,112 @@
+//! Measures ferry beside nginx and prints the table of what ferry must reach.
+//!
+//! It decides nothing about ferry: both servers run as their users would run them, over the same files, in turns within one
+//! run, and all figures are ratios. `tests/bench/run` builds and starts it; README.md says what each row means.
+
+mod cores;
+mod load;
+mod measure;
+mod procfs;
+mod rows;
+mod server;
+mod site;
+mod statistics;
+mod table;
+
+use std::{fs, path::Path, process::ExitCode, time::Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    rows::{Bench, ROWS, Row},
+    server::Ground,
+    site::Site,
+};
+
+/// What was asked for.
+#[derive(Debug, Default)]
+struct Wish {
+    rows: Vec<Row>,
+    /// Whether a row that falls short is a failure.
+    strict: bool,
+    help: bool,
+}
+
+impl Wish {
+    fn read(arguments: impl Iterator<Item = String>) -> Result<Self> {
+        let mut wish = Self::default();
+        for argument in arguments {
+            match argument.as_str() {
+                "--strict" => wish.strict = true,
+                "--help" | "-h" => wish.help = true,
+                name => match ROWS.iter().find(|row| row.name == name) {
+                    Some(row) => wish.rows.push(*row),
+                    None => bail!("no row has the name {name}; --help names them"),
+                },
+            }
+        }
+        if wish.rows.is_empty() {
+            wish.rows.extend(ROWS);
+        }
+        Ok(wish)
+    }
+}
+
+fn help() -> String {
+    let rows: String = ROWS.iter().map(|row| format!("  {:<12} {}\n", row.name, row.about)).collect();
+    format!(
+        "tests/bench/run [--strict] [ROW…]\n\nRows:\n{rows}\nOptions:\n  --strict     exit 1 if a row falls short\n"
+    )
+}
+
+/// Measures, prints, and says whether every row was reached.
+#[allow(clippy::print_stdout, reason = "what this program is for")]
+fn run(wish: &Wish) -> Result<bool> {
+    let begun = Instant::now();
+    // tests/bench/run starts this program in the workspace.
+    let workspace = std::env::current_dir()?;
+    let place = workspace.join("target/bench");
+    fs::create_dir_all(&place).with_context(|| place.display().to_string())?;
+    let site = Site::prepare(place.join("site"))?;
+    let scratch = tempfile::tempdir_in(&place)?;
+    let bench = Bench::new(Ground { site: &site, workspace: &workspace, scratch: scratch.path() });
+    for row in &wish.rows {
+        (row.measure)(&bench).with_context(|| format!("measuring {}", row.name))?;
+    }
+    let lines = bench.lines();
+    let table = table::markdown(&lines);
+    println!("\n{table}");
+    let short: Vec<&str> = lines.iter().filter(|line| !line.reached()).map(|line| line.work.as_str()).collect();
+    let judged =
+        if short.is_empty() { "no row falls short".to_owned() } else { format!("short: {}", short.join("; ")) };
+    println!("{judged} ({:.0} s)", begun.elapsed().as_secs_f64());
+    write(&place.join("table.md"), &table)?;
+    Ok(short.is_empty())
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+#[allow(clippy::print_stdout, clippy::print_stderr, reason = "what this program is for")]
+fn main() -> ExitCode {
+    let wish = match Wish::read(std::env::args().skip(1)) {
+        Ok(wish) if wish.help => {
+            print!("{}", help());
+            return ExitCode::SUCCESS;
+        }
+        Ok(wish) => wish,
+        Err(error) => {
+            eprintln!("ferry-bench: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&wish) {
+        Ok(all) if all || !wish.strict => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("ferry-bench: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
