@@ -11,11 +11,7 @@ use crate::{
     metrics::Metrics,
     origin::{Fetch, Origins},
     request::Request,
-    semantics::{
-        self, Representation, content_type, disposition, methods,
-        multipart::Boundaries,
-        validators::{Etag, LastModified},
-    },
+    semantics::{self, Representation, content_type, disposition, methods, multipart::Boundaries},
     transfers::Transfers,
 };
 
@@ -133,16 +129,17 @@ impl Delivery {
     }
 
     fn file_answer(&self, request: &Request, object: &Object, file: Arc<OpenFile>) -> Answer {
-        let (modified, opened) = (file.modified(), file.opened());
+        let by_route = object.media_type();
+        let validators = file.validators();
         let representation = Representation {
             length: file.length(),
-            etag: Some(Etag::of_file(modified, file.length(), opened)),
-            last_modified: LastModified::of_file(modified, opened),
-            content_type: object.media_type(),
+            etag: Some(&validators.etag),
+            last_modified: validators.last_modified.as_ref(),
+            content_type: by_route.as_ref().unwrap_or_else(|| file.content_type()),
             disposition: object.filename.as_deref().map(disposition::attachment),
-            cache_control: object.cache_control.clone(),
+            cache_control: object.cache_control.as_ref(),
         };
-        let boundary = self.shared.boundaries.next();
+        let boundary = || self.shared.boundaries.next();
         semantics::plan(&request.method, &request.headers, &representation, boundary).into_answer(file)
     }
 
@@ -179,10 +176,11 @@ impl Delivery {
 }
 
 impl Object {
-    fn media_type(&self) -> HeaderValue {
-        // A route's own name says more than the key: a package may lie on disk under any name.
-        let name = self.filename.as_deref().unwrap_or_else(|| self.key.path.file_name());
-        self.content_type.clone().unwrap_or_else(|| content_type::by_name(name))
+    /// The media type that the route has for it. What it says of itself, or by the name that it gives, goes before the file's own
+    /// name: a package may lie on disk under any.
+    fn media_type(&self) -> Option<HeaderValue> {
+        let by_name = || self.filename.as_deref().map(content_type::by_name);
+        self.content_type.clone().or_else(by_name)
     }
 
     /// Puts what the route says in place of what the origin said, on answers that carry the object.

@@ -1,21 +1,30 @@
 //! A file that was found and opened: the same bytes for as long as it is held, whatever happens to its name.
+//!
+//! What answers say of it is made once, when it is opened.
 
 use std::{
-    fs::File, io, os::fd::AsFd, os::fd::BorrowedFd, os::fd::OwnedFd, sync::Arc, time::Duration, time::SystemTime,
+    io,
+    os::fd::{AsFd, BorrowedFd},
+    sync::Arc,
+    time::{Duration, SystemTime},
 };
 
+use http::HeaderValue;
 use rustix::fs::Stat;
 use tokio::sync::Semaphore;
 
-use super::Settings;
+use super::{Settings, descriptor::Descriptor, filesystem::Nature};
+use crate::semantics::validators::Validators;
 
 /// A regular file, open for reading.
 #[derive(Debug)]
 pub struct OpenFile {
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<Descriptor>,
+    identity: Identity,
     length: u64,
     modified: SystemTime,
-    opened: SystemTime,
+    validators: Validators,
+    content_type: HeaderValue,
     sending: Sending,
     pub(super) calls: Arc<Semaphore>,
     pub(super) patience: Duration,
@@ -30,6 +39,17 @@ pub struct Sending {
     pub buffer_bytes: usize,
 }
 
+/// Which file it is, and in which state: equal only while nothing was written to it and it has the names that it had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+    size: i64,
+    modified: (i64, i64),
+    /// Moves with each change of the content, the permissions and the names.
+    changed: (i64, i64),
+}
+
 impl Default for Sending {
     fn default() -> Self {
         Self { sendfile: true, buffer_bytes: 64 * 1024 }
@@ -37,18 +57,39 @@ impl Default for Sending {
 }
 
 impl OpenFile {
-    /// `calls` and the settings' patience bound the reads as they do the opening.
+    /// `stat` was taken not before `now`. `calls` and the settings' patience bound the reads as they do the opening.
     pub(super) fn new(
-        file: OwnedFd,
+        file: Descriptor,
         stat: &Stat,
-        opened: SystemTime,
+        now: SystemTime,
+        content_type: HeaderValue,
         calls: Arc<Semaphore>,
         settings: &Settings,
     ) -> io::Result<Self> {
         let length = u64::try_from(stat.st_size).map_err(io::Error::other)?;
         let modified = moment(stat.st_mtime, stat.st_mtime_nsec);
-        let (sending, patience) = (settings.sending, settings.patience);
-        Ok(Self { file: Arc::new(File::from(file)), length, modified, opened, sending, calls, patience })
+        Ok(Self {
+            file: Arc::new(file),
+            identity: Identity::of(stat),
+            length,
+            modified,
+            validators: Validators::of_file(modified, length, now),
+            content_type,
+            sending: settings.sending,
+            calls,
+            patience: settings.patience,
+        })
+    }
+
+    /// The same file, which was looked at not before `now` and found unchanged: time may have made its validators better.
+    pub(super) fn renewed(&self, now: SystemTime) -> Self {
+        Self {
+            file: Arc::clone(&self.file),
+            validators: Validators::of_file(self.modified, self.length, now),
+            content_type: self.content_type.clone(),
+            calls: Arc::clone(&self.calls),
+            ..*self
+        }
     }
 
     /// Its length when it was opened, in bytes: what an answer announces.
@@ -63,10 +104,16 @@ impl OpenFile {
         self.modified
     }
 
-    /// When it was opened: how fresh the length and the modification time are.
+    /// Its validators.
     #[must_use]
-    pub const fn opened(&self) -> SystemTime {
-        self.opened
+    pub const fn validators(&self) -> &Validators {
+        &self.validators
+    }
+
+    /// Its media type, by its name.
+    #[must_use]
+    pub const fn content_type(&self) -> &HeaderValue {
+        &self.content_type
     }
 
     /// How its bytes are to be sent.
@@ -79,6 +126,32 @@ impl OpenFile {
     #[must_use]
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    pub(super) const fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    pub(super) fn nature(&self) -> Nature {
+        self.file.nature()
+    }
+}
+
+impl Identity {
+    pub(super) fn of(stat: &Stat) -> Self {
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: stat.st_size,
+            modified: (stat.st_mtime, stat.st_mtime_nsec as i64),
+            changed: (stat.st_ctime, stat.st_ctime_nsec as i64),
+        }
+    }
+
+    /// How long before or after `now` the file was changed.
+    pub(super) fn changed_apart(&self, now: SystemTime) -> Duration {
+        let changed = moment(self.changed.0, u64::try_from(self.changed.1).unwrap_or(0));
+        now.duration_since(changed).unwrap_or_else(|ahead| ahead.duration())
     }
 }
 

@@ -5,10 +5,13 @@ use std::{
     thread,
 };
 
+use http::StatusCode;
 use rustix::fs::{FileType, mknodat};
 use tempfile::TempDir;
 
 use super::*;
+
+mod staying_open;
 
 /// A root with a secret beside it, and everything in it that must not be served.
 struct World {
@@ -52,6 +55,13 @@ impl World {
     fn disk_with(&self, resolver: Resolver, settings: Settings) -> Disk {
         let mut disk = Disk::open_root_with(&self.root, settings).expect("a good root");
         Arc::get_mut(&mut disk.inner).expect("the only handle").resolver = resolver;
+        disk
+    }
+
+    /// The root as if it lay on a file system whose calls may hang.
+    fn remote_disk(&self) -> Disk {
+        let mut disk = self.disk(Resolver::default());
+        Arc::get_mut(&mut disk.inner).expect("the only handle").nature = Nature::Remote;
         disk
     }
 }
@@ -184,7 +194,7 @@ fn a_root_that_cannot_be_served_is_named() {
     let message = Disk::open_root(&missing).expect_err("missing").to_string();
     assert!(message.contains(missing.to_str().expect("text")), "{message}");
     for (errno, expected) in [(Errno::ACCESS, "is not readable"), (Errno::IO, "cannot be opened")] {
-        assert!(root_error(&file, errno).to_string().contains(expected));
+        assert!(RootError::new(&file, errno).to_string().contains(expected));
     }
 }
 
@@ -239,7 +249,7 @@ async fn an_open_file_stays_the_file_that_was_found() {
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_hangs_keeps_nobody_waiting_for_ever() {
     let world = World::new();
-    let disk = world.disk(Resolver::default());
+    let disk = world.remote_disk();
     let all = u32::try_from(disk.inner.settings.calls_at_once).expect("a small number");
     let _hanging = disk.inner.calls.acquire_many(all).await.expect("never closed");
     assert!(matches!(disk.open(&path("top.txt")).await, Err(DiskError::Busy)));

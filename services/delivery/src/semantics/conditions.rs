@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::validators::{self, Etag, LastModified};
+use super::validators::{self, Etag, LastModified, Tag};
 
 /// What the preconditions of a GET or HEAD come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,33 +15,35 @@ pub enum Verdict {
     Failed,
 }
 
-/// What a field of entity tags says.
-#[derive(Debug, PartialEq, Eq)]
-enum Tags {
-    /// `*`
-    Any,
-    /// A list; also what could be read of a field that is broken further on.
-    List(Vec<Etag>),
+/// Whether a request has any field that this module reads.
+#[must_use]
+pub fn present(headers: &HeaderMap) -> bool {
+    // One look at each field costs less than five searches in vain.
+    headers.keys().any(|name| {
+        [&header::IF_MATCH, &header::IF_NONE_MATCH, &header::IF_MODIFIED_SINCE, &header::IF_UNMODIFIED_SINCE]
+            .contains(&name)
+    })
 }
 
 /// Judges the preconditions of a GET or HEAD for a representation that exists.
 #[must_use]
-pub fn judge(headers: &HeaderMap, etag: Option<&Etag>, modified: Option<LastModified>) -> Verdict {
-    if let Some(wanted) = tags(headers, &header::IF_MATCH) {
-        if !wanted.holds(etag, Etag::matches_strongly) {
+pub fn judge(headers: &HeaderMap, etag: Option<&Etag>, modified: Option<&LastModified>) -> Verdict {
+    let tag = etag.map(Etag::tag);
+    if let Some(wanted) = names(headers, &header::IF_MATCH, tag, Tag::matches_strongly) {
+        if !wanted {
             return Verdict::Failed;
         }
     } else if let (Some(limit), Some(modified)) = (date(headers, &header::IF_UNMODIFIED_SINCE), modified)
-        && modified.seconds > limit
+        && modified.seconds() > limit
     {
         return Verdict::Failed;
     }
-    if let Some(known) = tags(headers, &header::IF_NONE_MATCH) {
-        if known.holds(etag, Etag::matches_weakly) {
+    if let Some(known) = names(headers, &header::IF_NONE_MATCH, tag, Tag::matches_weakly) {
+        if known {
             return Verdict::NotModified;
         }
     } else if let (Some(known), Some(modified)) = (date(headers, &header::IF_MODIFIED_SINCE), modified)
-        && modified.seconds <= known
+        && modified.seconds() <= known
     {
         return Verdict::NotModified;
     }
@@ -51,53 +53,47 @@ pub fn judge(headers: &HeaderMap, etag: Option<&Etag>, modified: Option<LastModi
 /// Whether `If-Range` lets a range be answered with a part (section 13.1.5): it is absent, or it holds a strong entity tag that is
 /// the current one, or a date that is exactly the current one and strong.
 #[must_use]
-pub fn range_applies(headers: &HeaderMap, etag: Option<&Etag>, modified: Option<LastModified>) -> bool {
+pub fn range_applies(headers: &HeaderMap, etag: Option<&Etag>, modified: Option<&LastModified>) -> bool {
     let Some(value) = only(headers, &header::IF_RANGE) else {
         // Repeated, it can be neither; then the whole representation is the safe answer.
         return !headers.contains_key(header::IF_RANGE);
     };
-    if let Some(wanted) = Etag::parse(value.as_bytes()) {
-        return etag.is_some_and(|etag| etag.matches_strongly(&wanted));
+    if let Some(wanted) = Tag::parse(value.as_bytes()) {
+        return etag.is_some_and(|etag| etag.tag().matches_strongly(wanted));
     }
     let wanted = validators::parse_date(value.as_bytes());
-    modified.is_some_and(|modified| modified.strong && wanted == Some(modified.seconds))
+    modified.is_some_and(|modified| modified.is_strong() && wanted == Some(modified.seconds()))
 }
 
-impl Tags {
-    fn holds(&self, current: Option<&Etag>, matches: fn(&Etag, &Etag) -> bool) -> bool {
-        match self {
-            Self::Any => true,
-            Self::List(tags) => current.is_some_and(|current| tags.iter().any(|tag| matches(current, tag))),
-        }
-    }
-}
-
-/// Reads a list field of entity tags; `None` where there is no such field.
+/// Whether a list field of entity tags names the current one, `*` being all of them; `None` where there is no such field.
 ///
 /// What is no entity tag matches nothing, and ends the reading of its line: a quote that is missing could have swallowed commas.
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Option<Tags> {
+fn names<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+    current: Option<Tag<'a>>,
+    matches: fn(Tag<'a>, Tag<'a>) -> bool,
+) -> Option<bool> {
     let mut lines = headers.get_all(name).iter().peekable();
     lines.peek()?;
-    let mut list = Vec::new();
-    for line in lines {
-        if line == "*" {
-            return Some(Tags::Any);
-        }
-        let mut rest = line.as_bytes();
-        loop {
-            while let [b' ' | b'\t' | b',', after @ ..] = rest {
-                rest = after;
-            }
-            let Some((etag, after)) = Etag::parse_prefix(rest) else { break };
-            let separated = after.trim_ascii_start().first().is_none_or(|next| *next == b',');
-            if !separated {
-                break;
-            }
-            list.push(etag);
+    let named = |line: &'a HeaderValue| {
+        line == "*" || current.is_some_and(|current| listed(line.as_bytes()).any(|tag| matches(tag, current)))
+    };
+    Some(lines.any(named))
+}
+
+/// The entity tags at the beginning of a line of them.
+fn listed(line: &[u8]) -> impl Iterator<Item = Tag<'_>> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        while let [b' ' | b'\t' | b',', after @ ..] = rest {
             rest = after;
         }
-    }
-    Some(Tags::List(list))
+        let (tag, after) = Tag::parse_prefix(rest)?;
+        let separated = after.trim_ascii_start().first().is_none_or(|next| *next == b',');
+        rest = after;
+        separated.then_some(tag)
+    })
 }
 
 /// Reads a date field; one that is repeated or no date is as good as absent (sections 13.1.3 and 13.1.4).

@@ -15,21 +15,21 @@ use crate::{
     disk::OpenFile,
 };
 
-/// What is known of the thing that was asked for.
+/// What is known of the thing that was asked for. It is borrowed: most of it was made when the file was opened.
 #[derive(Debug, Clone)]
-pub struct Representation {
+pub struct Representation<'a> {
     /// Its length in bytes.
     pub length: u64,
     /// Its entity tag.
-    pub etag: Option<Etag>,
+    pub etag: Option<&'a Etag>,
     /// When it was last changed.
-    pub last_modified: Option<LastModified>,
+    pub last_modified: Option<&'a LastModified>,
     /// Its media type.
-    pub content_type: HeaderValue,
+    pub content_type: &'a HeaderValue,
     /// Under which name it is saved.
     pub disposition: Option<HeaderValue>,
     /// How long caches may keep it.
-    pub cache_control: Option<HeaderValue>,
+    pub cache_control: Option<&'a HeaderValue>,
 }
 
 /// The answer, but for the bytes themselves.
@@ -54,21 +54,23 @@ pub enum Content {
     Parts(Parts),
 }
 
-/// Decides what answers a GET or HEAD for a representation that exists.
-///
-/// The boundary is used for several parts only.
+/// Decides what answers a GET or HEAD for a representation that exists. A boundary is drawn for several parts only.
 #[must_use]
-pub fn plan(method: &Method, request: &HeaderMap, of: &Representation, boundary: Boundary) -> Plan {
-    match conditions::judge(request, of.etag.as_ref(), of.last_modified) {
-        Verdict::Proceed => {}
-        Verdict::NotModified => return not_modified(of),
-        Verdict::Failed => return refused(StatusCode::PRECONDITION_FAILED, "it is another version now"),
+pub fn plan(
+    method: &Method,
+    request: &HeaderMap,
+    of: &Representation<'_>,
+    boundary: impl FnOnce() -> Boundary,
+) -> Plan {
+    if conditions::present(request) {
+        match conditions::judge(request, of.etag, of.last_modified) {
+            Verdict::Proceed => {}
+            Verdict::NotModified => return not_modified(of),
+            Verdict::Failed => return refused(StatusCode::PRECONDITION_FAILED, "it is another version now"),
+        }
     }
-    // Range is defined for GET alone (RFC 9110 section 14.2).
-    let ranged = method == Method::GET && conditions::range_applies(request, of.etag.as_ref(), of.last_modified);
-    let selection = if ranged { ranges::select(request, of.length) } else { Selection::Whole };
     let mut headers = described(of);
-    let (status, parts) = match selection {
+    let (status, parts) = match selection(method, request, of) {
         Selection::Whole => (StatusCode::OK, Parts::One(Slice { offset: 0, length: of.length })),
         Selection::One(range) => {
             headers.insert(header::CONTENT_RANGE, ascii(&ranges::content_range(&range, of.length)));
@@ -76,8 +78,9 @@ pub fn plan(method: &Method, request: &HeaderMap, of: &Representation, boundary:
             (StatusCode::PARTIAL_CONTENT, Parts::One(slice))
         }
         Selection::Many(ranges) => {
+            let boundary = boundary();
             headers.insert(header::CONTENT_TYPE, boundary.content_type());
-            let parts = multipart::layout(&ranges, of.length, &of.content_type, boundary);
+            let parts = multipart::layout(&ranges, of.length, of.content_type, boundary);
             (StatusCode::PARTIAL_CONTENT, parts)
         }
         Selection::Unsatisfiable => {
@@ -90,29 +93,40 @@ pub fn plan(method: &Method, request: &HeaderMap, of: &Representation, boundary:
     Plan { status, headers, content: Content::Parts(parts) }
 }
 
+/// Range is defined for GET alone (RFC 9110 section 14.2).
+fn selection(method: &Method, request: &HeaderMap, of: &Representation<'_>) -> Selection {
+    let ranged = method == Method::GET
+        && request.contains_key(header::RANGE)
+        && conditions::range_applies(request, of.etag, of.last_modified);
+    if ranged { ranges::select(request, of.length) } else { Selection::Whole }
+}
+
 impl Plan {
     /// The answer, with its bytes out of `file`.
     #[must_use]
     pub fn into_answer(self, file: Arc<OpenFile>) -> Answer {
-        let mut answer = match self.content {
-            Content::Nothing => Answer::empty(self.status),
-            Content::Line(line) => Answer::text(self.status, line),
-            Content::Parts(parts) => {
-                Answer { body: Body::File(FileBody { file, parts }), ..Answer::empty(self.status) }
+        match self.content {
+            Content::Nothing => Answer { headers: self.headers, ..Answer::empty(self.status) },
+            Content::Line(line) => {
+                let mut answer = Answer::text(self.status, line);
+                answer.headers.extend(self.headers);
+                answer
             }
-        };
-        answer.headers.extend(self.headers);
-        answer
+            Content::Parts(parts) => {
+                let body = Body::File(FileBody { file, parts });
+                Answer { headers: self.headers, body, ..Answer::empty(self.status) }
+            }
+        }
     }
 }
 
 /// All fields of a 200; a 206 has them too (RFC 9110 section 15.3.7).
-fn described(of: &Representation) -> HeaderMap {
+fn described(of: &Representation<'_>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, of.content_type.clone());
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if let Some(modified) = of.last_modified {
-        headers.insert(header::LAST_MODIFIED, modified.to_value());
+        headers.insert(header::LAST_MODIFIED, modified.value().clone());
     }
     if let Some(disposition) = &of.disposition {
         headers.insert(header::CONTENT_DISPOSITION, disposition.clone());
@@ -122,20 +136,20 @@ fn described(of: &Representation) -> HeaderMap {
 }
 
 /// 304 has what guides caches, and `Last-Modified` only where no entity tag does it better (RFC 9110 section 15.4.5).
-fn not_modified(of: &Representation) -> Plan {
+fn not_modified(of: &Representation<'_>) -> Plan {
     let mut headers = HeaderMap::new();
     guide_caches(&mut headers, of);
-    if let (None, Some(modified)) = (&of.etag, of.last_modified) {
-        headers.insert(header::LAST_MODIFIED, modified.to_value());
+    if let (None, Some(modified)) = (of.etag, of.last_modified) {
+        headers.insert(header::LAST_MODIFIED, modified.value().clone());
     }
     Plan { status: StatusCode::NOT_MODIFIED, headers, content: Content::Nothing }
 }
 
-fn guide_caches(headers: &mut HeaderMap, of: &Representation) {
-    if let Some(etag) = &of.etag {
-        headers.insert(header::ETAG, etag.to_value());
+fn guide_caches(headers: &mut HeaderMap, of: &Representation<'_>) {
+    if let Some(etag) = of.etag {
+        headers.insert(header::ETAG, etag.value().clone());
     }
-    if let Some(cache_control) = &of.cache_control {
+    if let Some(cache_control) = of.cache_control {
         headers.insert(header::CACHE_CONTROL, cache_control.clone());
     }
 }

@@ -9,36 +9,73 @@ use http::HeaderValue;
 /// Modification times are compared in whole seconds, and a file system's clock may lag a little behind: two seconds cover both.
 const UNSETTLED: Duration = Duration::from_secs(2);
 
-/// An entity tag (section 8.8.3).
+/// An entity tag (section 8.8.3) of ours, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Etag {
+pub struct Etag(HeaderValue);
+
+/// An entity tag as it stands in somebody's field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag<'a> {
     /// Whether it is marked `W/`.
-    pub weak: bool,
+    weak: bool,
     /// What stands between the quotes.
-    opaque: Vec<u8>,
+    opaque: &'a [u8],
 }
 
-/// A modification date, in whole seconds as HTTP has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A modification date, in whole seconds as HTTP has it, ready to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastModified {
     /// Seconds since 1970.
-    pub seconds: u64,
+    seconds: u64,
     /// Whether a change after this second would show in the date (section 8.8.2.2), so that it may combine ranges.
-    pub strong: bool,
+    strong: bool,
+    value: HeaderValue,
+}
+
+/// What validates a file at one moment. Time alone can change it: a tag becomes strong, a date that lay ahead comes to pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validators {
+    /// Its entity tag.
+    pub etag: Etag,
+    /// Its modification date, unless that lies ahead.
+    pub last_modified: Option<LastModified>,
+    /// The moments at which they are these: from the first on and before the second; for good where there is no second.
+    hold: (SystemTime, Option<SystemTime>),
 }
 
 impl Etag {
     /// nginx's form, `"mtime-size"` in hexadecimal, so that mixed clusters and migrations agree; weak while the file could change
-    /// unseen.
+    /// unseen. `now` must not be later than the moment at which the file was looked at.
     #[must_use]
     pub fn of_file(modified: SystemTime, length: u64, now: SystemTime) -> Self {
-        let opaque = format!("{:x}-{length:x}", since_1970(modified)).into_bytes();
-        Self { weak: unsettled(modified, now), opaque }
+        let mark = if unsettled(modified, now) { "W/" } else { "" };
+        let text = format!("{mark}\"{:x}-{length:x}\"", since_1970(modified));
+        Self(HeaderValue::from_str(&text).expect("quotes and hexadecimal digits are plain ASCII"))
     }
 
+    /// A field value that is one entity tag; `None` for any other.
+    #[must_use]
+    pub fn parse(value: HeaderValue) -> Option<Self> {
+        Tag::parse(value.as_bytes()).is_some().then_some(Self(value))
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn tag(&self) -> Tag<'_> {
+        Tag::parse(self.0.as_bytes()).expect("nothing else becomes an Etag")
+    }
+
+    /// The tag as a field value.
+    #[must_use]
+    pub const fn value(&self) -> &HeaderValue {
+        &self.0
+    }
+}
+
+impl<'a> Tag<'a> {
     /// Reads one entity tag from the beginning of `text`; returns it and what follows.
     #[must_use]
-    pub fn parse_prefix(text: &[u8]) -> Option<(Self, &[u8])> {
+    pub fn parse_prefix(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (weak, text) = match text.strip_prefix(b"W/") {
             Some(rest) => (true, rest),
             None => (false, text),
@@ -48,53 +85,87 @@ impl Etag {
         let (opaque, rest) = text.split_at(end);
         // etagc: visible ASCII without the quote, and any octet beyond ASCII
         let fits = opaque.iter().all(|byte| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..=0xff));
-        fits.then(|| (Self { weak, opaque: opaque.to_vec() }, &rest[1..]))
+        fits.then(|| (Self { weak, opaque }, &rest[1..]))
     }
 
     /// Reads a field value that is one entity tag.
     #[must_use]
-    pub fn parse(text: &[u8]) -> Option<Self> {
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
         match Self::parse_prefix(text) {
-            Some((etag, [])) => Some(etag),
+            Some((tag, [])) => Some(tag),
             _ => None,
         }
     }
 
     /// Strong comparison (section 8.8.3.2): both strong, and equal.
     #[must_use]
-    pub fn matches_strongly(&self, other: &Self) -> bool {
+    pub fn matches_strongly(self, other: Self) -> bool {
         !self.weak && !other.weak && self.opaque == other.opaque
     }
 
     /// Weak comparison (section 8.8.3.2): equal but for the marks.
     #[must_use]
-    pub fn matches_weakly(&self, other: &Self) -> bool {
+    pub fn matches_weakly(self, other: Self) -> bool {
         self.opaque == other.opaque
-    }
-
-    /// The tag as a field value.
-    #[must_use]
-    pub fn to_value(&self) -> HeaderValue {
-        let mut text = Vec::with_capacity(self.opaque.len() + 4);
-        text.extend_from_slice(if self.weak { b"W/\"" } else { b"\"" });
-        text.extend_from_slice(&self.opaque);
-        text.push(b'"');
-        HeaderValue::from_bytes(&text).expect("an entity tag has only octets that a field value may have")
     }
 }
 
 impl LastModified {
+    /// A date that many seconds after 1970.
+    #[must_use]
+    pub fn new(seconds: u64, strong: bool) -> Self {
+        let value = date_value(UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH));
+        Self { seconds, strong, value }
+    }
+
     /// The modification time of a file. One that lies in the future is no date to tell anybody (section 8.8.2.1): `None`.
     #[must_use]
     pub fn of_file(modified: SystemTime, now: SystemTime) -> Option<Self> {
         let seconds = since_1970(modified);
-        (seconds <= since_1970(now)).then(|| Self { seconds, strong: !unsettled(modified, now) })
+        (seconds <= since_1970(now)).then(|| Self::new(seconds, !unsettled(modified, now)))
+    }
+
+    /// Seconds since 1970.
+    #[must_use]
+    pub const fn seconds(&self) -> u64 {
+        self.seconds
+    }
+
+    /// Whether it is a strong validator.
+    #[must_use]
+    pub const fn is_strong(&self) -> bool {
+        self.strong
     }
 
     /// The date as a field value.
     #[must_use]
-    pub fn to_value(self) -> HeaderValue {
-        date_value(UNIX_EPOCH + Duration::from_secs(self.seconds))
+    pub const fn value(&self) -> &HeaderValue {
+        &self.value
+    }
+}
+
+impl Validators {
+    /// Those of a file of that modification time and length, which was looked at not before `now`.
+    #[must_use]
+    pub fn of_file(modified: SystemTime, length: u64, now: SystemTime) -> Self {
+        Self {
+            etag: Etag::of_file(modified, length, now),
+            last_modified: LastModified::of_file(modified, now),
+            hold: (now, next_change(modified, now)),
+        }
+    }
+
+    /// Whether time changes them no more.
+    #[must_use]
+    pub const fn are_settled(&self) -> bool {
+        self.hold.1.is_none()
+    }
+
+    /// Whether they are the same for a file that was looked at not before `now`, and found unchanged.
+    #[must_use]
+    pub fn hold_at(&self, now: SystemTime) -> bool {
+        // A clock that was set back makes an unsettled file be judged anew.
+        self.hold.1.is_none_or(|end| self.hold.0 <= now && now < end)
     }
 }
 
@@ -120,6 +191,15 @@ fn since_1970(moment: SystemTime) -> u64 {
     moment.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// The first moment after `now` at which time alone changes what validates a file that was modified at `modified`.
+fn next_change(modified: SystemTime, now: SystemTime) -> Option<SystemTime> {
+    // The tag turns weak right after the first, the date comes to pass at the second, both are strong from the third on.
+    let weak = modified.checked_sub(UNSETTLED).and_then(|last_strong| last_strong.checked_add(Duration::from_nanos(1)));
+    let dated = UNIX_EPOCH.checked_add(Duration::from_secs(since_1970(modified)));
+    let strong = modified.checked_add(UNSETTLED);
+    [weak, dated, strong].into_iter().flatten().find(|change| *change > now)
+}
+
 /// Whether a file modified at `modified` could, at `now`, change again without a new modification second. A time that lies far
 /// ahead was set by hand or by another clock: a change now would move it.
 fn unsettled(modified: SystemTime, now: SystemTime) -> bool {
@@ -129,6 +209,8 @@ fn unsettled(modified: SystemTime, now: SystemTime) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn at(seconds: u64) -> SystemTime {
@@ -138,50 +220,76 @@ mod tests {
     #[test]
     fn a_file_has_nginx_s_tag() {
         let etag = Etag::of_file(at(0x6556_f3a5), 0x1f4, at(0x6556_f3b5));
-        assert_eq!(etag.to_value(), "\"6556f3a5-1f4\"");
-        assert_eq!(Etag::of_file(at(16), 0, at(100)).to_value(), "\"10-0\"");
+        assert_eq!(etag.value(), "\"6556f3a5-1f4\"");
+        assert_eq!(Etag::of_file(at(16), 0, at(100)).value(), "\"10-0\"");
     }
 
     #[test]
     fn a_tag_is_weak_while_the_file_could_change_unseen() {
         for (now, weak) in [(1000, true), (1001, true), (1002, false), (999, true), (998, false), (5, false)] {
-            assert_eq!(Etag::of_file(at(1000), 1, at(now)).weak, weak, "now {now}");
+            assert_eq!(Etag::of_file(at(1000), 1, at(now)).tag().weak, weak, "now {now}");
         }
-        assert_eq!(Etag::of_file(at(1000), 1, at(1001)).to_value(), "W/\"3e8-1\"");
+        assert_eq!(Etag::of_file(at(1000), 1, at(1001)).value(), "W/\"3e8-1\"");
     }
 
     #[test]
     fn no_date_lies_in_the_future() {
         // RFC 9110 section 8.8.2.1
         assert_eq!(LastModified::of_file(at(1000), at(999)), None);
-        assert_eq!(LastModified::of_file(at(1000), at(1000)), Some(LastModified { seconds: 1000, strong: false }));
-        assert_eq!(LastModified::of_file(at(1000), at(1002)), Some(LastModified { seconds: 1000, strong: true }));
+        assert_eq!(LastModified::of_file(at(1000), at(1000)), Some(LastModified::new(1000, false)));
+        assert_eq!(LastModified::of_file(at(1000), at(1002)), Some(LastModified::new(1000, true)));
+    }
+
+    #[test]
+    fn validators_change_when_they_have_to() {
+        let file = |now| Validators::of_file(at(1000) + Duration::from_millis(500), 1, now);
+        let (early, weak, dated, strong) = (at(900), at(999), at(1001), at(1003));
+        assert_eq!([file(early), file(weak), file(dated)].map(|file| file.are_settled()), [false; 3]);
+        assert!(file(strong).are_settled() && file(strong).hold_at(at(u64::from(u32::MAX))));
+        assert!(!file(dated).hold_at(at(1002) + Duration::from_millis(500)), "the tag is strong from then on");
+        assert!(file(dated).hold_at(at(1002) + Duration::from_millis(499)));
+        assert!(!file(dated).hold_at(weak), "the clock was set back");
+    }
+
+    proptest! {
+        /// Validators that were made once are what they would be if they were made now, for as long as they say so.
+        #[test]
+        fn validators_hold_no_longer_than_they_may(
+            modified in 0..20_000_u64, made in 0..20_000_u64, later in 0..20_000_u64,
+        ) {
+            let [modified, made, later] = [modified, made, later].map(|ms| UNIX_EPOCH + Duration::from_millis(ms));
+            let kept = Validators::of_file(modified, 7, made);
+            let fresh = Validators::of_file(modified, 7, later);
+            if later >= made && kept.hold_at(later) {
+                prop_assert_eq!((kept.etag, kept.last_modified), (fresh.etag, fresh.last_modified));
+            }
+        }
     }
 
     #[test]
     fn tags_are_read_strictly() {
         for good in [&b"\"\""[..], b"\"a\"", b"W/\"a\"", b"\"a,b\"", b"\"\xff\"", b"\"W/\"", b"\"!#~\""] {
-            assert!(Etag::parse(good).is_some(), "{good:?}");
+            assert!(Tag::parse(good).is_some(), "{good:?}");
         }
         for bad in
             [&b""[..], b"a", b"\"a", b"a\"", b"w/\"a\"", b"W/a", b"\"a b\"", b"\"a\"b", b"W/ \"a\"", b"'a'", b"\"a\t\""]
         {
-            assert!(Etag::parse(bad).is_none(), "{bad:?}");
+            assert!(Tag::parse(bad).is_none(), "{bad:?}");
         }
     }
 
     #[test]
     fn comparison_is_as_the_table_has_it() {
         // RFC 9110 section 8.8.3.2, table 3
-        let tag = |text: &str| Etag::parse(text.as_bytes()).expect("a tag");
+        let tag = |text: &'static str| Tag::parse(text.as_bytes()).expect("a tag");
         for (left, right, strong, weak) in [
             ("W/\"1\"", "W/\"1\"", false, true),
             ("W/\"1\"", "W/\"2\"", false, false),
             ("W/\"1\"", "\"1\"", false, true),
             ("\"1\"", "\"1\"", true, true),
         ] {
-            assert_eq!(tag(left).matches_strongly(&tag(right)), strong, "{left} {right}");
-            assert_eq!(tag(left).matches_weakly(&tag(right)), weak, "{left} {right}");
+            assert_eq!(tag(left).matches_strongly(tag(right)), strong, "{left} {right}");
+            assert_eq!(tag(left).matches_weakly(tag(right)), weak, "{left} {right}");
         }
     }
 

@@ -2,14 +2,33 @@ use http::HeaderName;
 
 use super::*;
 
-fn file() -> Representation {
-    Representation {
-        length: 1000,
-        etag: Etag::parse(b"\"v1\""),
-        last_modified: Some(LastModified { seconds: 784_111_777, strong: true }),
-        content_type: HeaderValue::from_static("video/mp4"),
-        disposition: Some(HeaderValue::from_static("attachment")),
-        cache_control: Some(HeaderValue::from_static("max-age=60")),
+/// The validators and fields that a representation borrows.
+struct File {
+    etag: Etag,
+    modified: LastModified,
+    kind: HeaderValue,
+    cache_control: HeaderValue,
+}
+
+impl File {
+    fn new() -> Self {
+        Self {
+            etag: Etag::parse(HeaderValue::from_static("\"v1\"")).expect("an entity tag"),
+            modified: LastModified::new(784_111_777, true),
+            kind: HeaderValue::from_static("video/mp4"),
+            cache_control: HeaderValue::from_static("max-age=60"),
+        }
+    }
+
+    fn representation(&self) -> Representation<'_> {
+        Representation {
+            length: 1000,
+            etag: Some(&self.etag),
+            last_modified: Some(&self.modified),
+            content_type: &self.kind,
+            disposition: Some(HeaderValue::from_static("attachment")),
+            cache_control: Some(&self.cache_control),
+        }
     }
 }
 
@@ -18,7 +37,7 @@ fn planned(method: &str, fields: &[(&'static str, &'static str)]) -> Plan {
     for (name, value) in fields {
         headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
-    plan(&method.parse().expect("a method"), &headers, &file(), Boundary(7))
+    plan(&method.parse().expect("a method"), &headers, &File::new().representation(), || Boundary(7))
 }
 
 fn fields(plan: &Plan) -> Vec<(&str, &str)> {
@@ -116,10 +135,10 @@ fn not_modified_has_only_what_guides_caches() {
     let plan = planned("GET", &[("if-none-match", "\"v1\"")]);
     assert_eq!(fields(&plan), [("cache-control", "max-age=60"), ("etag", "\"v1\"")]);
     assert_eq!(plan.content, Content::Nothing);
-    let mut untagged = file();
-    untagged.etag = None;
+    let file = File::new();
+    let untagged = Representation { etag: None, ..file.representation() };
     let mut headers = HeaderMap::new();
     headers.insert(header::IF_MODIFIED_SINCE, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
-    let plan = super::plan(&Method::GET, &headers, &untagged, Boundary(7));
+    let plan = super::plan(&Method::GET, &headers, &untagged, || Boundary(7));
     assert!(plan.headers.contains_key(header::LAST_MODIFIED));
 }
