@@ -12,7 +12,7 @@ use ferry_delivery::{
     server::{BindError, Limits},
 };
 use ferry_runtime::{
-    Clock, Tasks,
+    Clock, Tasks, Workers,
     admin::{AdminError, AdminServer, AdminToken, TokenError},
     config::BaseUrl,
     coordinators::Links,
@@ -173,8 +173,8 @@ impl Gateway {
         self.admin.local_addr()
     }
 
-    /// Serves, in tasks of its own, until they are asked to stop. The returned view tells what the gateway knows.
-    pub fn start(self) -> Result<Running, StartError> {
+    /// Serves, clients on `workers` and the rest in tasks of its own, until they are asked to stop. The returned view tells what the gateway knows.
+    pub fn start(self, workers: &Workers) -> Result<Running, StartError> {
         let Self { servers, admin, front, keeper, inbox, listener, coordinators, peers, drain_limit, tasks } = self;
         admin.start(&tasks)?;
         let clients = tasks.child();
@@ -182,7 +182,7 @@ impl Gateway {
         tasks.essential("routing table", keeper.run(inbox, tasks.clone()));
         Links::start(&tasks, coordinators, peers, move |link| listener.clone().run(link));
         for server in servers {
-            clients.essential("clients", server.serve(Arc::clone(&front), clients.stop_token()));
+            clients.essential("clients", server.serve(workers.clone(), Arc::clone(&front), clients.stop_token()));
         }
         Ok(running)
     }

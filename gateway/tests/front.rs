@@ -16,7 +16,7 @@ use ferry_proto::v1::{
     routing_update::Body,
 };
 use ferry_runtime::{
-    Clock, Tasks,
+    Clock, Tasks, Workers,
     admin::AdminServer,
     config::{COMMON, Environment, Sources, command},
     metrics::Metrics,
@@ -95,7 +95,7 @@ impl Front {
         let gateway =
             Gateway::bind(config, Clock::system(), &Metrics::new(), &tasks, Sampler::off()).await.expect("it binds");
         let address = gateway.local_addr();
-        let running = gateway.start().expect("it starts");
+        let running = gateway.start(&Workers::here()).expect("it starts");
         let known = async {
             while running.selectable_nodes() < wanted {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -127,7 +127,7 @@ fn node(tasks: &Tasks, status: StatusCode, text: &'static str) -> SocketAddr {
     let handler = move |_: Asked| async move {
         Answer::bytes(status, HeaderValue::from_static("application/vnd.apple.mpegurl"), text)
     };
-    tasks.spawn("node", server.serve(Arc::new(handler), tasks.stop_token()));
+    tasks.spawn("node", server.serve(Workers::here(), Arc::new(handler), tasks.stop_token()));
     address
 }
 

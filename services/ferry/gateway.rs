@@ -16,7 +16,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             Gateway::bind(config, process.clock.clone(), &process.metrics, &process.tasks, process.sampler.clone())
                 .await?;
         info!(listen = %gateway.local_addr(), admin = %gateway.admin_addr(), "gateway");
-        let running = gateway.start()?;
+        let running = gateway.start(&process.workers()?)?;
         Ok(async move { running.drain().await })
     })
 }

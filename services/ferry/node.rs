@@ -15,7 +15,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         let node = Node::bind(config, process.clock.clone(), &process.metrics, &process.tasks, process.sampler.clone())
             .await?;
         info!(node = %node.id(), listen = %node.local_addr(), admin = %node.admin_addr(), "node");
-        let running = node.start()?;
+        let running = node.start(&process.workers()?)?;
         Ok(async move { running.drain().await })
     })
 }

@@ -1,11 +1,11 @@
 //! A role as a process: configuration, runtime, telemetry, signals, and an orderly end.
 
-use std::{process::ExitCode, time::Duration};
+use std::{num::NonZeroUsize, process::ExitCode, time::Duration};
 
 use anyhow::{Context as _, bail};
 use clap::ArgMatches;
 use ferry_runtime::{
-    Clock, Tasks,
+    Clock, Tasks, Workers,
     config::{Common, EXIT_CONFIG, Environment, Refusal, Sources},
     metrics::Metrics,
     signals::{Signals, Stop},
@@ -20,6 +20,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// After Ctrl-C: nobody waits for anything.
 const AT_ONCE: Duration = Duration::from_millis(200);
 
+/// Threads for everything but clients. One that exports spans must not be the only one.
+const CONTROL: usize = 2;
+
 /// What a role runs in.
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -27,6 +30,14 @@ pub(crate) struct Process {
     pub(crate) metrics: Metrics,
     pub(crate) tasks: Tasks,
     pub(crate) sampler: Sampler,
+    workers: Option<NonZeroUsize>,
+}
+
+impl Process {
+    /// The threads that serve clients, for all roles of this process; roles without clients have none.
+    pub(crate) fn workers(&self) -> anyhow::Result<Workers> {
+        Workers::start(self.workers).context("could not start the workers")
+    }
 }
 
 /// Gathers what a role was told.
@@ -43,12 +54,9 @@ pub(crate) fn run<D>(
 where
     D: Future<Output = ()>,
 {
+    // Clients have threads of their own: what keeps the cluster together is a few messages per second.
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.enable_all();
-    if let Some(workers) = common.workers {
-        builder.worker_threads(workers.get());
-    }
-    let runtime = builder.build().context("could not start the runtime")?;
+    let runtime = builder.enable_all().worker_threads(CONTROL).build().context("could not start the runtime")?;
     let telemetry = Telemetry::start(&TelemetryConfig {
         role,
         instance: format!("{role}-{}", std::process::id()),
@@ -62,6 +70,7 @@ where
         metrics: Metrics::new(),
         tasks: Tasks::new(),
         sampler: telemetry.sampler().clone(),
+        workers: common.workers,
     };
     let outcome = runtime.block_on(live(process, start));
     // A blocking call that hangs (a dead mount) must not keep the process.

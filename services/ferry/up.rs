@@ -57,6 +57,7 @@ async fn start(
     let (clock, tasks) = (&process.clock, &process.tasks);
     // Each role answers `/metrics` for itself, as it would alone.
     let metrics = Metrics::new;
+    let workers = process.workers()?;
     let coordinator = ferry_coordinator::read(&plan.coordinator(&state))?;
     let coordinator = Coordinator::bind(coordinator, clock.clone(), &metrics(), tasks, None).await?;
     let url = coordinator.url().to_owned();
@@ -68,12 +69,12 @@ async fn start(
         let config = ferry_node::read(&plan.node(&state, number, &url)).context(format!("node {number}"))?;
         let node = Node::bind(config, clock.clone(), &metrics(), tasks, process.sampler.clone()).await?;
         ready.nodes.push((node.id().to_string(), node.local_addr(), node.admin_addr()));
-        nodes.push(node.start()?);
+        nodes.push(node.start(&workers)?);
     }
     let gateway = ferry_gateway::read(&plan.gateway(&state, common, &url))?;
     let gateway = Gateway::bind(gateway, clock.clone(), &metrics(), tasks, process.sampler.clone()).await?;
     ready.gateway = Some((gateway.local_addr(), gateway.admin_addr()));
-    let gateway = gateway.start()?;
+    let gateway = gateway.start(&workers)?;
 
     let began = clock.now();
     while gateway.selectable_nodes() < plan.nodes {

@@ -1,25 +1,34 @@
 //! Connections: from accepted sockets to rendered answers.
 //!
-//! The engine is hyper, for HTTP/1.1 and HTTP/2 alike; [`render`] is all that knows how an [`Answer`] becomes its response. An engine that
-//! sends files without copying them can stand beside it behind the same [`Handler`].
+//! Two engines stand behind one [`Handler`]: [`http1`] is made for files and serves HTTP/1.1; [`over_hyper`] serves HTTP/2 and requests with
+//! content. What an answer means is the same in both: [`framing`] and [`outgoing`] stand before them.
 //!
 //! Every wait for a client has a limit ([`Limits`]), and what a client does not read costs a chunk and a socket buffer at most.
 
 mod accept;
 mod activity;
 mod connection;
+mod deadline;
+mod framing;
 mod heads;
+mod http1;
 mod limits;
+mod outgoing;
+mod over_hyper;
 mod render;
 mod watched;
+mod wire;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
+use ferry_runtime::Workers;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 pub use limits::Limits;
+
+use connection::Engine;
 
 use crate::{answer::Answer, request::Request};
 
@@ -49,6 +58,7 @@ pub struct Server {
     local: SocketAddr,
     tls: Option<Arc<ServerConfig>>,
     limits: Limits,
+    engine: Engine,
 }
 
 /// An address that cannot be listened on.
@@ -79,7 +89,7 @@ impl Server {
         socket.bind(address)?;
         let listener = socket.listen(BACKLOG)?;
         let local = listener.local_addr()?;
-        Ok(Self { listener, local, tls, limits })
+        Ok(Self { listener, local, tls, limits, engine: Engine::Own })
     }
 
     /// The address that is listened on.
@@ -88,11 +98,17 @@ impl Server {
         self.local
     }
 
-    /// Serves until `stop`, then lets running requests end for at most [`Limits::grace`]; idle connections close at once.
+    /// The same, with hyper alone.
+    #[cfg(test)]
+    fn with_hyper(self) -> Self {
+        Self { engine: Engine::Hyper, ..self }
+    }
+
+    /// Serves on `workers` until `stop`, then lets running requests end for at most [`Limits::grace`]; idle connections close at once.
     ///
     /// Dropping the future breaks all connections off.
-    pub async fn serve<H: Handler>(self, handler: Arc<H>, stop: CancellationToken) {
-        accept::serve(self, handler, stop).await;
+    pub async fn serve<H: Handler>(self, workers: Workers, handler: Arc<H>, stop: CancellationToken) {
+        accept::serve(self, workers, handler, stop).await;
     }
 }
 

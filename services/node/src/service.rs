@@ -21,7 +21,7 @@ use ferry_delivery::{
 };
 use ferry_proto::{DESCRIPTORS, v1::node_service_server::NodeServiceServer};
 use ferry_runtime::{
-    Clock, Tasks,
+    Clock, Tasks, Workers,
     admin::{ALPN, AdminError, AdminServer, AdminToken, TokenError},
     config::BaseUrl,
     health::Health as Page,
@@ -188,16 +188,16 @@ impl Node {
         self.admin.local_addr()
     }
 
-    /// Serves clients and operators, and attends at the coordinators, in tasks of their own until they are asked to stop. Then
+    /// Serves clients on `workers` and operators here, and attends at the coordinators, in tasks of their own until they are asked to stop. Then
     /// transfers are broken off: [`Running::drain`] comes first where they matter.
-    pub fn start(self) -> Result<Running, StartError> {
+    pub fn start(self, workers: &Workers) -> Result<Running, StartError> {
         let Self { listeners, admin, clients, inspection, identity, config, join, figures, tasks } = self;
         let cluster = clients.cluster.clone();
         let alone = config.coordinators.is_empty();
         if !alone {
             cluster.keep(config.storage_path.join(CLUSTER_FILE), &inspection.clock, &tasks);
         }
-        let running = Running::serve(listeners, &Arc::new(clients), &tasks, &config, &identity, &inspection);
+        let running = Running::serve(listeners, workers, &Arc::new(clients), &tasks, &config, &identity, &inspection);
         admin.start(&tasks)?;
         if !alone {
             let agent = Agent {

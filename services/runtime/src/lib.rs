@@ -18,6 +18,8 @@ pub mod signals;
 pub mod tasks;
 pub mod telemetry;
 pub mod tls;
+pub mod workers;
 
 pub use clock::Clock;
 pub use tasks::Tasks;
+pub use workers::Workers;

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use ferry_runtime::workers::{Place, Workers};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinError, JoinSet},
@@ -20,26 +21,29 @@ use super::{
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop`, then waits for what is running. The connections are tasks of this future's own set: they end with it.
-pub(super) async fn serve<H: Handler>(server: Server, handler: Arc<H>, stop: CancellationToken) {
-    let Server { listener, local, tls, limits } = server;
+pub(super) async fn serve<H: Handler>(server: Server, workers: Workers, handler: Arc<H>, stop: CancellationToken) {
+    let Server { listener, local, tls, limits, engine } = server;
     let grace = limits.grace;
     let slots = Arc::new(Semaphore::new(limits.connections));
-    let shared = Arc::new(Shared { handler, tls: tls.map(TlsAcceptor::from), limits, local });
+    let shared = Arc::new(Shared { handler, tls: tls.map(TlsAcceptor::from), limits, local, engine });
     let mut connections = JoinSet::new();
     loop {
         let next = async {
             let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
-            Ok::<_, io::Error>((listener.accept().await?, slot))
+            let (socket, peer) = listener.accept().await?;
+            Ok::<_, io::Error>((socket.into_std()?, peer, slot))
         };
         tokio::select! {
             biased; // a stop is heard before more work is taken on
             () = stop.cancelled() => break,
             Some(ended) = connections.join_next() => report(ended),
             accepted = next => match accepted {
-                Ok(((socket, peer), slot)) => {
+                Ok((socket, peer, slot)) => {
+                    let place = workers.place();
+                    let runtime = place.runtime().clone();
                     let run = connection::run(Arc::clone(&shared), socket, peer, stop.clone());
                     let span = tracing::debug_span!("connection", %peer);
-                    connections.spawn(holding(slot, run).instrument(span));
+                    connections.spawn_on(holding(slot, place, run).instrument(span), &runtime);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -59,9 +63,9 @@ pub(super) async fn serve<H: Handler>(server: Server, handler: Arc<H>, stop: Can
     }
 }
 
-async fn holding(slot: OwnedSemaphorePermit, run: impl Future<Output = ()>) {
+async fn holding(slot: OwnedSemaphorePermit, place: Place, run: impl Future<Output = ()>) {
     run.await;
-    drop(slot);
+    drop((slot, place));
 }
 
 fn report(ended: Result<(), JoinError>) {

@@ -1,47 +1,24 @@
-//! One connection, from its handshake to its end.
+//! One connection, from its handshake to its end: which engine serves it.
 
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    pin::{Pin, pin},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Method, Response, StatusCode, Version};
-use http_body::Body as _;
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    time,
-};
-use tokio_rustls::TlsAcceptor;
+use http::{Method, StatusCode};
+use tokio::{net::TcpStream, time};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Handler, Limits,
-    render::{self, Rendered},
-    watched::{Clock, Watched},
+    http1::{self, Ended},
+    over_hyper,
+    wire::Wire,
 };
 use crate::{
     answer::Answer,
-    request::{self, Arrival, Request},
-    stream::{ByteStream, Patient},
+    request::{Arrival, Request},
 };
-
-/// What a request's head may take in hyper's buffer; larger ones are answered 431 by hyper. It also bounds what an answer may have
-/// waiting before the next chunk of a file is read.
-const BUFFER: usize = request::LARGEST_HEADERS + request::LONGEST_TARGET + 8 * 1024;
-
-/// How long a head that was begun before the server stopped may take to end. hyper closes connections without one at once.
-const LAST_HEADS: Duration = Duration::from_millis(500);
 
 /// What every connection of a server shares.
 pub(super) struct Shared<H> {
@@ -49,15 +26,31 @@ pub(super) struct Shared<H> {
     pub(super) tls: Option<TlsAcceptor>,
     pub(super) limits: Limits,
     pub(super) local: SocketAddr,
+    pub(super) engine: Engine,
+}
+
+/// Who serves connections that speak HTTP/1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Engine {
+    /// The one made for files, which hands on what it does not serve.
+    Own,
+    /// hyper, which serves HTTP/2 in any case. For comparison.
+    #[cfg(test)]
+    Hyper,
 }
 
 /// Serves a connection until its client leaves, a limit is reached, or the server stops.
 pub(super) async fn run<H: Handler>(
     shared: Arc<Shared<H>>,
-    socket: TcpStream,
+    socket: std::net::TcpStream,
     peer: SocketAddr,
     stop: CancellationToken,
 ) {
+    // It is driven by the thread that this runs on, not by the one that accepted it.
+    let socket = match TcpStream::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::warn!(%peer, %error, "cannot serve a connection"),
+    };
     // Small answers must not wait for an acknowledgement; without it they are merely slower.
     let _ = socket.set_nodelay(true);
     let local = socket.local_addr().unwrap_or(shared.local);
@@ -66,100 +59,36 @@ pub(super) async fn run<H: Handler>(
     };
     let handshake = time::timeout(shared.limits.handshake, tls.accept(socket));
     // Nobody waits for an answer yet, so a stop need not wait either.
-    let Some(shaken) = stop.run_until_cancelled(handshake).await else { return };
+    let Some(shaken) = stop.run_until_cancelled(Box::pin(handshake)).await else { return };
+    let arrival = Arrival { peer, local, secure: true };
     match shaken {
-        Ok(Ok(stream)) => converse(shared, stream, Arrival { peer, local, secure: true }, stop).await,
+        Ok(Ok(stream)) if speaks_http_2(&stream) => {
+            Box::pin(over_hyper::serve(shared, stream, Bytes::new(), arrival, stop)).await;
+        }
+        Ok(Ok(stream)) => converse(shared, stream, arrival, stop).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
 }
 
-async fn converse<H, S>(shared: Arc<Shared<H>>, stream: S, arrival: Arrival, stop: CancellationToken)
-where
-    H: Handler,
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let clock = Arc::new(Clock::start());
-    let service = service_fn(|head| {
-        let (shared, clock) = (Arc::clone(&shared), Arc::clone(&clock));
-        async move { Ok::<_, Infallible>(answer(&shared, head, arrival, clock).await) }
-    });
-    let io = TokioIo::new(Watched::new(stream, Arc::clone(&clock)));
-    let engine = engine();
-    let mut connection = pin!(engine.serve_connection(io, service));
-    let mut glance = time::interval(shared.limits.glance());
-    let mut last_heads = pin!(None::<time::Sleep>);
-    loop {
-        tokio::select! {
-            biased; // a stop is heard before more work is taken on
-            () = stop.cancelled(), if last_heads.is_none() => {
-                connection.as_mut().graceful_shutdown();
-                last_heads.set(Some(time::sleep(LAST_HEADS)));
-            }
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(peer = %arrival.peer, error, "the connection broke off");
-                }
-                return;
-            }
-            () = elapsed(last_heads.as_mut()), if clock.activity.is_quiet() => return,
-            _ = glance.tick() => {
-                if let Some(why) = clock.activity.overdue(clock.now(), &shared.limits) {
-                    tracing::debug!(peer = %arrival.peer, ?why, "the client took too long");
-                    return;
-                }
-            }
-        }
-    }
+fn speaks_http_2(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
-/// Ends with the timer; never, if there is none.
-async fn elapsed(timer: Pin<&mut Option<time::Sleep>>) {
-    match timer.as_pin_mut() {
-        Some(timer) => timer.await,
-        None => std::future::pending().await,
-    }
-}
-
-fn engine() -> auto::Builder<TokioExecutor> {
-    let mut engine = auto::Builder::new(TokioExecutor::new());
-    // Timeouts are the connection's own, one for both versions; hyper's timer is for HTTP/2's pings.
-    engine.http1().half_close(false).max_buf_size(BUFFER).timer(TokioTimer::new());
-    engine
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(128)
-        .max_send_buf_size(256 * 1024)
-        .max_header_list_size(u32::try_from(BUFFER).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(32);
-    engine
-}
-
-/// Answers one request; nothing that goes wrong in here reaches another.
-async fn answer<H: Handler>(
-    shared: &Shared<H>,
-    head: http::Request<Incoming>,
-    arrival: Arrival,
-    clock: Arc<Clock>,
-) -> Response<Rendered> {
-    let version = head.version();
-    let method = head.method().clone();
-    let running = Running::begin(clock, version >= Version::HTTP_2);
-    let (head, incoming) = head.into_parts();
-    let content = if incoming.is_end_stream() {
-        request::Content::default()
-    } else {
-        let patient = Patient::new(incoming, shared.limits.content);
-        request::Content::of(ByteStream::new(patient.length(), patient))
+async fn converse<H: Handler, S: Wire>(shared: Arc<Shared<H>>, wire: S, arrival: Arrival, stop: CancellationToken) {
+    let (wire, received) = match shared.engine {
+        Engine::Own => match http1::Connection::new(Arc::clone(&shared), wire, arrival, stop.clone()).serve().await {
+            Ended::Closed => return,
+            Ended::HandedOn(wire, received) => (wire, received),
+        },
+        #[cfg(test)]
+        Engine::Hyper => (wire, Bytes::new()),
     };
-    let answer = match Request::admit(head, content, arrival) {
-        Ok(request) => handled(shared, request).await,
-        Err(refusal) => refusal.answer(),
-    };
-    render::response(answer, &method, version, running.handed_on())
+    Box::pin(over_hyper::serve(shared, wire, received, arrival, stop)).await;
 }
 
-async fn handled<H: Handler>(shared: &Shared<H>, request: Request) -> Answer {
+/// The handler's answer; nothing that goes wrong in here reaches another request.
+pub(super) async fn handled<H: Handler>(shared: &Shared<H>, request: Request) -> Answer {
     let asked = (request.method.clone(), request.target.clone());
     // The handler's state is shared and behind locks of its own; a request that panicked takes nothing of it along.
     match AssertUnwindSafe(shared.handler.handle(request)).catch_unwind().await {
@@ -180,27 +109,4 @@ fn reason(panic: &(dyn std::any::Any + Send)) -> &str {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("unknown")
-}
-
-/// A request that counts on its connection's clock, also when its handler is dropped half way.
-struct Running(Option<Arc<Clock>>);
-
-impl Running {
-    fn begin(clock: Arc<Clock>, multiplexed: bool) -> Self {
-        clock.activity.begin(multiplexed);
-        Self(Some(clock))
-    }
-
-    /// Leaves the end of the request to the answer's body.
-    fn handed_on(mut self) -> Arc<Clock> {
-        self.0.take().expect("it is taken once, by value")
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(clock) = &self.0 {
-            clock.activity.end(clock.now());
-        }
-    }
 }

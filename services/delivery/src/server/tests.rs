@@ -71,7 +71,7 @@ impl Site {
 fn serve(limits: Limits, handler: impl Handler) -> (SocketAddr, Tasks) {
     let server = Server::bind(([127, 0, 0, 1], 0).into(), limits).expect("a free port");
     let (address, tasks) = (server.local_addr(), Tasks::new());
-    tasks.spawn("server", server.serve(Arc::new(handler), tasks.stop_token()));
+    tasks.spawn("server", server.serve(Workers::here(), Arc::new(handler), tasks.stop_token()));
     (address, tasks)
 }
 

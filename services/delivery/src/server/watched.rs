@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::Instant,
@@ -25,6 +26,8 @@ pub(super) struct Clock {
 /// A socket, watched.
 pub(super) struct Watched<S> {
     socket: S,
+    /// What was read of it before.
+    received: Bytes,
     clock: Arc<Clock>,
     heads: Heads,
 }
@@ -41,8 +44,21 @@ impl Clock {
 }
 
 impl<S> Watched<S> {
-    pub(super) const fn new(socket: S, clock: Arc<Clock>) -> Self {
-        Self { socket, clock, heads: Heads::new() }
+    /// Watches a socket of which `received` was read already.
+    pub(super) const fn new(socket: S, received: Bytes, clock: Arc<Clock>) -> Self {
+        Self { socket, received, clock, heads: Heads::new() }
+    }
+
+    fn poll_octets(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>
+    where
+        S: AsyncRead + Unpin,
+    {
+        if self.received.is_empty() {
+            return Pin::new(&mut self.socket).poll_read(cx, buf);
+        }
+        let count = self.received.len().min(buf.remaining());
+        buf.put_slice(&self.received.split_to(count));
+        Poll::Ready(Ok(()))
     }
 
     fn note<T>(&self, written: &Poll<io::Result<T>>) {
@@ -57,7 +73,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         loop {
-            let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+            let read = self.poll_octets(cx, buf);
             let came = buf.filled().len() - before;
             if came == 0 {
                 return read;

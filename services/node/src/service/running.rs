@@ -6,7 +6,7 @@ use std::{
 };
 
 use ferry_delivery::{Delivery, Server};
-use ferry_runtime::{Tasks, coordinators::Links};
+use ferry_runtime::{Tasks, Workers, coordinators::Links};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -33,6 +33,7 @@ impl Running {
     /// Accepts clients on all listeners.
     pub(super) fn serve(
         listeners: Vec<Server>,
+        workers: &Workers,
         clients: &Arc<Clients>,
         tasks: &Tasks,
         config: &Config,
@@ -44,7 +45,7 @@ impl Running {
         for listener in listeners {
             let ended = CancellationToken::new();
             let (stop, said, clients) = (tasks.stop_token(), ended.clone().drop_guard(), Arc::clone(clients));
-            let serving = listener.serve(clients, closing.clone());
+            let serving = listener.serve(workers.clone(), clients, closing.clone());
             tasks.essential("clients", async move {
                 // A stop breaks off what a drain would have finished.
                 let _cut = stop.run_until_cancelled(serving).await;

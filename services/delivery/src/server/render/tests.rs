@@ -7,8 +7,15 @@ use futures_util::stream;
 use http_body_util::BodyExt as _;
 use tempfile::TempDir;
 
+use http::StatusCode;
+
 use super::*;
-use crate::{disk::Disk, transfers::Transfers};
+use crate::{
+    answer::{Body, FileBody, Parts, Slice},
+    disk::Disk,
+    stream::ByteStream,
+    transfers::Transfers,
+};
 
 /// All bytes up to the end or to an error.
 async fn pulled(mut body: Rendered) -> (Vec<u8>, Option<io::ErrorKind>) {
@@ -65,9 +72,11 @@ async fn a_truncated_file_ends_where_it_was_cut() {
 async fn a_transfer_is_complete_with_its_last_byte_and_broken_before() {
     let transfers = Transfers::new();
     for (take, completed, broken) in [(2, 1, 0), (1, 1, 1)] {
-        let mut body = streamed(Some(6), &[b"one", b"two"]);
         let key = ObjectKey::plain(ObjectPath::from_decoded("a").expect("a good path"));
-        body.transfer = Some(transfers.begin(key, ([127, 0, 0, 1], 1).into(), Some(6), std::time::UNIX_EPOCH));
+        let transfer = Some(transfers.begin(key, ([127, 0, 0, 1], 1).into(), Some(6), std::time::UNIX_EPOCH));
+        let chunks =
+            ByteStream::new(Some(6), stream::iter([Ok(Bytes::from_static(b"one")), Ok(Bytes::from_static(b"two"))]));
+        let mut body = rendered(Answer { body: Body::Stream(chunks), transfer, ..Answer::empty(StatusCode::OK) });
         for _ in 0..take {
             body.frame().await.expect("more").expect("bytes");
         }

@@ -53,10 +53,13 @@ async fn a_head_that_does_not_end_is_not_waited_for() {
     assert_eq!(silent.rest().await, b"");
     let mut slow = site.connect().await;
     slow.send("GET /a HTTP/1.1\r\nHost:").await;
+    let told = slow.answer(&Method::GET).await;
+    assert_eq!((told.status, told.field("connection")), (408, "close"));
     assert_eq!(slow.rest().await, b"");
     let mut second = site.connect().await;
     assert_eq!(second.get("/a", "").await.status, 200);
     second.send("GET /a HT").await;
+    assert_eq!(second.answer(&Method::GET).await.status, 408);
     assert_eq!(second.rest().await, b"");
 }
 

@@ -100,7 +100,7 @@ async fn tls_chooses_the_version_by_alpn() {
     let handler = |request: Request| async move {
         Answer::text(StatusCode::OK, format!("{:?} {}", request.version, request.secure))
     };
-    tasks.spawn("server", server.serve(Arc::new(handler), tasks.stop_token()));
+    tasks.spawn("server", server.serve(Workers::here(), Arc::new(handler), tasks.stop_token()));
     let mut roots = RootCertStore::empty();
     roots.add(made.cert.der().clone()).expect("a certificate");
     let mut client = ClientConfig::builder_with_provider(provider)

@@ -9,7 +9,7 @@ use ferry_core::{
 };
 use ferry_delivery::{Answer, Request, Server, server::Limits};
 use ferry_proto::v1;
-use ferry_runtime::Tasks;
+use ferry_runtime::{Tasks, Workers};
 use http::StatusCode;
 
 use super::site::{LIMIT, Site, WALL, ask};
@@ -176,7 +176,7 @@ async fn an_origin_gets_the_trace_and_a_clean_target() {
             Answer::text(StatusCode::OK, "from the origin")
         }
     };
-    tasks.spawn("origin", origin.serve(Arc::new(handler), tasks.stop_token()));
+    tasks.spawn("origin", origin.serve(Workers::here(), Arc::new(handler), tasks.stop_token()));
     let (site, twin) = (Site::new(), guarding().await);
     let node = site.start_with(&twin, &["--origin", &url]).await;
     let trace = TraceContext::new([7; 16], [8; 8], true).expect("not zero");

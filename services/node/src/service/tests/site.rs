@@ -4,7 +4,7 @@ use std::{ffi::OsString, fs, net::SocketAddr, time::Duration};
 
 use ferry_core::time::UnixMillis;
 use ferry_runtime::{
-    Clock, Tasks,
+    Clock, Tasks, Workers,
     config::{COMMON, Environment, Sources, command},
     metrics::Metrics,
     telemetry::Sampler,
@@ -85,7 +85,7 @@ impl Site {
         let (clock, metrics) = (Clock::fixed(WALL), Metrics::new());
         let node = Node::bind(self.config(flags), clock, &metrics, &tasks, Sampler::off()).await?;
         let (address, admin) = (node.local_addr(), node.admin_addr());
-        Ok(Live { address, admin, running: node.start()?, tasks })
+        Ok(Live { address, admin, running: node.start(&Workers::here())?, tasks })
     }
 
     /// A node that stands alone.

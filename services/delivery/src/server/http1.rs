@@ -1,0 +1,262 @@
+//! HTTP/1.1 without a body in the request: what a file server hears nearly always.
+//!
+//! Requests are answered one after another; those that came early wait in the socket, or in a buffer that exists only while it holds
+//! something. What this engine does not serve (HTTP/2 with prior knowledge, requests with content) it hands on with its octets
+//! untouched. Whatever a request means is decided elsewhere: by [`Request::admit`], the handler, and [`framing`](super::framing).
+//!
+//! An idle connection is a socket and this state: the exchange of a request and its answer lives in a box of its own.
+
+mod body;
+mod head;
+mod pace;
+mod response;
+mod writer;
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
+use tokio_util::{
+    io::poll_read_buf,
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+};
+
+use super::{
+    Handler,
+    connection::{self, Shared},
+    deadline::Deadline,
+    framing,
+    wire::Wire,
+};
+use crate::{
+    answer::Answer,
+    request::{Arrival, Content, Request},
+};
+use head::{Head, Reader, Reading, Refusal};
+use pace::Pace;
+use response::Manner;
+use writer::Writer;
+
+/// How much is read at a time: a head with what browsers put into it.
+const READ: usize = 4 * 1024;
+
+/// How long a head that was begun before the server stopped may take to end.
+const LAST_HEADS: Duration = Duration::from_millis(500);
+
+/// How long, and how far, a connection that is being closed is read, so that the kernel does not answer octets that nobody
+/// took with a reset that destroys the last answer (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_OCTETS: usize = 1 << 20;
+
+/// One connection.
+pub(super) struct Connection<H, S> {
+    shared: Arc<Shared<H>>,
+    wire: S,
+    arrival: Arrival,
+    stop: CancellationToken,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    deadline: Deadline,
+    buffer: BytesMut,
+    pace: Pace,
+}
+
+/// What comes next on a connection.
+enum Next {
+    Head(Box<Head>),
+    Foreign,
+    Refused(Refusal),
+    Nothing,
+}
+
+/// What became of a connection.
+pub(super) enum Ended<S> {
+    /// It is closed.
+    Closed,
+    /// The other engine goes on, from these octets.
+    HandedOn(S, Bytes),
+}
+
+/// What an exchange leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// The next request.
+    Next,
+    /// Nothing more.
+    Close,
+    /// Nothing more, and the client may still be sending.
+    Linger,
+}
+
+impl<H: Handler, S: Wire> Connection<H, S> {
+    pub(super) fn new(shared: Arc<Shared<H>>, wire: S, arrival: Arrival, stop: CancellationToken) -> Self {
+        let first = Instant::now() + shared.limits.head;
+        let stopped = Box::pin(stop.clone().cancelled_owned());
+        let pace = Pace::begin(wire.socket());
+        Self { shared, wire, arrival, stop, stopped, deadline: Deadline::at(first), buffer: BytesMut::new(), pace }
+    }
+
+    /// Serves the connection until its client leaves, a limit is reached, the server stops, or it is for the other engine.
+    pub(super) async fn serve(mut self) -> Ended<S> {
+        // The first head is due from the connection's begin on, later ones from their first octet.
+        let mut idle = self.shared.limits.head;
+        loop {
+            let after = match self.next(idle).await {
+                Ok(Next::Head(head)) => Box::pin(self.exchange(*head)).await,
+                Ok(Next::Foreign) => return Ended::HandedOn(self.wire, self.buffer.freeze()),
+                Ok(Next::Refused(why)) => Box::pin(self.refuse(why)).await,
+                Ok(Next::Nothing) => Ok(After::Close),
+                Err(error) => Err(error),
+            };
+            match after {
+                Ok(After::Next) => idle = self.shared.limits.keep_alive,
+                Ok(After::Close) => break self.close().await,
+                Ok(After::Linger) => break self.linger().await,
+                Err(error) => {
+                    tracing::debug!(peer = %self.arrival.peer, %error, "the connection broke off");
+                    break;
+                }
+            }
+        }
+        Ended::Closed
+    }
+
+    /// Waits for the next head, `idle` for its first octet.
+    async fn next(&mut self, idle: Duration) -> io::Result<Next> {
+        let mut reader = Reader::default();
+        let mut begun = !self.buffer.is_empty();
+        let now = Instant::now();
+        let mut due = now + if begun { self.shared.limits.head } else { idle };
+        let mut stopping = false;
+        loop {
+            if begun {
+                match reader.read(&mut self.buffer) {
+                    Reading::Partial => {}
+                    Reading::Whole(head) => return Ok(Next::Head(head)),
+                    Reading::Foreign => return Ok(Next::Foreign),
+                    Reading::Refused(why) => return Ok(Next::Refused(why)),
+                }
+            }
+            let came = poll_fn(|cx| {
+                if let Poll::Ready(count) = self.poll_fill(cx) {
+                    return Poll::Ready(count.map(Some));
+                }
+                if !stopping && self.stopped.as_mut().poll(cx).is_ready() {
+                    stopping = true;
+                    due = due.min(Instant::now() + if begun { LAST_HEADS } else { Duration::ZERO });
+                }
+                self.deadline.poll(cx, due).map(|()| Ok(None))
+            });
+            match came.await? {
+                // The end between two requests is an orderly one; within a head there is nobody left to tell.
+                Some(0) => return Ok(Next::Nothing),
+                Some(_) if begun => {}
+                Some(_) => {
+                    begun = true;
+                    due = due.min(Instant::now() + self.shared.limits.head);
+                }
+                None if begun && !stopping => return Ok(Next::Refused(Refusal::TooSlow)),
+                None => return Ok(Next::Nothing),
+            }
+        }
+    }
+
+    /// Answers one request.
+    async fn exchange(&mut self, head: Head) -> io::Result<After> {
+        let Head { parts, persistent } = head;
+        let (method, version) = (parts.method.clone(), parts.version);
+        let answer = match Request::admit(parts, Content::default(), self.arrival) {
+            Ok(request) => match self.handled(request).await? {
+                Some(answer) => answer,
+                None => return Ok(After::Close),
+            },
+            Err(refusal) => refusal.answer(),
+        };
+        let framed = framing::frame(answer, &method);
+        let manner = Manner::of(&framed, version, persistent && !self.stop.is_cancelled());
+        // What asked for an end on its own account may have left something unread.
+        let after = match (manner.persistent, framed.close) {
+            (true, _) => After::Next,
+            (false, true) => After::Linger,
+            (false, false) => After::Close,
+        };
+        let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
+        response::write(writer.gathered(), framed.status, &framed.headers, version, manner);
+        body::send(writer, framed.outgoing, manner.chunked).await?;
+        Ok(after)
+    }
+
+    /// The handler's answer; `None` if the client left before there was one.
+    async fn handled(&mut self, request: Request) -> io::Result<Option<Answer>> {
+        let shared = Arc::clone(&self.shared);
+        let mut handling = std::pin::pin!(connection::handled(&shared, request));
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
+                return Poll::Ready(Ok(Some(answer)));
+            }
+            loop {
+                // What was sent ahead is kept for later, up to a limit: behind it, the client's end is not looked for.
+                if self.buffer.len() >= head::LARGEST {
+                    return Poll::Pending;
+                }
+                if ready!(self.poll_fill(cx))? == 0 {
+                    return Poll::Ready(Ok(None));
+                }
+            }
+        })
+        .await
+    }
+
+    async fn refuse(&mut self, why: Refusal) -> io::Result<After> {
+        let framed = framing::frame(why.answer(), &http::Method::GET);
+        let manner = Manner::of(&framed, http::Version::HTTP_11, false);
+        let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
+        response::write(writer.gathered(), framed.status, &framed.headers, http::Version::HTTP_11, manner);
+        body::send(writer, framed.outgoing, manner.chunked).await?;
+        Ok(After::Linger)
+    }
+
+    /// Reads what there is, behind what the buffer holds. While there is nothing, there is no buffer.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        ready!(self.wire.poll_readable(cx))?;
+        self.buffer.reserve(READ);
+        let read = poll_read_buf(Pin::new(&mut self.wire), cx, &mut self.buffer);
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        read
+    }
+
+    async fn close(&mut self) {
+        let due = Instant::now() + LINGER;
+        // Over TLS this says that the end is meant (RFC 8446 section 6.1).
+        let _ = poll_fn(|cx| match Pin::new(&mut self.wire).poll_shutdown(cx) {
+            Poll::Pending => self.deadline.poll(cx, due).map(|()| Ok(())),
+            done => done,
+        })
+        .await;
+    }
+
+    async fn linger(&mut self) {
+        self.close().await;
+        let due = Instant::now() + LINGER;
+        let mut octets = self.buffer.len();
+        while octets < LINGER_OCTETS {
+            self.buffer = BytesMut::new();
+            let read = poll_fn(|cx| match self.poll_fill(cx) {
+                Poll::Pending => self.deadline.poll(cx, due).map(|()| Ok(0)),
+                read => read,
+            });
+            match read.await {
+                Ok(count @ 1..) => octets += count,
+                Ok(0) | Err(_) => return,
+            }
+        }
+    }
+}

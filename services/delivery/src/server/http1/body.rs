@@ -1,0 +1,201 @@
+//! A body over HTTP/1.1: by the kernel where that is possible, through a buffer where it is not, with the same octets either way.
+
+use std::{future::poll_fn, io, sync::Arc, task::Poll};
+
+use ferry_core::chain::Chain;
+use futures_util::FutureExt as _;
+use tokio::{task, time::Instant};
+
+use super::{
+    super::{
+        outgoing::{FileSource, Outgoing, truncated},
+        wire::Wire,
+    },
+    writer::{GATHER, Sent, Writer},
+};
+use crate::{
+    answer::{Segment, Slice},
+    disk::OpenFile,
+};
+
+/// How much of a file is brought into the page cache at once where it is not there.
+const FETCH: u64 = 2 << 20;
+
+/// Sends what was gathered (a head), and a body behind it.
+pub(super) async fn send<S: Wire>(mut writer: Writer<'_, S>, mut outgoing: Outgoing, chunked: bool) -> io::Result<()> {
+    match outgoing.take_file() {
+        Some(source) => Files { writer, outgoing, unsent: 0 }.send(source).await,
+        None => send_bytes(&mut writer, &mut outgoing, chunked).await,
+    }
+}
+
+/// Parts of a file on their way.
+struct Files<'a, S> {
+    writer: Writer<'a, S>,
+    outgoing: Outgoing,
+    /// How much of the body is gathered and not sent.
+    unsent: usize,
+}
+
+impl<S: Wire> Files<'_, S> {
+    async fn send(mut self, source: FileSource) -> io::Result<()> {
+        let FileSource { file, segments, .. } = source;
+        for segment in segments {
+            match segment {
+                Segment::Text(text) => self.gather(&text).await?,
+                Segment::Slice(slice) if slice.length <= GATHER as u64 => self.gather_slice(&file, slice).await?,
+                Segment::Slice(slice) => self.send_slice(&file, slice).await?,
+            }
+        }
+        self.flush(false).await
+    }
+
+    async fn flush(&mut self, more: bool) -> io::Result<()> {
+        self.writer.flush(more).await?;
+        self.outgoing.sent(std::mem::take(&mut self.unsent));
+        Ok(())
+    }
+
+    async fn gather(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.writer.gathered().extend_from_slice(octets);
+        self.unsent += octets.len();
+        if self.writer.gathered().len() >= GATHER { self.flush(true).await } else { Ok(()) }
+    }
+
+    /// A small slice goes with what is there already: one call for a head and its body.
+    async fn gather_slice(&mut self, file: &OpenFile, slice: Slice) -> io::Result<()> {
+        let Slice { mut offset, length } = slice;
+        let begin = self.writer.gathered().len();
+        let end = begin + usize::try_from(length).unwrap_or(GATHER);
+        let mut at = begin;
+        self.writer.gathered().resize(end, 0);
+        while at < end {
+            let free = &mut self.writer.gathered()[at..];
+            let count = match file.read_now(offset, free).map_err(short)? {
+                Some(count) => count,
+                None => {
+                    let bytes = file.read_at(offset, end - at).await.map_err(short)?;
+                    self.writer.gathered()[at..at + bytes.len()].copy_from_slice(&bytes);
+                    bytes.len()
+                }
+            };
+            at += count;
+            offset += count as u64;
+            if count == 0 {
+                // What there was of it is sent: a client that resumes has that much less to ask for.
+                self.writer.gathered().truncate(at);
+                self.unsent += at - begin;
+                self.flush(false).await?;
+                return Err(short(truncated()));
+            }
+        }
+        self.unsent += end - begin;
+        if end >= GATHER { self.flush(true).await } else { Ok(()) }
+    }
+
+    async fn send_slice(&mut self, file: &Arc<OpenFile>, mut slice: Slice) -> io::Result<()> {
+        if !(self.writer.is_plain() && file.sending().sendfile) {
+            return self.send_buffered(file, slice).await;
+        }
+        let mut since = Instant::now();
+        // Up to here the page cache has the file.
+        let mut resident = slice.offset;
+        while slice.length > 0 {
+            if resident <= slice.offset {
+                let step = self.writer.step().min(slice.length);
+                resident = slice.offset + file.resident(slice.offset, step);
+                if resident == slice.offset {
+                    self.flush(false).await?;
+                    file.fetch(slice.offset, FETCH.min(slice.length)).await.map_err(short)?;
+                    // Whether or not it is still there: a thread that waits for a page once goes on.
+                    resident += step;
+                    since = Instant::now();
+                }
+            }
+            self.flush(true).await?;
+            let part = Slice { offset: slice.offset, length: resident - slice.offset };
+            match self.writer.send_file(file, part).map_err(short)? {
+                Sent::Some(count) => {
+                    self.outgoing.sent(count);
+                    slice.offset += count as u64;
+                    slice.length -= count as u64;
+                    since = Instant::now();
+                    if slice.length > 0 {
+                        // A client that takes all it is offered must not keep the thread from the others.
+                        task::yield_now().await;
+                    }
+                }
+                Sent::Full => self.writer.writable(since).await?,
+                Sent::End => return Err(short(truncated())),
+                Sent::Never => return self.send_buffered(file, slice).await,
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_buffered(&mut self, file: &Arc<OpenFile>, mut slice: Slice) -> io::Result<()> {
+        let most = usize::try_from(slice.length).unwrap_or(usize::MAX).min(file.sending().buffer_bytes);
+        let mut buffer = vec![0; most];
+        while slice.length > 0 {
+            let part = buffer.len().min(usize::try_from(slice.length).unwrap_or(usize::MAX));
+            let count = match file.read_now(slice.offset, &mut buffer[..part]).map_err(short)? {
+                Some(count) => count,
+                None => {
+                    let bytes = file.read_at(slice.offset, part).await.map_err(short)?;
+                    buffer[..bytes.len()].copy_from_slice(&bytes);
+                    bytes.len()
+                }
+            };
+            if count == 0 {
+                self.flush(false).await?;
+                return Err(short(truncated()));
+            }
+            self.writer.write(&buffer[..count], &[]).await?;
+            self.outgoing.sent(std::mem::take(&mut self.unsent) + count);
+            slice.offset += count as u64;
+            slice.length -= count as u64;
+            task::yield_now().await;
+        }
+        Ok(())
+    }
+}
+
+/// Bytes as they come, from memory or from elsewhere.
+async fn send_bytes<S: Wire>(writer: &mut Writer<'_, S>, outgoing: &mut Outgoing, chunked: bool) -> io::Result<()> {
+    loop {
+        let next = match poll_fn(|cx| outgoing.poll_bytes(cx)).now_or_never() {
+            Some(next) => next,
+            None => {
+                // Nothing that is there already waits for what is not.
+                writer.flush(false).await?;
+                let next = poll_fn(|cx| match outgoing.poll_bytes(cx) {
+                    Poll::Pending => writer.poll_gone(cx).map(|()| None),
+                    Poll::Ready(next) => Poll::Ready(Some(next)),
+                });
+                next.await.ok_or(io::ErrorKind::ConnectionAborted)?
+            }
+        };
+        let Some(bytes) = next.transpose().map_err(short)? else { break };
+        if chunked && !bytes.is_empty() {
+            let size = format!("{:x}\r\n", bytes.len());
+            writer.gathered().extend_from_slice(size.as_bytes());
+        }
+        let behind: &[u8] = if chunked && !bytes.is_empty() { b"\r\n" } else { b"" };
+        if writer.gathered().len() + bytes.len() <= GATHER {
+            writer.gathered().extend_from_slice(&bytes);
+            writer.gathered().extend_from_slice(behind);
+        } else {
+            writer.write(&bytes, behind).await?;
+        }
+    }
+    if chunked {
+        writer.gathered().extend_from_slice(b"0\r\n\r\n");
+    }
+    writer.flush(false).await
+}
+
+/// Says that an answer ends before its announced end, for no fault of the client's.
+fn short(error: io::Error) -> io::Error {
+    tracing::warn!(error = %Chain(&error), "an answer ends short");
+    error
+}

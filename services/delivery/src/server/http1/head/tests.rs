@@ -1,0 +1,147 @@
+//! Heads as octets, cut in every way that packets may cut them.
+
+use super::*;
+
+fn all_at_once(octets: &[u8]) -> (Reading, BytesMut) {
+    let mut octets = BytesMut::from(octets);
+    (Reader::default().read(&mut octets), octets)
+}
+
+/// The head, or the name of whatever else it is.
+fn outcome(reading: Reading) -> Result<Head, String> {
+    match reading {
+        Reading::Whole(head) => Ok(*head),
+        Reading::Refused(why) => Err(format!("{why:?}")),
+        Reading::Partial => Err("partial".to_owned()),
+        Reading::Foreign => Err("foreign".to_owned()),
+    }
+}
+
+fn other(octets: &[u8]) -> String {
+    outcome(all_at_once(octets).0).expect_err("no head")
+}
+
+#[test]
+fn a_head_is_taken_and_what_follows_is_left() {
+    let (reading, left) = all_at_once(b"\r\nGET /a?b HTTP/1.1\r\nHost: x\r\nAccept: a\r\naccept: b\r\n\r\nGET /next");
+    let Head { parts, persistent } = outcome(reading).expect("a head");
+    assert_eq!((parts.method, parts.uri, parts.version), (Method::GET, Uri::from_static("/a?b"), Version::HTTP_11));
+    assert_eq!(parts.headers["host"], "x");
+    assert_eq!(parts.headers.get_all("accept").iter().collect::<Vec<_>>(), ["a", "b"]);
+    assert!(persistent);
+    assert_eq!(left, "GET /next");
+}
+
+#[test]
+fn it_does_not_matter_where_packets_cut_a_head() {
+    let head = b"GET /a HTTP/1.1\r\nHost: example.test\r\nRange: bytes=0-1\r\n\r\n";
+    for step in 1..head.len() {
+        let (mut reader, mut octets) = (Reader::default(), BytesMut::new());
+        let mut pieces = head.chunks(step).peekable();
+        while let Some(piece) = pieces.next() {
+            octets.extend_from_slice(piece);
+            let reading = outcome(reader.read(&mut octets));
+            match pieces.peek() {
+                Some(_) => assert_eq!(reading.expect_err("not yet"), "partial", "pieces of {step}"),
+                None => assert_eq!(reading.expect("a head").parts.headers["range"], "bytes=0-1", "pieces of {step}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_head_of_single_octets_is_not_parsed_at_each() {
+    let (mut reader, mut octets) = (Reader::default(), BytesMut::new());
+    let mut worth = 0;
+    for octet in b"GET /a HTTP/1.1\r\n".iter().chain(b"A: b\r\n".iter().cycle().take(6000)) {
+        octets.extend_from_slice(&[*octet]);
+        worth += usize::from(reader.is_worth_it(&octets));
+    }
+    assert_eq!(worth, usize::from(LOOKS), "nothing after the first looks could have been the end");
+    octets.extend_from_slice(b"\r\n");
+    assert!(reader.is_worth_it(&octets), "this could");
+}
+
+#[test]
+fn whatever_announces_content_or_speaks_http_2_is_for_the_other_engine() {
+    for octets in [
+        &b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..],
+        b"PRI ",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\ncontent-LENGTH: 00\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Length: 0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: +0\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: \r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\n\r\n",
+        b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        let (reading, left) = all_at_once(octets);
+        assert_eq!(outcome(reading).expect_err("no head"), "foreign", "{}", octets.escape_ascii());
+        assert_eq!(left, octets, "untouched");
+    }
+    assert!(outcome(all_at_once(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").0).is_ok());
+}
+
+#[test]
+fn malformed_heads_are_refused() {
+    for octets in [
+        &b"GET\r\n\r\n"[..],
+        b"GET /\r\n\r\n",
+        b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /#a HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost : x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHo st: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\0\r\n\r\n",
+        b"GET / HTTP/1.1\rHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\rHost: x\r\n\r\n",
+        b"GET / http/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1 \r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.10\r\nHost: x\r\n\r\n",
+        b"G(T / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01",
+    ] {
+        assert_eq!(other(octets), "Malformed", "{}", octets.escape_ascii());
+    }
+}
+
+#[test]
+fn a_higher_minor_version_is_read_as_1_1_and_no_other_major_one_is() {
+    let head = outcome(all_at_once(b"GET / HTTP/1.7\r\nHost: x\r\n\r\n").0).expect("a head");
+    assert_eq!(head.parts.version, Version::HTTP_11);
+    for version in ["2.0", "3.0", "0.9"] {
+        assert_eq!(other(format!("GET / HTTP/{version}\r\nHost: x\r\n\r\n").as_bytes()), "Version", "{version}");
+    }
+}
+
+#[test]
+fn what_is_too_large_is_told_apart_and_never_waited_for() {
+    let target = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(LONGEST_LINE));
+    assert_eq!(other(&target.as_bytes()[..LONGEST_LINE + 10]), "TargetTooLong");
+    let field = format!("GET / HTTP/1.1\r\nHost: x\r\nA: {}", "a".repeat(LARGEST));
+    assert_eq!(other(field.as_bytes()), "FieldsTooLarge");
+    let whole = format!("{field}\r\n\r\n");
+    assert_eq!(other(whole.as_bytes()), "FieldsTooLarge");
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(FIELDS));
+    assert_eq!(other(many.as_bytes()), "FieldsTooLarge");
+    let blanks = "\r\n".repeat(LARGEST / 2);
+    assert_eq!(other(blanks.as_bytes()), "FieldsTooLarge", "empty lines are no reason to wait for ever");
+}
+
+#[test]
+fn a_connection_persists_as_its_version_and_its_options_say() {
+    for (version, option, persistent) in [
+        ("1.1", "", true),
+        ("1.1", "Connection: close\r\n", false),
+        ("1.1", "Connection: keep-alive, Close\r\n", false),
+        ("1.1", "Connection: x\r\nConnection: close\r\n", false),
+        ("1.1", "Connection: closed\r\n", true),
+        ("1.0", "", false),
+        ("1.0", "Connection: Keep-Alive\r\n", true),
+        ("1.0", "Connection: keep-alive, close\r\n", false),
+    ] {
+        let octets = format!("GET / HTTP/{version}\r\nHost: x\r\n{option}\r\n");
+        let head = outcome(all_at_once(octets.as_bytes()).0).expect("a head");
+        assert_eq!(head.persistent, persistent, "{version} {option:?}");
+    }
+}

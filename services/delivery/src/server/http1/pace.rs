@@ -1,0 +1,84 @@
+//! How much a client may have waiting in the kernel.
+//!
+//! Left to itself the kernel takes MiB for a client that reads slowly. With `TCP_NOTSENT_LOWAT` it takes what is in flight and a
+//! little more; the price is waking up more often, which a fast client pays dearly. So every connection begins restrained, and
+//! one that proves fast is let go until it is slow again.
+
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::{net::TcpStream, time::Instant};
+
+/// What may wait unsent for a restrained client.
+const LOWAT: u32 = 128 * 1024;
+
+/// What an unrestrained client may take of a thread's time before others have their turn: less costs more calls, more costs them
+/// latency.
+const STEP: u64 = 2 << 20;
+
+/// A client is judged by the time that so many bytes took.
+const STRETCH: u64 = 1 << 20;
+
+/// Faster than a MiB in so much time (64 MiB/s), waking up at each [`LOWAT`] costs more than memory.
+const FAST: Duration = Duration::from_millis(16);
+
+/// A client that takes nothing for so long is slow, whatever it was.
+const SLOW: Duration = Duration::from_millis(200);
+
+/// The pace of one connection's client.
+#[derive(Debug)]
+pub(super) struct Pace {
+    restrained: bool,
+    begin: Option<Instant>,
+    bytes: u64,
+}
+
+impl Pace {
+    /// A connection that just began.
+    pub(super) fn begin(socket: &TcpStream) -> Self {
+        restrain(socket, true);
+        Self { restrained: true, begin: None, bytes: 0 }
+    }
+
+    /// How much the kernel is asked to take at once.
+    pub(super) const fn step(&self) -> u64 {
+        if self.restrained { 2 * LOWAT as u64 } else { STEP }
+    }
+
+    /// So many bytes were taken by the kernel.
+    pub(super) fn took(&mut self, socket: &TcpStream, bytes: u64) {
+        if !self.restrained {
+            return;
+        }
+        self.bytes += bytes;
+        let Some(begin) = self.begin else {
+            // A large answer begins: small ones say nothing about the client.
+            self.begin = (self.bytes >= u64::from(LOWAT)).then(Instant::now);
+            self.bytes = 0;
+            return;
+        };
+        if self.bytes >= STRETCH {
+            if begin.elapsed() < FAST {
+                self.restrained = false;
+                restrain(socket, false);
+            }
+            self.begin = None;
+            self.bytes = 0;
+        }
+    }
+
+    /// The kernel took nothing for so long.
+    pub(super) fn waited(&mut self, socket: &TcpStream, time: Duration) {
+        if !self.restrained && time >= SLOW {
+            self.restrained = true;
+            self.begin = None;
+            self.bytes = 0;
+            restrain(socket, true);
+        }
+    }
+}
+
+fn restrain(socket: &TcpStream, on: bool) {
+    // Without it everything works, and costs more memory.
+    let _ = SockRef::from(socket).set_tcp_notsent_lowat(if on { LOWAT } else { u32::MAX });
+}

@@ -1,0 +1,204 @@
+//! Octets to a client that may be slow: gathered where they are small, counted as they go, and given up on after a limit.
+
+use std::{
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::{io::Interest, time::Instant};
+
+use super::{
+    super::{deadline::Deadline, wire::Wire},
+    pace::Pace,
+};
+use crate::{answer::Slice, disk::OpenFile};
+
+/// What is gathered before it is written, so that a head and a small body leave in one piece.
+pub(super) const GATHER: usize = 64 * 1024;
+
+/// How long a socket that takes no more is left alone at most. Readiness is all there is to wait for; but a call that a signal cut short
+/// looks like a full socket and is none, and must not cost the rest of a file.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Writes one answer.
+pub(super) struct Writer<'a, S> {
+    wire: &'a mut S,
+    deadline: &'a mut Deadline,
+    pace: &'a mut Pace,
+    /// How long the client may take nothing.
+    stall: Duration,
+    gathered: Vec<u8>,
+    /// How many of the gathered octets were written.
+    written: usize,
+}
+
+/// What the kernel did with a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// It took so many bytes.
+    Some(usize),
+    /// It takes no more for now.
+    Full,
+    /// There are none: the file ends before them.
+    End,
+    /// It cannot send this file by itself.
+    Never,
+}
+
+impl<'a, S: Wire> Writer<'a, S> {
+    pub(super) const fn new(wire: &'a mut S, deadline: &'a mut Deadline, pace: &'a mut Pace, stall: Duration) -> Self {
+        Self { wire, deadline, pace, stall, gathered: Vec::new(), written: 0 }
+    }
+
+    /// Where octets are gathered, to be sent with what comes next.
+    pub(super) const fn gathered(&mut self) -> &mut Vec<u8> {
+        &mut self.gathered
+    }
+
+    /// Whether the kernel may send files.
+    pub(super) fn is_plain(&self) -> bool {
+        self.wire.plain().is_some()
+    }
+
+    /// Writes what was gathered. With `more`, the kernel is told that other octets follow at once, and fills its packets.
+    pub(super) async fn flush(&mut self, more: bool) -> io::Result<()> {
+        if more && let Some(socket) = self.wire.plain() {
+            let left = &self.gathered[self.written..];
+            match socket.try_io(Interest::WRITABLE, || {
+                Ok(rustix::net::send(socket, left, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+            }) {
+                Ok(count) => self.written += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        while self.written < self.gathered.len() {
+            let Self { wire, deadline, pace, stall, gathered, written } = self;
+            let count =
+                until(deadline, *stall, |cx| Pin::new(&mut **wire).poll_write(cx, &gathered[*written..])).await?;
+            pace.took(wire.socket(), count as u64);
+            *written += count;
+        }
+        self.gathered.clear();
+        self.written = 0;
+        self.settle().await
+    }
+
+    /// Writes octets behind what was gathered, without gathering them.
+    pub(super) async fn write(&mut self, octets: &[u8], behind: &[u8]) -> io::Result<()> {
+        let (mut octets, mut behind) = (octets, behind);
+        while !(self.gathered.is_empty() && octets.is_empty() && behind.is_empty()) {
+            let Self { wire, deadline, pace, stall, gathered, written } = self;
+            let slices = [IoSlice::new(&gathered[*written..]), IoSlice::new(octets), IoSlice::new(behind)];
+            let write = |cx: &mut Context<'_>| Pin::new(&mut **wire).poll_write_vectored(cx, &slices);
+            let count = until(deadline, *stall, write).await?;
+            pace.took(wire.socket(), count as u64);
+            let first = count.min(gathered.len() - *written);
+            *written += first;
+            if *written == gathered.len() {
+                gathered.clear();
+                *written = 0;
+            }
+            let second = (count - first).min(octets.len());
+            octets = &octets[second..];
+            behind = &behind[count - first - second..];
+        }
+        self.settle().await
+    }
+
+    /// Over TLS, what was written may wait in the session: until it has gone, the client owes its progress.
+    async fn settle(&mut self) -> io::Result<()> {
+        if self.wire.plain().is_some() {
+            return Ok(());
+        }
+        let Self { wire, deadline, stall, .. } = self;
+        until(deadline, *stall, |cx| Pin::new(&mut **wire).poll_flush(cx)).await
+    }
+
+    /// How much of a file the kernel is asked to send at once, before the thread's other connections have their turn.
+    pub(super) const fn step(&self) -> u64 {
+        self.pace.step()
+    }
+
+    /// Ready if the client has gone while it was owed an answer that is not there yet.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        // Over TLS, the next write finds it out.
+        let Some(socket) = self.wire.plain() else { return Poll::Pending };
+        while socket.poll_read_ready(cx).is_ready() {
+            let look = || Ok(rustix::net::recv(socket, &mut [0; 1], RecvFlags::PEEK)?.0);
+            match socket.try_io(Interest::READABLE, look) {
+                // A request that came early; how its client ends is seen when it is read.
+                Ok(1..) => return Poll::Pending,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Lets the kernel send of a file what it takes at once.
+    pub(super) fn send_file(&mut self, file: &OpenFile, slice: Slice) -> io::Result<Sent> {
+        let Some(socket) = self.wire.plain() else { return Ok(Sent::Never) };
+        let mut offset = slice.offset;
+        let most = usize::try_from(slice.length).unwrap_or(usize::MAX);
+        let mut sent = None;
+        let tried = socket.try_io(Interest::WRITABLE, || {
+            let count = rustix::fs::sendfile(socket, file.as_fd(), Some(&mut offset), most)?;
+            sent = Some(count);
+            // A part means that the socket is full: to say so saves the call that would find it out.
+            if 0 < count && count < most { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match (sent, tried) {
+            (Some(0), _) => Ok(Sent::End),
+            (Some(count), _) => {
+                self.pace.took(socket, count as u64);
+                Ok(Sent::Some(count))
+            }
+            (None, Ok(())) => Ok(Sent::Full),
+            (None, Err(error)) => match error.kind() {
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(Sent::Full),
+                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Ok(Sent::Never),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Waits until the socket may take more; `since` the client last took something.
+    pub(super) async fn writable(&mut self, since: Instant) -> io::Result<()> {
+        let Some(socket) = self.wire.plain() else { return Ok(()) };
+        let (now, due) = (Instant::now(), since + self.stall);
+        let deadline = &mut *self.deadline;
+        poll_fn(|cx| match socket.poll_write_ready(cx) {
+            Poll::Pending => deadline.poll(cx, due.min(now + RETRY)).map(|()| Ok(())),
+            ready => ready,
+        })
+        .await?;
+        self.pace.waited(socket, now.elapsed());
+        if Instant::now() >= due { Err(stalled()) } else { Ok(()) }
+    }
+}
+
+/// Polls `act` until it is ready, for at most `limit`.
+async fn until<T>(
+    deadline: &mut Deadline,
+    limit: Duration,
+    mut act: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+) -> io::Result<T> {
+    let mut due = None;
+    poll_fn(|cx| match act(cx) {
+        Poll::Pending => {
+            let due = *due.get_or_insert_with(|| Instant::now() + limit);
+            deadline.poll(cx, due).map(|()| Err(stalled()))
+        }
+        ready => ready,
+    })
+    .await
+}
+
+fn stalled() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client took nothing of what it was sent")
+}

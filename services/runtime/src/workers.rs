@@ -1,0 +1,133 @@
+//! The threads that carry connections.
+//!
+//! Each has a runtime of its own that no other thread steals from: a request is read, answered and sent by one thread, without a hop. What
+//! must not wait for clients (the streams to coordinators, admin listeners) runs elsewhere. A connection stays where it was put;
+//! the thread with the fewest connections gets the next one.
+
+use std::{
+    io,
+    num::NonZeroUsize,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::runtime::{Builder, Handle};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How long a thread that ends waits for file system calls that do not return.
+const LAST_CALLS: Duration = Duration::from_millis(100);
+
+/// A set of threads; a cheap clone. They end when the last clone is gone.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    workers: Arc<[Worker]>,
+    _end: Option<Arc<DropGuard>>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    runtime: Handle,
+    connections: Arc<AtomicUsize>,
+}
+
+/// A connection's place on a worker, given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    runtime: Handle,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Workers {
+    /// Starts so many threads, or one for each processor that this process may use.
+    ///
+    /// Fails where the system gives no thread or no descriptor.
+    pub fn start(count: Option<NonZeroUsize>) -> io::Result<Self> {
+        let count = count.map_or_else(thread::available_parallelism, Ok)?;
+        let end = CancellationToken::new();
+        let workers = (0..count.get()).map(|index| Worker::start(index, end.clone())).collect::<io::Result<_>>()?;
+        Ok(Self { workers, _end: Some(Arc::new(end.drop_guard())) })
+    }
+
+    /// No threads of their own: connections run where this is called, which is in a tokio runtime.
+    #[must_use]
+    pub fn here() -> Self {
+        Self { workers: Arc::new([Worker::on(Handle::current())]), _end: None }
+    }
+
+    /// A place for one more connection.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let least = self.workers.iter().min_by_key(|worker| worker.connections.load(Relaxed));
+        let Worker { runtime, connections } = least.expect("there is at least one worker");
+        connections.fetch_add(1, Relaxed);
+        Place { runtime: runtime.clone(), connections: Arc::clone(connections) }
+    }
+}
+
+impl Worker {
+    fn start(index: usize, end: CancellationToken) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let worker = Self::on(runtime.handle().clone());
+        thread::Builder::new().name(format!("ferry-worker-{index}")).spawn(move || {
+            runtime.block_on(end.cancelled());
+            runtime.shutdown_timeout(LAST_CALLS);
+        })?;
+        Ok(worker)
+    }
+
+    fn on(runtime: Handle) -> Self {
+        Self { runtime, connections: Arc::default() }
+    }
+}
+
+impl Place {
+    /// Where the connection's task is to be spawned.
+    #[must_use]
+    pub const fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worker_with_the_fewest_connections_gets_the_next() {
+        let workers = Workers::start(NonZeroUsize::new(2)).expect("two threads");
+        let held = |at: usize| workers.workers[at].connections.load(Relaxed);
+        let (first, second) = (workers.place(), workers.place());
+        assert_eq!((held(0), held(1)), (1, 1));
+        drop(first);
+        let _third = workers.place();
+        assert_eq!((held(0), held(1)), (1, 1), "the freed place is taken first");
+        drop(second);
+        assert_eq!(held(0) + held(1), 1);
+    }
+
+    #[test]
+    fn each_worker_runs_its_tasks_on_its_own_thread() {
+        let workers = Workers::start(NonZeroUsize::new(2)).expect("two threads");
+        let names: Vec<_> = (0..2)
+            .map(|_| {
+                let place = workers.place();
+                let (say, hear) = std::sync::mpsc::channel();
+                place.runtime().spawn(async move { say.send(thread::current().name().map(str::to_owned)) });
+                let name = hear.recv_timeout(Duration::from_secs(10)).expect("the task runs");
+                std::mem::forget(place);
+                name
+            })
+            .collect();
+        assert_eq!(names, [Some("ferry-worker-0".to_owned()), Some("ferry-worker-1".to_owned())]);
+    }
+}
