@@ -1,5 +1,7 @@
 //! The figures of delivery, for `/metrics`.
 
+use std::sync::{Arc, OnceLock};
+
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric},
@@ -9,10 +11,15 @@ use prometheus_client::{
 
 use crate::transfers::Transfers;
 
+/// The status codes that HTTP knows (RFC 9110 section 15) lie below this one.
+const STATUSES: usize = 600;
+
 /// Counters that delivery writes; a cheap clone of the same ones.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Metrics {
     requests: Family<StatusLabel, Counter>,
+    /// The same counters, by status: each request writes one, and must not search for it under a lock.
+    by_status: Arc<[OnceLock<Counter>]>,
     disk_failures: Family<KindLabel, Counter>,
     origin_failures: Family<KindLabel, Counter>,
 }
@@ -31,6 +38,17 @@ struct KindLabel {
 #[derive(Debug)]
 struct TransferCollector(Transfers);
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            requests: Family::default(),
+            by_status: std::iter::repeat_with(OnceLock::new).take(STATUSES).collect(),
+            disk_failures: Family::default(),
+            origin_failures: Family::default(),
+        }
+    }
+}
+
 impl Metrics {
     /// Counters that are listed in `registry`, together with the figures of `transfers`.
     #[must_use]
@@ -44,7 +62,11 @@ impl Metrics {
     }
 
     pub(crate) fn answered(&self, status: http::StatusCode) {
-        self.requests.get_or_create(&StatusLabel { status: status.as_u16() }).inc();
+        let find = || self.requests.get_or_create_owned(&StatusLabel { status: status.as_u16() });
+        match self.by_status.get(usize::from(status.as_u16())) {
+            Some(counter) => counter.get_or_init(find).inc(),
+            None => find().inc(),
+        };
     }
 
     pub(crate) fn disk_failed(&self, kind: &'static str) {

@@ -4,45 +4,64 @@
 //! answer is dropped on the way; so nothing that breaks can leave one behind.
 
 use std::{
-    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     time::SystemTime,
 };
 
 use ferry_core::object::ObjectKey;
-use tokio::sync::watch;
+use slab::Slab;
+use tokio::sync::Notify;
+
+/// Into how many parts the register is split: enough that threads seldom meet in one.
+const SHARDS: usize = 64;
 
 /// The register; a cheap clone of one shared list.
 #[derive(Clone, Debug)]
 pub struct Transfers {
-    shared: Arc<Shared>,
+    shards: Arc<[Arc<Shard>]>,
+    idle: Arc<Idle>,
 }
 
+/// The transfers of some clients, on cache lines that no other shard writes to.
 #[derive(Debug)]
-struct Shared {
+#[repr(align(128))]
+struct Shard {
     open: Mutex<Open>,
-    /// The number of entries, for those who wait until there are none.
-    count: watch::Sender<usize>,
     sent: AtomicU64,
     completed: AtomicU64,
     broken: AtomicU64,
+    idle: Arc<Idle>,
 }
 
 #[derive(Debug, Default)]
 struct Open {
-    next: u64,
-    entries: HashMap<u64, Arc<Entry>>,
+    /// Counts what began, so that those that began at the same moment have an order.
+    begun: u64,
+    entries: Slab<Arc<Entry>>,
 }
+
+/// Those who wait until there is no transfer.
+#[derive(Debug, Default)]
+struct Idle {
+    /// How many wait: with none, the end of a transfer wakes nobody.
+    waiting: AtomicUsize,
+    emptied: Notify,
+}
+
+/// One who waits, while he does.
+struct Waiter<'a>(&'a Idle);
 
 #[derive(Debug)]
 struct Entry {
     key: ObjectKey,
     client: SocketAddr,
     started: SystemTime,
+    /// Its number in its shard.
+    number: u64,
     length: Option<u64>,
     sent: AtomicU64,
     complete: AtomicBool,
@@ -50,9 +69,9 @@ struct Entry {
 
 /// One transfer under way; ends when it is dropped.
 pub struct Transfer {
-    id: u64,
+    slot: usize,
     entry: Arc<Entry>,
-    shared: Arc<Shared>,
+    shard: Arc<Shard>,
     at_end: Option<AtEnd>,
 }
 
@@ -103,68 +122,72 @@ impl Transfers {
     /// An empty register.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            shared: Arc::new(Shared {
-                open: Mutex::default(),
-                count: watch::Sender::new(0),
-                sent: AtomicU64::new(0),
-                completed: AtomicU64::new(0),
-                broken: AtomicU64::new(0),
-            }),
-        }
+        let idle = Arc::<Idle>::default();
+        let shards = std::iter::repeat_with(|| Arc::new(Shard::new(&idle))).take(SHARDS).collect();
+        Self { shards, idle }
     }
 
     /// Registers a transfer that begins at `now`.
     #[must_use]
     pub fn begin(&self, key: ObjectKey, client: SocketAddr, length: Option<u64>, now: SystemTime) -> Transfer {
+        // The requests of one connection are answered by one thread, and its port tells it from others.
+        let shard = Arc::clone(&self.shards[usize::from(client.port()) % SHARDS]);
+        let mut open = shard.open();
+        let number = open.begun;
+        open.begun += 1;
         let entry = Arc::new(Entry {
             key,
             client,
             started: now,
+            number,
             length,
             sent: AtomicU64::new(0),
             complete: AtomicBool::new(false),
         });
-        let mut open = self.shared.open();
-        let id = open.next;
-        open.next += 1;
-        open.entries.insert(id, Arc::clone(&entry));
-        self.shared.count.send_replace(open.entries.len());
+        let slot = open.entries.insert(Arc::clone(&entry));
         drop(open);
-        Transfer { id, entry, shared: Arc::clone(&self.shared), at_end: None }
+        Transfer { slot, entry, shard, at_end: None }
     }
 
     /// How many are under way.
     #[must_use]
     pub fn under_way(&self) -> usize {
-        *self.shared.count.borrow()
+        self.shards.iter().map(|shard| shard.open().entries.len()).sum()
     }
 
     /// All that are under way, the oldest first.
     #[must_use]
     pub fn list(&self) -> Vec<Snapshot> {
-        let mut entries: Vec<_> =
-            self.shared.open().entries.iter().map(|(id, entry)| (*id, Arc::clone(entry))).collect();
-        entries.sort_unstable_by_key(|(id, _)| *id);
-        entries.into_iter().map(|(_, entry)| entry.snapshot()).collect()
+        let open = |shard: &Arc<Shard>| shard.open().entries.iter().map(|(_, entry)| Arc::clone(entry)).collect();
+        let mut entries: Vec<Arc<Entry>> = self.shards.iter().flat_map::<Vec<_>, _>(open).collect();
+        entries.sort_by_key(|entry| (entry.started, entry.number));
+        entries.into_iter().map(|entry| entry.snapshot()).collect()
     }
 
     /// Figures since the start.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals {
-            sent_bytes: self.shared.sent.load(Relaxed),
-            completed: self.shared.completed.load(Relaxed),
-            broken: self.shared.broken.load(Relaxed),
-        }
+        self.shards.iter().fold(Totals::default(), |sum, shard| Totals {
+            sent_bytes: sum.sent_bytes + shard.sent.load(Relaxed),
+            completed: sum.completed + shard.completed.load(Relaxed),
+            broken: sum.broken + shard.broken.load(Relaxed),
+        })
     }
 
     /// Waits until none is under way. The caller sets the limit; cancelling it changes nothing.
     ///
-    /// The last chunk of a transfer may still be in a connection's buffer then: stopping the server gracefully flushes it.
+    /// One that begins while it looks around may or may not be waited for. The last chunk of a transfer may still be in a connection's
+    /// buffer then: stopping the server gracefully flushes it.
     pub async fn idle(&self) {
-        // An error means that the sender is gone, and we hold it.
-        let _ = self.shared.count.subscribe().wait_for(|count| *count == 0).await;
+        let _waiter = Waiter::new(&self.idle);
+        loop {
+            // A transfer that ends from here on is heard of, one that ended before is seen not to be there.
+            let emptied = self.idle.emptied.notified();
+            if self.under_way() == 0 {
+                return;
+            }
+            emptied.await;
+        }
     }
 }
 
@@ -172,7 +195,7 @@ impl Transfer {
     /// Says that `bytes` more were handed to the connection.
     pub fn sent(&self, bytes: usize) {
         self.entry.sent.fetch_add(bytes as u64, Relaxed);
-        self.shared.sent.fetch_add(bytes as u64, Relaxed);
+        self.shard.sent.fetch_add(bytes as u64, Relaxed);
     }
 
     /// Says that the last byte was handed on. Without it, the transfer counts as broken when it is dropped.
@@ -188,7 +211,7 @@ impl Transfer {
 
 impl std::fmt::Debug for Transfer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Transfer").field("id", &self.id).field("entry", &self.entry).finish_non_exhaustive()
+        f.debug_struct("Transfer").field("entry", &self.entry).finish_non_exhaustive()
     }
 }
 
@@ -198,18 +221,47 @@ impl Drop for Transfer {
         if let Some(act) = self.at_end.take() {
             act(Ended { sent_bytes: self.entry.sent.load(Relaxed), complete });
         }
-        let ended = if complete { &self.shared.completed } else { &self.shared.broken };
+        let ended = if complete { &self.shard.completed } else { &self.shard.broken };
         ended.fetch_add(1, Relaxed);
-        let mut open = self.shared.open();
-        open.entries.remove(&self.id);
-        self.shared.count.send_replace(open.entries.len());
+        let mut open = self.shard.open();
+        let entry = open.entries.remove(self.slot);
+        let emptied = open.entries.is_empty();
+        drop(open);
+        drop(entry);
+        // Who waits said so before he looked into this shard; so he saw it empty, or is seen here.
+        if emptied && self.shard.idle.waiting.load(Relaxed) > 0 {
+            self.shard.idle.emptied.notify_waiters();
+        }
     }
 }
 
-impl Shared {
+impl Shard {
+    fn new(idle: &Arc<Idle>) -> Self {
+        Self {
+            open: Mutex::default(),
+            sent: AtomicU64::new(0),
+            completed: AtomicU64::new(0),
+            broken: AtomicU64::new(0),
+            idle: Arc::clone(idle),
+        }
+    }
+
     fn open(&self) -> MutexGuard<'_, Open> {
         // Nothing in here panics half way through a change, so a poisoned list is still whole.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<'a> Waiter<'a> {
+    fn new(idle: &'a Idle) -> Self {
+        idle.waiting.fetch_add(1, Relaxed);
+        Self(idle)
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
     }
 }
 
@@ -227,10 +279,14 @@ impl Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::{task::Poll, time::UNIX_EPOCH};
+    use std::{
+        task::Poll,
+        time::{Duration, UNIX_EPOCH},
+    };
 
     use ferry_core::object::ObjectPath;
     use futures_util::poll;
+    use tokio::{task, time::timeout};
 
     use super::*;
 
@@ -277,5 +333,21 @@ mod tests {
         assert_eq!(poll!(&mut idle), Poll::Pending);
         drop(two);
         assert_eq!(poll!(&mut idle), Poll::Ready(()));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_last_end_goes_unheard() {
+        let transfers = Transfers::new();
+        let first_shard = ([127, 0, 0, 1], u16::try_from(SHARDS).expect("a small number")).into();
+        for round in 0..20_000 {
+            let key = ObjectKey::plain(ObjectPath::from_decoded("a").expect("a good path"));
+            let last = transfers.begin(key, first_shard, None, UNIX_EPOCH);
+            // It ends while the others are looked at.
+            let ending = task::spawn_blocking(move || drop(last));
+            let waited = timeout(Duration::from_secs(5), transfers.idle()).await;
+            assert!(waited.is_ok(), "round {round} ended unheard");
+            ending.await.expect("it ends");
+        }
+        assert_eq!((transfers.totals().broken, transfers.list()), (20_000, Vec::new()));
     }
 }
