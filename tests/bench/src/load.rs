@@ -5,10 +5,15 @@
 
 mod closed;
 mod connection;
+mod h2load;
+mod open;
+mod pace;
 mod response;
 mod tls;
 
 pub(crate) use closed::{Fleet, Tally};
+pub(crate) use h2load::h2load;
+pub(crate) use pace::SlowReaders;
 
 use std::net::SocketAddr;
 

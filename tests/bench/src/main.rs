@@ -4,7 +4,9 @@
 //! run, and all figures are ratios. `tests/bench/run` builds and starts it; README.md says what each row means.
 
 mod cores;
+mod ground;
 mod load;
+mod machine;
 mod measure;
 mod procfs;
 mod rows;
@@ -18,8 +20,8 @@ use std::{fs, path::Path, process::ExitCode, time::Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    ground::Ground,
     rows::{Bench, ROWS, Row},
-    server::Ground,
     site::Site,
 };
 
@@ -69,7 +71,7 @@ fn run(wish: &Wish) -> Result<bool> {
     fs::create_dir_all(&place).with_context(|| place.display().to_string())?;
     let site = Site::prepare(place.join("site"))?;
     let scratch = tempfile::tempdir_in(&place)?;
-    let bench = Bench::new(Ground { site: &site, workspace: &workspace, scratch: scratch.path() });
+    let bench = Bench::new(Ground { site: &site, workspace: &workspace, scratch: scratch.path() })?;
     for row in &wish.rows {
         (row.measure)(&bench).with_context(|| format!("measuring {}", row.name))?;
     }

@@ -6,8 +6,9 @@ use anyhow::Result;
 
 use crate::{
     load::{Fleet, Job, Tally},
-    procfs::Family,
+    procfs::{CpuTime, Family},
     server::pause,
+    statistics::percentile,
 };
 
 /// Rounds of each figure, unless its row says otherwise.
@@ -31,8 +32,13 @@ impl Cost {
     pub(crate) fn of(family: &Family, job: &Job) -> Result<Self> {
         let mut fleet = Fleet::connect(job)?;
         fleet.run(WARM_UP)?;
+        Self::around(family, || fleet.run(TURN))
+    }
+
+    /// Of some work.
+    pub(crate) fn around(family: &Family, work: impl FnOnce() -> Result<Tally>) -> Result<Self> {
         let before = settled(family)?;
-        let tally = fleet.run(TURN)?;
+        let tally = work()?;
         let cpu = settled(family)?.since(&before);
         Ok(Self { tally, cpu })
     }
@@ -55,8 +61,17 @@ impl Cost {
     }
 }
 
+/// The 99th percentile of the latencies of an open loop, in microseconds.
+#[allow(clippy::cast_precision_loss, reason = "latencies are far below 2^52 ns")]
+pub(crate) fn p99_micros(job: &Job, rate: f64, duration: Duration) -> Result<f64> {
+    let mut fleet = Fleet::connect(job)?;
+    fleet.run(Duration::ZERO)?;
+    let mut latencies = fleet.open_loop(rate, duration)?;
+    Ok(percentile(&mut latencies, 0.99) as f64 / 1e3)
+}
+
 /// The CPU time, once the server has gone to sleep after its last answer.
-fn settled(family: &Family) -> Result<crate::procfs::CpuTime> {
+fn settled(family: &Family) -> Result<CpuTime> {
     pause(Duration::from_millis(3));
     family.cpu_time()
 }

@@ -31,11 +31,6 @@ impl Family {
         Ok(Self(family))
     }
 
-    /// The process numbers, the head first.
-    pub(crate) fn processes(&self) -> &[u32] {
-        &self.0
-    }
-
     /// The CPU time used so far. What runs at this moment is up to a tick behind: ask when the server is idle.
     pub(crate) fn cpu_time(&self) -> Result<CpuTime> {
         let (mut threads, mut ticks) = (BTreeMap::new(), 0);
@@ -47,8 +42,7 @@ impl Family {
                 threads.insert(thread, first_number(&text).context("schedstat begins with a number")?);
             }
         }
-        let tick = Duration::from_secs(1) / u32::try_from(rustix::param::clock_ticks_per_second())?;
-        Ok(CpuTime { threads, ticks: tick * u32::try_from(ticks)? })
+        Ok(CpuTime { threads, ticks: tick() * u32::try_from(ticks)? })
     }
 
     /// Resident memory in bytes, pages shared within the family counted once (Pss).
@@ -91,22 +85,34 @@ pub(crate) fn tcp_memory() -> Result<u64> {
     Ok(tcp_pages(&text).context("sockstat tells TCP's memory")? * page)
 }
 
+/// The unit of times in /proc.
+pub(crate) fn tick() -> Duration {
+    // sysconf(3): 100 on every Linux of the last decades.
+    Duration::from_secs(1) / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100)
+}
+
 /// Of /proc/PID/stat, what is wanted here.
 #[derive(Debug, PartialEq, Eq)]
-struct Stat {
-    parent: u32,
+pub(crate) struct Stat {
+    pub(crate) parent: u32,
     /// utime + stime.
-    ticks: u64,
+    pub(crate) ticks: u64,
+    /// The same of children that have ended and were waited for (cutime + cstime).
+    pub(crate) ended_ticks: u64,
 }
 
 impl Stat {
     /// The program's name is in parentheses and may have spaces and parentheses itself: fields are counted from its end.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (_, rest) = text.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
         let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
-        // proc_pid_stat(5): ppid is field 4, utime 14, stime 15; the first after the name is field 3.
-        Some(Self { parent: number(1)?.try_into().ok()?, ticks: number(11)? + number(12)? })
+        // proc_pid_stat(5): ppid is field 4, utime 14, stime 15, cutime 16, cstime 17; the first after the name is field 3.
+        Some(Self {
+            parent: number(1)?.try_into().ok()?,
+            ticks: number(11)? + number(12)?,
+            ended_ticks: number(13)? + number(14)?,
+        })
     }
 }
 
@@ -145,8 +151,8 @@ mod tests {
 
     #[test]
     fn a_name_with_spaces_and_parentheses_shifts_no_field() {
-        let text = "14902 (a) S 1 (b) R 14896 14896 13945 0 -1 4194304 102 0 0 0 37 5 0 0 20 0 1 0 1168302 2998272";
-        assert_eq!(Stat::parse(text), Some(Stat { parent: 14896, ticks: 42 }));
+        let text = "14902 (a) S 1 (b) R 14896 14896 13945 0 -1 4194304 102 0 0 0 37 5 6 7 20 0 1 0 1168302 2998272";
+        assert_eq!(Stat::parse(text), Some(Stat { parent: 14896, ticks: 42, ended_ticks: 13 }));
         assert_eq!(Stat::parse("14902 (cut short) R 1"), None);
     }
 

@@ -1,30 +1,46 @@
 //! The rows of the table, each measured by a function of its own.
 
-mod plain;
+mod files;
+mod h2;
+mod memory;
+mod neighbours;
+mod one_core;
+mod redirect;
+mod second_core;
+mod tail;
 
 use std::cell::RefCell;
 
 use anyhow::Result;
 
-use crate::{server::Ground, table::Line};
+use crate::{ground::Ground, machine::Watch, table::Line};
+
+/// Cores that others may keep busy before a figure is in doubt.
+const QUIET: f64 = 0.05;
 
 /// What a row needs to be measured, and where its lines go.
 #[derive(Debug)]
 pub(crate) struct Bench<'a> {
     pub(crate) ground: Ground<'a>,
     lines: RefCell<Vec<Line>>,
+    watch: RefCell<Watch>,
 }
 
 impl<'a> Bench<'a> {
-    pub(crate) fn new(ground: Ground<'a>) -> Self {
-        Self { ground, lines: RefCell::default() }
+    pub(crate) fn new(ground: Ground<'a>) -> Result<Self> {
+        Ok(Self { ground, lines: RefCell::default(), watch: RefCell::new(Watch::start()?) })
     }
 
-    /// Shows a figure as soon as it is known, and keeps it for the table.
+    /// Shows a figure as soon as it is known, and keeps it for the table. Says so where others kept the machine busy.
     #[allow(clippy::print_stdout, reason = "what this program is for")]
-    pub(crate) fn tell(&self, line: Line) {
+    pub(crate) fn tell(&self, line: Line) -> Result<()> {
         println!("{line}");
+        let others = self.watch.borrow_mut().others()?;
+        if others > QUIET {
+            println!("    (not to be trusted: others kept {others:.2} cores busy meanwhile)");
+        }
         self.lines.borrow_mut().push(line);
+        Ok(())
     }
 
     pub(crate) fn lines(self) -> Vec<Line> {
@@ -41,5 +57,16 @@ pub(crate) struct Row {
 }
 
 /// In the order in which they are measured.
-pub(crate) const ROWS: [Row; 1] =
-    [Row { name: "plain", about: "static files over HTTP/1.1: server CPU", measure: plain::measure }];
+pub(crate) const ROWS: [Row; 11] = [
+    Row { name: "plain", about: "files over HTTP/1.1: server CPU", measure: files::plain },
+    Row { name: "tls", about: "files over TLS 1.3: server CPU", measure: files::tls },
+    Row { name: "h2", about: "files over HTTP/2 and TLS 1.3: server CPU", measure: h2::measure },
+    Row { name: "one-core", about: "one worker on one core: requests per second", measure: one_core::measure },
+    Row { name: "tail", about: "moderate open-loop load: p99", measure: tail::measure },
+    Row { name: "idle", about: "10,000 idle connections: memory", measure: memory::idle },
+    Row { name: "slow", about: "1,000 slow readers: memory", measure: memory::slow },
+    Row { name: "second-core", about: "two workers against one: work per CPU", measure: second_core::measure },
+    Row { name: "cold", about: "100 readers of files on the disk: p99 of small ones", measure: neighbours::cold },
+    Row { name: "beside", about: "a transfer of 1 GiB: p99 of small ones", measure: neighbours::large },
+    Row { name: "redirect", about: "the gateway's redirect: server CPU", measure: redirect::measure },
+];

@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File},
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    net::{SocketAddr, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{cores, procfs::Family, site::Site};
+use crate::{cores, procfs::Family};
 
 /// For a server to listen, and to end.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -43,6 +43,13 @@ pub(crate) struct Doors {
     pub(crate) h2: SocketAddr,
 }
 
+impl Doors {
+    /// Of a server that has one alone.
+    pub(crate) fn only(http: SocketAddr) -> Self {
+        Self { http, https: http, h2: http }
+    }
+}
+
 /// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -52,59 +59,15 @@ pub(crate) struct Server {
     child: Child,
 }
 
-/// Where a server's own files go, and what both serve.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ground<'a> {
-    pub(crate) site: &'a Site,
-    /// The workspace.
-    pub(crate) workspace: &'a Path,
-    /// A folder that goes with the bench.
-    pub(crate) scratch: &'a Path,
-}
-
-impl Ground<'_> {
-    /// `ferry node` without coordinators, all else by default.
-    pub(crate) fn ferry(&self, layout: Layout) -> Result<Server> {
-        let (http, https, admin) = (free_address()?, free_address()?, free_address()?);
-        let folder = self.folder("ferry")?;
-        let mut command = Command::new("setpriv");
-        // Whatever happens to this program, the server ends with it.
-        command.args(["--pdeathsig", "KILL"]).arg(self.workspace.join("target/release/ferry")).arg("node");
-        command.args(["--listen", &http.to_string(), "--admin-listen", &admin.to_string()]);
-        command.args(["--workers", &layout.workers.to_string(), "--tls-listen", &https.to_string()]);
-        command.arg("--tls-cert").arg(self.site.certificate()).arg("--tls-key").arg(self.site.key());
-        command.arg("--root").arg(self.site.root()).arg("--storage-path").arg(folder.join("storage"));
-        Server::start("ferry", command, Doors { http, https, h2: https }, &folder, layout)
-    }
-
-    /// nginx with the configuration beside this crate.
-    pub(crate) fn nginx(&self, layout: Layout) -> Result<Server> {
-        let (http, https, h2) = (free_address()?, free_address()?, free_address()?);
-        let folder = self.folder("nginx")?;
-        let template = fs::read_to_string(self.workspace.join("tests/bench/nginx.conf.in"))?;
-        let filled = template
-            .replace("@WORKERS@", &layout.workers.to_string())
-            .replace("@ROOT@", &self.site.root().display().to_string())
-            .replace("@CERT@", &self.site.certificate().display().to_string())
-            .replace("@KEY@", &self.site.key().display().to_string())
-            .replace("@HTTP@", &http.to_string())
-            .replace("@HTTPS@", &https.to_string())
-            .replace("@H2@", &h2.to_string());
-        let configuration = folder.join("nginx.conf");
-        fs::write(&configuration, filled)?;
-        let mut command = Command::new("setpriv");
-        // TERM, since a master that is killed leaves its workers.
-        command.args(["--pdeathsig", "TERM", "nginx", "-p"]).arg(&folder).arg("-c").arg(&configuration);
-        Server::start("nginx", command, Doors { http, https, h2 }, &folder, layout)
-    }
-
-    fn folder(&self, name: &str) -> Result<PathBuf> {
-        Ok(tempfile::Builder::new().prefix(name).disable_cleanup(true).tempdir_in(self.scratch)?.path().to_owned())
-    }
-}
-
 impl Server {
-    fn start(name: &'static str, mut command: Command, doors: Doors, folder: &Path, layout: Layout) -> Result<Self> {
+    /// Starts it and waits until it listens. What it says goes to a log in `folder`.
+    pub(crate) fn start(
+        name: &'static str,
+        mut command: Command,
+        doors: Doors,
+        folder: &Path,
+        layout: Layout,
+    ) -> Result<Self> {
         let log = File::create(folder.join("log"))?;
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -157,11 +120,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.end().ok();
     }
-}
-
-/// A port of loopback on which nothing listens.
-fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
 }
 
 /// Does nothing for a while.

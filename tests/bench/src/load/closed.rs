@@ -3,6 +3,7 @@
 use std::{
     mem::MaybeUninit,
     os::fd::OwnedFd,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -23,20 +24,22 @@ use super::{
 };
 
 /// A server that sends nothing for so long has stopped.
-pub(super) const SILENCE: Duration = Duration::from_secs(20);
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// Events taken from the kernel at one time.
-const EVENTS: usize = 256;
+pub(super) const EVENTS: usize = 256;
+
+pub(super) type Events = [MaybeUninit<Event>; EVENTS];
 
 /// Clients on one thread.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     pub(super) connections: Vec<Connection>,
-    pub(super) requests: Vec<Vec<u8>>,
+    requests: Vec<Vec<u8>>,
     pub(super) epoll: OwnedFd,
     pub(super) scratch: Scratch,
-    /// Which request is next.
-    turn: usize,
+    /// For each connection, which request is next.
+    next: Vec<usize>,
 }
 
 /// Work that was done.
@@ -49,19 +52,27 @@ pub(crate) struct Tally {
 }
 
 impl Fleet {
-    /// Connects all clients of a job, and has each ask once: what a server makes at first use is made then.
+    /// Connects all clients of a job. Nothing is asked for yet.
     pub(crate) fn connect(job: &Job) -> Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let tls = if job.tls { Some(tls::config()?) } else { None };
         let wanted = Wanted { status: job.status, length: job.length };
-        let mut connections = Vec::with_capacity(job.connections);
+        let mut fleet = Self {
+            connections: Vec::with_capacity(job.connections),
+            requests: job.requests(),
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            scratch: Scratch::new(),
+            next: (0..job.connections).map(|number| number % job.targets.len()).collect(),
+        };
         for number in 0..job.connections {
             let connection = Connection::open(job.address, tls.as_ref(), wanted)?;
-            epoll::add(&epoll, connection.socket(), EventData::new_u64(number as u64), EventFlags::IN)?;
-            connections.push(connection);
+            epoll::add(
+                &fleet.epoll,
+                connection.socket(),
+                EventData::new_u64(number as u64),
+                EventFlags::IN | EventFlags::ET,
+            )?;
+            fleet.connections.push(connection);
         }
-        let mut fleet = Self { connections, requests: job.requests(), epoll, scratch: Scratch::new(), turn: 0 };
-        fleet.run(Duration::ZERO)?;
         Ok(fleet)
     }
 
@@ -70,12 +81,11 @@ impl Fleet {
     pub(crate) fn run(&mut self, duration: Duration) -> Result<Tally> {
         let begun = Instant::now();
         let mut tally = Tally::default();
-        for number in 0..self.connections.len() {
-            self.ask(number)?;
-        }
-        let (mut busy, mut events) = (self.connections.len(), [MaybeUninit::uninit(); EVENTS]);
+        self.ask_all()?;
+        let mut busy = self.connections.len();
+        let mut events = [MaybeUninit::uninit(); EVENTS];
         while busy > 0 {
-            for event in wait(&self.epoll, &mut events, Some(SILENCE))? {
+            for event in wait(&self.epoll, &mut events)? {
                 let number = usize::try_from(event.data.u64())?;
                 let Some(bytes) = self.connections[number].receive(&mut self.scratch)? else { continue };
                 tally.requests += 1;
@@ -91,22 +101,41 @@ impl Fleet {
         Ok(tally)
     }
 
-    /// Sends the next request on a connection.
+    /// Asks on every connection, again and again until `stop` says so, and leaves the last answers where they are: work in
+    /// the background of what is measured. `done` hears of each answer, by its connection's number, before that asks again.
+    pub(crate) fn keep_busy(mut self, stop: &AtomicBool, done: &dyn Fn(usize) -> Result<()>) -> Result<()> {
+        self.ask_all()?;
+        let mut events = [MaybeUninit::uninit(); EVENTS];
+        while !stop.load(Ordering::Relaxed) {
+            for event in wait(&self.epoll, &mut events)? {
+                let number = usize::try_from(event.data.u64())?;
+                if self.connections[number].receive(&mut self.scratch)?.is_some() {
+                    done(number)?;
+                    self.ask(number)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one request on every connection.
+    pub(crate) fn ask_all(&mut self) -> Result<()> {
+        (0..self.connections.len()).try_for_each(|number| self.ask(number))
+    }
+
+    /// Sends the next request on a connection: its first is the one of its own number, and all connections together go
+    /// through all of them in turn. Where there are as many as connections, each has one of its own.
     pub(super) fn ask(&mut self, number: usize) -> Result<()> {
-        let request = &self.requests[self.turn];
-        self.turn = (self.turn + 1) % self.requests.len();
-        self.connections[number].send(request)
+        let turn = self.next[number];
+        self.next[number] = (turn + self.connections.len()) % self.requests.len();
+        self.connections[number].send(&self.requests[turn])
     }
 }
 
-/// The events that there are, or come within `limit`; that none come is an error.
-pub(super) fn wait<'a>(
-    epoll: &OwnedFd,
-    events: &'a mut [MaybeUninit<Event>; EVENTS],
-    limit: Option<Duration>,
-) -> Result<&'a [Event]> {
-    let limit = limit.map(Timespec::try_from).transpose().context("a limit of seconds")?;
-    let (come, _) = match epoll::wait(epoll, &mut events[..], limit.as_ref()) {
+/// The events that there are, or the first that come; that none come is an error.
+pub(super) fn wait<'a>(epoll: &OwnedFd, events: &'a mut Events) -> Result<&'a [Event]> {
+    let limit = Timespec::try_from(SILENCE).context("a limit of seconds")?;
+    let (come, _) = match epoll::wait(epoll, &mut events[..], Some(&limit)) {
         Ok(come) => come,
         Err(Errno::INTR) => return Ok(&[]),
         Err(error) => return Err(error).context("waiting for answers"),

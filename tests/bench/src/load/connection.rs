@@ -38,7 +38,6 @@ pub(super) struct Connection {
     stream: TcpStream,
     tls: Option<Box<Tls>>,
     response: Response,
-    wanted: Wanted,
 }
 
 impl Connection {
@@ -49,7 +48,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         let tls = tls.map(|config| Tls::handshake(config, &mut stream)).transpose()?.map(Box::new);
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, tls, response: Response::default(), wanted })
+        Ok(Self { stream, tls, response: Response::new(wanted) })
     }
 
     pub(super) fn socket(&self) -> BorrowedFd<'_> {
@@ -80,34 +79,46 @@ impl Connection {
         self.receive_plain(&mut scratch.0, most)
     }
 
+    /// Goes on until the response is complete, `most` bytes are taken, or no more have arrived; a read that is short of what
+    /// was asked for says so, and the next bytes are a new event.
     fn receive_plain(&mut self, scratch: &mut [u8], most: usize) -> Result<usize> {
         let mut taken = 0;
-        if self.response.owed().is_none() {
-            let first = &mut scratch[..FIRST_READ.min(most)];
-            let Some(count) = arrived(self.stream.read(first))? else { return Ok(0) };
-            self.response.take(&first[..count], self.wanted)?;
-            taken = count;
-            if count < first.len() {
-                return Ok(taken); // there was no more
+        while self.response.complete().is_none() && taken < most {
+            let room = most - taken;
+            let (wanted, arrived) = match self.response.owed() {
+                None => {
+                    let first = &mut scratch[..FIRST_READ.min(room)];
+                    let Some(count) = arrived(self.stream.read(first))? else { break };
+                    self.response.take(&first[..count])?;
+                    (first.len(), count)
+                }
+                Some(owed) => {
+                    let room = usize::try_from(owed)?.min(scratch.len()).min(room);
+                    // tcp(7): MSG_TRUNC throws the bytes away instead of copying them.
+                    let discarded = recv(&self.stream, &mut scratch[..room], RecvFlags::TRUNC).map(|(_, count)| count);
+                    let Some(count) = arrived(discarded.map_err(io::Error::from))? else { break };
+                    self.response.discarded(count as u64)?;
+                    (room, count)
+                }
+            };
+            taken += arrived;
+            if arrived < wanted {
+                break;
             }
-        }
-        let owed = self.response.owed().unwrap_or(0);
-        let room = usize::try_from(owed).unwrap_or(usize::MAX).min(scratch.len()).min(most - taken);
-        if room > 0 {
-            // tcp(7): MSG_TRUNC throws the bytes away instead of copying them.
-            let discarded = recv(&self.stream, &mut scratch[..room], RecvFlags::TRUNC).map(|(_, count)| count);
-            let Some(count) = arrived(discarded.map_err(io::Error::from))? else { return Ok(taken) };
-            self.response.discarded(count as u64)?;
-            taken += count;
         }
         Ok(taken)
     }
 
     fn receive_sealed(&mut self, scratch: &mut [u8]) -> Result<()> {
-        let Some(count) = arrived(self.stream.read(scratch))? else { return Ok(()) };
         let tls = self.tls.as_mut().context("this connection is over TLS")?;
-        let (response, wanted) = (&mut self.response, self.wanted);
-        tls.open(&scratch[..count], |bytes| response.take(bytes, wanted))
+        let response = &mut self.response;
+        loop {
+            let Some(count) = arrived(self.stream.read(scratch))? else { return Ok(()) };
+            tls.open(&scratch[..count], |bytes| response.take(bytes))?;
+            if count < scratch.len() {
+                return Ok(());
+            }
+        }
     }
 }
 

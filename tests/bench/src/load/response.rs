@@ -12,25 +12,43 @@ pub(super) struct Wanted {
     pub(super) length: Option<u64>,
 }
 
-/// How far the response has come.
-#[derive(Debug, Default)]
+/// Of so many responses on a connection one is read and checked in full. A server's heads for one file are equally long, so the
+/// others are counted alone: one that differs leaves the connection in the middle of a response, and the next check fails.
+const CHECKED_IN: u32 = 32;
+
+/// The responses of one connection, one after another.
+#[derive(Debug)]
 pub(super) struct Response {
-    /// The head's bytes so far; those of a whole head are dropped.
+    wanted: Wanted,
+    /// Responses begun.
+    begun: u32,
+    /// The length of the head that was checked last.
+    head_length: Option<u64>,
+    /// The head's bytes so far, where it did not come whole.
     head: Vec<u8>,
-    /// Bytes of the body that are still to come, once the head is known.
+    /// Bytes that are still to come, once that is known.
     owed: Option<u64>,
-    /// The body's length, once the head is known.
+    /// The body's length, once that is known.
     length: u64,
 }
 
 impl Response {
+    pub(super) fn new(wanted: Wanted) -> Self {
+        Self { wanted, begun: 0, head_length: None, head: Vec::new(), owed: None, length: 0 }
+    }
+
     /// Makes ready for the next response.
     pub(super) fn begin(&mut self) {
         self.head.clear();
-        self.owed = None;
+        let counted = !self.begun.is_multiple_of(CHECKED_IN);
+        self.begun = self.begun.wrapping_add(1);
+        self.owed = match (self.head_length, self.wanted.length) {
+            (Some(head), Some(length)) if counted => Some(head + length),
+            _ => None,
+        };
     }
 
-    /// The bytes of the body that are still to come; `None` while the head is not complete.
+    /// The bytes that are still to come and need not be looked at; `None` while the head must be.
     pub(super) fn owed(&self) -> Option<u64> {
         self.owed
     }
@@ -40,7 +58,7 @@ impl Response {
         (self.owed == Some(0)).then_some(self.length)
     }
 
-    /// Counts bytes of the body that were thrown away unseen.
+    /// Counts bytes that were thrown away unseen.
     pub(super) fn discarded(&mut self, count: u64) -> Result<()> {
         let owed = self.owed.context("no body before its head")?;
         self.owed = Some(owed.checked_sub(count).context("the body is longer than its Content-Length")?);
@@ -48,29 +66,29 @@ impl Response {
     }
 
     /// Takes what arrived: the head, the body, or both.
-    pub(super) fn take(&mut self, bytes: &[u8], wanted: Wanted) -> Result<()> {
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<()> {
         if self.owed.is_some() {
             return self.discarded(bytes.len() as u64);
         }
         // Mostly the whole head comes at once: then nothing is copied.
-        let (end, head) = if self.head.is_empty() {
-            (end_of_head(bytes), bytes)
-        } else {
-            self.head.extend_from_slice(bytes);
-            (end_of_head(&self.head), self.head.as_slice())
-        };
-        let Some(end) = end else {
-            ensure!(head.len() < LONGEST_HEAD, "no end of the head within {LONGEST_HEAD} bytes");
-            if self.head.is_empty() {
-                self.head.extend_from_slice(bytes);
-            }
-            return Ok(());
-        };
-        let beyond = (head.len() - end) as u64;
-        let length = check(&head[..end], wanted)?;
+        let whole = self.head.is_empty().then(|| end_of_head(bytes)).flatten();
+        if let Some(end) = whole {
+            return self.head_is(end, bytes.len(), check(&bytes[..end], self.wanted)?);
+        }
+        self.head.extend_from_slice(bytes);
+        match end_of_head(&self.head) {
+            Some(end) => self.head_is(end, self.head.len(), check(&self.head[..end], self.wanted)?),
+            None if self.head.len() < LONGEST_HEAD => Ok(()),
+            None => bail!("no end of the head within {LONGEST_HEAD} bytes"),
+        }
+    }
+
+    /// The head ended `end` bytes into what came so far; the body is as long as it says.
+    fn head_is(&mut self, end: usize, came: usize, length: u64) -> Result<()> {
+        self.head_length = Some(end as u64);
         self.length = length;
         self.owed = Some(length);
-        self.discarded(beyond)
+        self.discarded((came - end) as u64)
     }
 }
 
@@ -103,19 +121,24 @@ fn check(head: &[u8], wanted: Wanted) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Response, Wanted};
+    use super::{CHECKED_IN, Response, Wanted};
 
     const WANTED: Wanted = Wanted { status: 200, length: Some(5) };
     const WHOLE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-length: 5\r\n\r\nhello";
 
+    fn begun() -> Response {
+        let mut response = Response::new(WANTED);
+        response.begin();
+        response
+    }
+
     #[test]
     fn a_response_is_complete_with_its_last_byte_however_it_is_cut() {
         for cut in 0..WHOLE.len() {
-            let mut response = Response::default();
-            response.begin();
+            let mut response = begun();
             for part in [&WHOLE[..cut], &WHOLE[cut..]] {
                 assert_eq!(response.complete(), None, "cut at {cut}");
-                response.take(part, WANTED).expect("a good response");
+                response.take(part).expect("a good response");
             }
             assert_eq!(response.complete(), Some(5), "cut at {cut}");
         }
@@ -130,14 +153,14 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello, and more",
         ] {
-            assert!(Response::default().take(bad.as_bytes(), WANTED).is_err(), "{bad}");
+            assert!(begun().take(bad.as_bytes()).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn bytes_thrown_away_unseen_count_as_the_body() {
-        let mut response = Response::default();
-        response.take(&WHOLE[..WHOLE.len() - 4], WANTED).expect("a good response");
+        let mut response = begun();
+        response.take(&WHOLE[..WHOLE.len() - 4]).expect("a good response");
         assert_eq!(response.owed(), Some(4));
         response.discarded(4).expect("as many as were owed");
         assert_eq!(response.complete(), Some(5));
@@ -146,9 +169,34 @@ mod tests {
 
     #[test]
     fn a_head_without_end_is_refused() {
-        let mut response = Response::default();
+        let mut response = begun();
         let endless = vec![b'x'; 5000];
-        assert!(response.take(&endless, WANTED).is_ok());
-        assert!(response.take(&endless, WANTED).is_err());
+        assert!(response.take(&endless).is_ok());
+        assert!(response.take(&endless).is_err());
+    }
+
+    #[test]
+    fn after_the_first_responses_are_counted_and_now_and_then_checked() {
+        let mut response = begun();
+        response.take(WHOLE).expect("a good response");
+        for _ in 1..CHECKED_IN {
+            response.begin();
+            assert_eq!(response.owed(), Some(WHOLE.len() as u64));
+            response.discarded(WHOLE.len() as u64).expect("as many as were owed");
+            assert_eq!(response.complete(), Some(5));
+        }
+        response.begin();
+        assert_eq!(response.owed(), None);
+        assert!(response.take(&WHOLE[1..]).is_err(), "one byte was left over from what was counted alone");
+    }
+
+    #[test]
+    fn responses_of_unknown_length_are_all_checked() {
+        let mut response = Response::new(Wanted { status: 200, length: None });
+        for _ in 0..3 {
+            response.begin();
+            assert_eq!(response.owed(), None);
+            response.take(WHOLE).expect("a good response");
+        }
     }
 }
