@@ -167,7 +167,11 @@ impl Delivery {
         self.shared.metrics.disk_failed(error.kind());
         match error {
             DiskError::NotFound => {}
-            DiskError::Forbidden | DiskError::Busy | DiskError::Io(_) => {
+            DiskError::Forbidden
+            | DiskError::Busy
+            | DiskError::Exhausted(_)
+            | DiskError::Away(_)
+            | DiskError::Io(_) => {
                 tracing::warn!(key = %object.key, error = %Chain(error), "the disk did not give the object");
             }
         }

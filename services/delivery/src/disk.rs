@@ -9,39 +9,49 @@
 //! second.
 
 mod cache;
+mod calls;
 mod descriptor;
 mod error;
+pub mod faulty;
 mod filesystem;
+pub mod health;
 pub mod open_file;
 mod reading;
 pub mod resolve;
+pub mod settings;
 
 use std::{
-    fmt, io,
-    os::fd::OwnedFd,
+    fmt,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use ferry_core::object::ObjectPath;
-use rustix::fs::{CWD, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use rustix::{
+    fs::{CWD, Mode, OFlags, Stat},
+    io::Errno,
+};
 use tokio::{
-    sync::Semaphore,
     task,
     time::{self, Instant},
 };
 
 pub use error::{DiskError, RootError};
+pub use health::Health;
 pub use open_file::{OpenFile, Sending};
+pub use resolve::Symlinks;
+pub use settings::{Dotfiles, Settings};
 
 use crate::semantics::content_type;
 use cache::{Held, OpenFiles, WALK_HOLDS};
+use calls::Calls;
 use descriptor::{Closer, Descriptor};
+use faulty::{Faults, Twin};
 use filesystem::Nature;
 use open_file::Identity;
-use resolve::{Failure, Reach, Resolver};
+use resolve::{Failure, Found, Reach, Resolver};
 
 /// A change that follows another within this time may leave no trace in the file's times, which the kernel stamps by its tick: what was
 /// changed so lately is opened again for the next request.
@@ -62,48 +72,9 @@ struct Inner {
     settings: Settings,
     resolver: Resolver,
     nature: Nature,
-    calls: Arc<Semaphore>,
+    calls: Arc<Calls>,
     files: OpenFiles,
     closer: Arc<Closer>,
-}
-
-/// How a root is served.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Whether a path with a segment that begins with a dot is served.
-    pub dotfiles: Dotfiles,
-    /// The file that stands for its directory, such as `index.html`; with none, a directory is not found.
-    pub index: Option<String>,
-    /// How many blocking calls of this root may run at once.
-    pub calls_at_once: usize,
-    /// How long one opening or one reading may take, its wait for a turn included.
-    pub patience: Duration,
-    /// How the bytes of its files are sent.
-    pub sending: Sending,
-    /// How many files may stay open between requests, if the system lets this process open so many; none with 0.
-    pub open_files: usize,
-}
-
-/// What is done with names that begin with a dot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dotfiles {
-    /// They do not exist.
-    Hidden,
-    /// They are files like others.
-    Served,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            dotfiles: Dotfiles::Hidden,
-            index: None,
-            calls_at_once: 64,
-            patience: Duration::from_secs(15),
-            sending: Sending::default(),
-            open_files: 10_000,
-        }
-    }
 }
 
 impl Disk {
@@ -114,20 +85,28 @@ impl Disk {
 
     /// Opens a root. The path itself may lead over symbolic links: the operator named it.
     pub fn open_root_with(path: impl AsRef<Path>, settings: Settings) -> Result<Self, RootError> {
-        let path = path.as_ref();
+        Self::of(path.as_ref(), settings, None)
+    }
+
+    /// Opens a root that fails on command. Each of its calls is made as if it might hang.
+    pub fn open_faulty_root(path: impl AsRef<Path>, settings: Settings) -> Result<(Self, Faults), RootError> {
+        let (faults, twin) = Faults::new();
+        Ok((Self::of(path.as_ref(), settings, Some(twin))?, faults))
+    }
+
+    fn of(path: &Path, settings: Settings, twin: Option<Twin>) -> Result<Self, RootError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|errno| RootError::new(path, errno))?;
-        let calls = Arc::new(Semaphore::new(settings.calls_at_once));
-        let files = OpenFiles::new(settings.open_files);
+        let calls = Calls::new(settings.calls_at_once, settings.patience, twin);
         let inner = Inner {
-            nature: Nature::of(&root),
+            nature: if calls.may_be_passed_by() { Nature::of(&root) } else { Nature::Remote },
             root,
             path: path.to_owned(),
-            settings,
-            resolver: Resolver::default(),
-            calls,
-            files,
+            resolver: Resolver::new(settings.symlinks),
+            calls: Arc::new(calls),
+            files: OpenFiles::new(settings.open_files),
             closer: Arc::default(),
+            settings,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -162,17 +141,21 @@ impl Disk {
     }
 
     async fn open_from_disk(&self, path: &ObjectPath, now: Instant) -> Result<Arc<OpenFile>, DiskError> {
-        let (inner, path) = (Arc::clone(&self.inner), path.clone());
-        let work = async {
-            let turn = Arc::clone(&inner.calls).acquire_owned().await.map_err(|_| DiskError::Busy)?;
-            let opened = task::spawn_blocking(move || {
-                let opened = inner.find_with_care(&path, now);
-                drop(turn);
-                opened.map_err(DiskError::from)
-            });
-            opened.await.unwrap_or_else(|broken| Err(DiskError::Io(io::Error::other(broken))))
+        let find = || {
+            let (inner, path) = (Arc::clone(&self.inner), path.clone());
+            self.inner.calls.make(move || inner.find(&path, Reach::Disk, now))
         };
-        time::timeout(self.inner.settings.patience, work).await.unwrap_or(Err(DiskError::Busy))
+        let found = match find().await? {
+            Err(Failure::System(Errno::MFILE | Errno::NFILE)) => {
+                // Those that nobody reads from are closed for this one.
+                self.inner.files.clear();
+                find().await?
+            }
+            // What the client of a network file system remembered of the path is no more: it asks its server the next time.
+            Err(Failure::System(Errno::STALE)) => find().await?,
+            done => done,
+        };
+        found.map_err(DiskError::from)
     }
 
     /// Lets go, from time to time, of files that nobody asks for any more: a deleted one would keep its space. Runs until it is
@@ -191,19 +174,32 @@ impl Disk {
     pub fn open_files(&self) -> usize {
         self.inner.files.len()
     }
+
+    /// How it does, by how its calls go.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.inner.calls.health()
+    }
+
+    /// How many calls are under way that may block.
+    #[must_use]
+    pub fn calls_under_way(&self) -> usize {
+        self.inner.calls.under_way()
+    }
 }
 
 impl Inner {
     /// The file of that path, if it is open and still the one (invariant D5). Never blocks.
     fn still_open(&self, path: &ObjectPath, now: Instant) -> Option<Arc<OpenFile>> {
-        let Held { file, walked } = self.files.get(path)?;
+        let Held { file, walked, by_link } = self.files.get(path)?;
         let recent = now.saturating_duration_since(walked) < WALK_HOLDS;
         // Taken first: what time does to validators is true only if the file was looked at later.
         let clock = (!file.validators().are_settled()).then(SystemTime::now);
-        let (current, walked) = match (file.nature(), recent) {
-            (Nature::Remote, recent) => (recent, walked),
-            (Nature::Local, true) => (self.is_unchanged(&file), walked),
-            (Nature::Local, false) | (Nature::Layered, _) => (self.leads_to(path, &file), now),
+        let walks = file.nature() == Nature::Layered || by_link || !recent;
+        let (current, walked) = match file.nature() {
+            Nature::Remote => (recent, walked),
+            Nature::Local | Nature::Layered if walks => (self.leads_to(path, &file), now),
+            Nature::Local | Nature::Layered => (self.is_unchanged(&file), walked),
         };
         if !current {
             self.files.forget(path, &file);
@@ -213,7 +209,7 @@ impl Inner {
             clock.filter(|clock| !file.validators().hold_at(*clock)).map(|clock| Arc::new(file.renewed(clock)));
         let file = renewed.clone().unwrap_or(file);
         if renewed.is_some() || !recent {
-            self.files.put(path.clone(), Held { file: Arc::clone(&file), walked });
+            self.files.put(path.clone(), Held { file: Arc::clone(&file), walked, by_link });
         }
         Some(file)
     }
@@ -225,8 +221,8 @@ impl Inner {
 
     /// Whether the path leads to this very file, unchanged. What it takes to say so is in memory, or the answer is no.
     fn leads_to(&self, path: &ObjectPath, file: &OpenFile) -> bool {
-        self.with_index(path, |path| self.resolver.look(&self.root, path, Reach::Memory))
-            .is_ok_and(|(stat, _)| is_the_same(&stat, file))
+        let looked = self.resolver.look(self.root(), path.as_str(), Reach::Memory);
+        looked.is_ok_and(|found| is_the_same(&found.stat, file))
     }
 
     /// Finds and opens, and keeps what it opened. Blocks on the file system, if its reach is the disk.
@@ -234,46 +230,24 @@ impl Inner {
         // The wall clock of the machine whose clock stamped the file: the two are compared. Taken before the file is looked at, since
         // this thread may be stopped in between.
         let clock = SystemTime::now();
-        let ((file, stat), name) = self.with_index(path, |path| self.resolver.open(&self.root, path, reach))?;
+        let Found { it: file, stat, by_link } = self.resolver.open(self.root(), path.as_str(), reach)?;
         let nature = match (self.nature, reach) {
             // Below a remote root nothing counts as nearer. A walk through memory goes over no mount point.
             (Nature::Remote, _) | (_, Reach::Memory) => self.nature,
             (Nature::Local | Nature::Layered, Reach::Disk) => Nature::of(&file),
         };
         let file = Descriptor::new(file, nature, Arc::clone(&self.closer));
-        let kind = content_type::by_name(name.as_deref().unwrap_or_else(|| path.file_name()));
-        let file = OpenFile::new(file, &stat, clock, kind, Arc::clone(&self.calls), &self.settings);
+        let kind = content_type::by_name(path.file_name());
+        let file = OpenFile::new(file, &stat, clock, kind, Arc::clone(&self.calls), self.settings.sending);
         let file = file.map(Arc::new).map_err(|_| Failure::System(Errno::OVERFLOW))?;
         if nature == Nature::Remote || file.identity().changed_apart(clock) >= TICK {
-            self.files.put(path.clone(), Held { file: Arc::clone(&file), walked: now });
+            self.files.put(path.clone(), Held { file: Arc::clone(&file), walked: now, by_link });
         }
         Ok(file)
     }
 
-    /// The same, but where no descriptor is left, those that nobody reads from are let go first.
-    fn find_with_care(&self, path: &ObjectPath, now: Instant) -> Result<Arc<OpenFile>, Failure> {
-        match self.find(path, Reach::Disk, now) {
-            Err(Failure::System(Errno::MFILE | Errno::NFILE)) => {
-                self.files.clear();
-                self.find(path, Reach::Disk, now)
-            }
-            done => done,
-        }
-    }
-
-    /// Does this with the path; where that is a directory, with its index file, and returns which that was.
-    fn with_index<T>(
-        &self,
-        path: &ObjectPath,
-        act: impl Fn(&str) -> Result<T, Failure>,
-    ) -> Result<(T, Option<String>), Failure> {
-        match (act(path.as_str()), &self.settings.index) {
-            (Err(Failure::Directory), Some(index)) => {
-                let done = act(&format!("{path}/{index}"))?;
-                Ok((done, Some(index.clone())))
-            }
-            (done, _) => Ok((done?, None)),
-        }
+    fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
     }
 }
 

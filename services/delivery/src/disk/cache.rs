@@ -3,8 +3,8 @@
 //! The cache only remembers; whether what it remembers still stands is for [`super::Disk`] to ask, on each request:
 //! - a file on a local file system is given out only after an `fstat` of its descriptor showed the same file, unchanged and with a name, so that a file
 //!   that was replaced, written to, renamed, deleted or given other permissions is seen at once (invariant D5);
-//! - its path is walked again once the last walk is [`WALK_HOLDS`] old, since a directory above it may have been replaced, and on overlayfs
-//!   each time;
+//! - its path is walked again once the last walk is [`WALK_HOLDS`] old, since a directory above it may have been replaced; and each time
+//!   on overlayfs, and where a symbolic link led to it;
 //! - on a remote file system nothing is asked on a runtime's thread, which might hang: what was opened is given out for as long as [`WALK_HOLDS`],
 //!   then opened anew by a helper thread.
 //!
@@ -38,6 +38,8 @@ pub(super) struct OpenFiles {
 pub(super) struct Held {
     pub(super) file: Arc<OpenFile>,
     pub(super) walked: Instant,
+    /// Whether the walk followed a symbolic link.
+    pub(super) by_link: bool,
 }
 
 impl OpenFiles {

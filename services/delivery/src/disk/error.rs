@@ -9,8 +9,26 @@ use std::{
 use http::StatusCode;
 use rustix::io::Errno;
 
-use super::resolve;
+use super::{calls::NoOutcome, resolve::Failure};
 use crate::answer::Answer;
+
+/// What network file systems, FUSE and pulled plugs say while the other side is not there.
+const AWAY: &[Errno] = &[
+    Errno::STALE,
+    Errno::NOTCONN,
+    Errno::TIMEDOUT,
+    Errno::HOSTDOWN,
+    Errno::HOSTUNREACH,
+    Errno::NETDOWN,
+    Errno::NETUNREACH,
+    Errno::CONNREFUSED,
+    Errno::CONNRESET,
+    Errno::CONNABORTED,
+    Errno::SHUTDOWN,
+    Errno::NODEV,
+    Errno::NOMEDIUM,
+    Errno::REMOTEIO,
+];
 
 /// Why a root cannot be served. Each names the path.
 #[derive(Debug, thiserror::Error)]
@@ -44,10 +62,16 @@ pub enum DiskError {
     /// The file is there, and this process may not read it.
     #[error("not readable by this process")]
     Forbidden,
-    /// The root has too many calls under way, or one of them does not come back.
+    /// Its calls are all under way, or one of them did not come back in time.
     #[error("the disk did not answer in time")]
     Busy,
-    /// The disk or its file system failed.
+    /// This process has no descriptor or no memory left for it.
+    #[error("this process can open no more files")]
+    Exhausted(#[source] io::Error),
+    /// The file system is not there now: its server or its medium is away.
+    #[error("the file system is away")]
+    Away(#[source] io::Error),
+    /// The medium or the file system is broken. Trying again will not help.
     #[error("the disk failed")]
     Io(#[source] io::Error),
 }
@@ -56,12 +80,15 @@ impl DiskError {
     /// What a client is told.
     #[must_use]
     pub fn answer(&self) -> Answer {
-        /// A disk that fails now may be mounted again or less busy then.
+        /// A disk that is away or busy may be back by then.
         const AGAIN: Duration = Duration::from_secs(5);
         match self {
             Self::NotFound => Answer::text(StatusCode::NOT_FOUND, "not found"),
             Self::Forbidden => Answer::text(StatusCode::FORBIDDEN, "forbidden"),
-            Self::Busy | Self::Io(_) => Answer::unavailable("the storage does not answer", AGAIN),
+            Self::Busy | Self::Exhausted(_) | Self::Away(_) => {
+                Answer::unavailable("the storage does not answer", AGAIN)
+            }
+            Self::Io(_) => Answer::text(StatusCode::INTERNAL_SERVER_ERROR, "the storage failed"),
         }
     }
 
@@ -72,30 +99,47 @@ impl DiskError {
             Self::NotFound => "not_found",
             Self::Forbidden => "forbidden",
             Self::Busy => "busy",
+            Self::Exhausted(_) => "exhausted",
+            Self::Away(_) => "away",
             Self::Io(_) => "io",
         }
     }
 }
 
-impl From<resolve::Failure> for DiskError {
-    fn from(failure: resolve::Failure) -> Self {
-        use resolve::Failure;
+impl From<Failure> for DiskError {
+    fn from(failure: Failure) -> Self {
         match failure {
             Failure::Directory | Failure::NotAFile => Self::NotFound,
             // Only a walk through memory ends so, and then another follows.
             Failure::Beyond => Self::Busy,
             Failure::System(errno) => match errno {
-                // XDEV and LOOP: the path leads out of the root or over a symbolic link. AGAIN would ask for another try, but under
-                // O_NONBLOCK it means that another process holds a lease on the file.
+                // XDEV and LOOP: the path leads out of the root or over a symbolic link.
                 Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP | Errno::XDEV | Errno::NXIO => {
                     Self::NotFound
                 }
                 Errno::ACCESS | Errno::PERM => Self::Forbidden,
+                // It would ask for another try, but under O_NONBLOCK it means that another process holds a lease on the file.
                 Errno::AGAIN => Self::Busy,
+                Errno::MFILE | Errno::NFILE | Errno::NOMEM => Self::Exhausted(errno.into()),
+                other if AWAY.contains(&other) => Self::Away(other.into()),
                 other => Self::Io(other.into()),
             },
         }
     }
+}
+
+impl From<NoOutcome> for DiskError {
+    fn from(why: NoOutcome) -> Self {
+        match why {
+            NoOutcome::Late(_) | NoOutcome::Hangs => Self::Busy,
+            NoOutcome::Broken(broken) => Self::Io(io::Error::other(broken)),
+        }
+    }
+}
+
+/// Whether what the system said speaks against the disk, and not against the request or this process.
+pub(super) fn is_the_disk_s(errno: Errno) -> bool {
+    matches!(DiskError::from(Failure::System(errno)), DiskError::Away(_) | DiskError::Io(_))
 }
 
 impl RootError {

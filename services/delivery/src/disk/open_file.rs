@@ -11,9 +11,8 @@ use std::{
 
 use http::HeaderValue;
 use rustix::fs::Stat;
-use tokio::sync::Semaphore;
 
-use super::{Settings, descriptor::Descriptor, filesystem::Nature};
+use super::{calls::Calls, descriptor::Descriptor, filesystem::Nature};
 use crate::semantics::validators::Validators;
 
 /// A regular file, open for reading.
@@ -26,8 +25,7 @@ pub struct OpenFile {
     validators: Validators,
     content_type: HeaderValue,
     sending: Sending,
-    pub(super) calls: Arc<Semaphore>,
-    pub(super) patience: Duration,
+    pub(super) calls: Arc<Calls>,
 }
 
 /// How the bytes of a file get to a client, where the connection leaves a choice.
@@ -57,14 +55,14 @@ impl Default for Sending {
 }
 
 impl OpenFile {
-    /// `stat` was taken not before `now`. `calls` and the settings' patience bound the reads as they do the opening.
+    /// `stat` was taken not before `now`. Its reads are among the `calls` of its root.
     pub(super) fn new(
         file: Descriptor,
         stat: &Stat,
         now: SystemTime,
         content_type: HeaderValue,
-        calls: Arc<Semaphore>,
-        settings: &Settings,
+        calls: Arc<Calls>,
+        sending: Sending,
     ) -> io::Result<Self> {
         let length = u64::try_from(stat.st_size).map_err(io::Error::other)?;
         let modified = moment(stat.st_mtime, stat.st_mtime_nsec);
@@ -75,9 +73,8 @@ impl OpenFile {
             modified,
             validators: Validators::of_file(modified, length, now),
             content_type,
-            sending: settings.sending,
+            sending,
             calls,
-            patience: settings.patience,
         })
     }
 
@@ -126,6 +123,11 @@ impl OpenFile {
     #[must_use]
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+
+    /// Says that it could not be read or sent in place, for [`super::Disk::health`]. What its own reads meet is known already.
+    pub fn failed(&self, error: &io::Error) {
+        self.calls.note(error);
     }
 
     pub(super) const fn identity(&self) -> Identity {

@@ -13,7 +13,6 @@ use rustix::{
     fs::Advice,
     io::{Errno, ReadWriteFlags},
 };
-use tokio::{task, time};
 
 use super::OpenFile;
 
@@ -102,16 +101,6 @@ impl OpenFile {
         &self,
         call: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let work = async {
-            let turn = Arc::clone(&self.calls).acquire_owned().await.map_err(io::Error::other)?;
-            let done = task::spawn_blocking(move || {
-                let done = call();
-                drop(turn);
-                done
-            });
-            done.await.unwrap_or_else(|broken| Err(io::Error::other(broken)))
-        };
-        let late = || io::Error::new(io::ErrorKind::TimedOut, format!("no bytes came for {:?}", self.patience));
-        time::timeout(self.patience, work).await.unwrap_or_else(|_| Err(late()))
+        self.calls.make(call).await?
     }
 }

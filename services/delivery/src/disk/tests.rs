@@ -1,5 +1,5 @@
 use std::{
-    fs,
+    fs, io,
     os::unix::{fs as unix, fs::PermissionsExt as _},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod staying_open;
+mod trouble;
 
 /// A root with a secret beside it, and everything in it that must not be served.
 struct World {
@@ -82,7 +83,7 @@ async fn only_regular_files_below_the_root_are_opened_either_way() {
     let world = World::new();
     let long = "x".repeat(256);
     let deep = vec!["d"; 3000].join("/");
-    for disk in [world.disk(Resolver::default()), world.disk(Resolver::stepwise())] {
+    for disk in [world.disk(Resolver::default()), world.disk(Resolver::stepwise(Symlinks::Off))] {
         for (name, expected) in [
             ("top.txt", Ok("top")),
             ("a/b/deep.txt", Ok("deep")),
@@ -119,7 +120,7 @@ async fn a_fifo_is_never_opened_for_reading() {
     let world = World::new();
     // A writer of a FIFO is let in by the kernel as soon as somebody opens it for reading.
     let flags = OFlags::WRONLY | OFlags::NONBLOCK;
-    for disk in [world.disk(Resolver::default()), world.disk(Resolver::stepwise())] {
+    for disk in [world.disk(Resolver::default()), world.disk(Resolver::stepwise(Symlinks::Off))] {
         let (stop, fifo) = (Arc::new(AtomicBool::new(false)), world.root.join("fifo"));
         let watching = Arc::clone(&stop);
         let watcher = thread::spawn(move || {
@@ -155,7 +156,7 @@ async fn no_race_of_links_leads_out_of_the_root() {
         }
     });
     let mut inside = 0;
-    for disk in [world.disk(Resolver::default()), world.disk(Resolver::stepwise())] {
+    for disk in [world.disk(Resolver::default()), world.disk(Resolver::stepwise(Symlinks::Off))] {
         for _ in 0..2000 {
             match content(&disk, "real/file").await {
                 Ok(text) => {
@@ -172,15 +173,76 @@ async fn no_race_of_links_leads_out_of_the_root() {
 }
 
 #[tokio::test]
-async fn settings_show_dotfiles_and_index_files() {
+async fn dotfiles_are_served_where_that_is_asked_for() {
     let world = World::new();
-    let settings = Settings { dotfiles: Dotfiles::Served, index: Some("index.html".to_owned()), ..Settings::default() };
-    for resolver in [Resolver::default(), Resolver::stepwise()] {
+    let settings = Settings { dotfiles: Dotfiles::Served, ..Settings::default() };
+    for resolver in [Resolver::default(), Resolver::stepwise(Symlinks::Off)] {
         let disk = world.disk_with(resolver, settings.clone());
         assert_eq!(content(&disk, ".git/config").await.as_deref(), Ok("git"));
-        assert_eq!(content(&disk, "a").await.as_deref(), Ok("index"));
-        assert_eq!(content(&disk, "a/b").await, Err("not_found"), "it has no index");
-        assert_eq!(content(&disk, "parent").await, Err("not_found"), "a link to a folder is a link");
+    }
+}
+
+#[tokio::test]
+async fn links_lead_below_the_root_only_either_way() {
+    let world = World::new();
+    for (target, name) in [
+        ("a/b", "link-to-folder"),
+        ("a/b/deep.txt", "link-to-file"),
+        ("../top.txt", "a/back"),
+        ("../../root/top.txt", "a/out-and-back"),
+        ("b/../../top.txt", "a/about"),
+        ("./b//./deep.txt", "a/dots"),
+        ("top.txt/", "not-a-folder"),
+        ("a/", "a-folder"),
+        ("link-to-folder/deep.txt", "link-over-link"),
+        ("missing", "dangling"),
+        (".hidden", "to-hidden"),
+        ("fifo", "to-fifo"),
+        ("/top.txt", "rooted"),
+        ("../top.txt", "over-the-top"),
+    ] {
+        unix::symlink(target, world.root.join(name)).expect("a link");
+    }
+    let resolvers = [Resolver::new(Symlinks::BeneathRoot), Resolver::stepwise(Symlinks::BeneathRoot)];
+    for disk in resolvers.map(|resolver| world.disk(resolver)) {
+        for (name, expected) in [
+            ("top.txt", Ok("top")),
+            ("inside", Ok("top")),
+            ("link-to-file", Ok("deep")),
+            ("link-to-folder/deep.txt", Ok("deep")),
+            ("folder-link/b/deep.txt", Ok("deep")),
+            ("link-over-link", Ok("deep")),
+            ("a/back", Ok("top")),
+            ("a/about", Ok("top")),
+            ("a/dots", Ok("deep")),
+            // Only the name in the request is hidden; whoever links to a file shows it.
+            ("to-hidden", Ok("h")),
+            ("a/out-and-back", Err("not_found")),
+            ("up", Err("not_found")),
+            ("absolute", Err("not_found")),
+            ("rooted", Err("not_found")),
+            ("over-the-top", Err("not_found")),
+            ("parent/secret", Err("not_found")),
+            ("parent/root/top.txt", Err("not_found")),
+            ("magic/etc/passwd", Err("not_found")),
+            ("loop", Err("not_found")),
+            ("loop/x", Err("not_found")),
+            ("not-a-folder", Err("not_found")),
+            ("a-folder", Err("not_found")),
+            ("link-to-folder", Err("not_found")),
+            ("top.txt/x", Err("not_found")),
+            ("inside/x", Err("not_found")),
+            ("dangling", Err("not_found")),
+            ("to-fifo", Err("not_found")),
+            ("fifo", Err("not_found")),
+            ("none", Err("not_found")),
+        ] {
+            // The second time, it may be open already.
+            for time in ["first", "second"] {
+                let got = content(&disk, name).await;
+                assert_eq!(got.as_deref(), expected.as_ref().copied(), "{name}, the {time} time");
+            }
+        }
     }
 }
 
@@ -209,7 +271,7 @@ async fn a_file_that_may_not_be_read_is_forbidden() {
         assert_eq!(denied.answer().status, StatusCode::FORBIDDEN);
         return;
     }
-    for disk in [world.disk(Resolver::default()), world.disk(Resolver::stepwise())] {
+    for disk in [world.disk(Resolver::default()), world.disk(Resolver::stepwise(Symlinks::Off))] {
         assert_eq!(content(&disk, "top.txt").await, Err("forbidden"));
     }
 }
@@ -223,9 +285,14 @@ fn what_the_system_says_becomes_an_answer() {
         (Errno::LOOP, "not_found", 404),
         (Errno::XDEV, "not_found", 404),
         (Errno::ACCESS, "forbidden", 403),
-        (Errno::IO, "io", 503),
-        (Errno::STALE, "io", 503),
-        (Errno::MFILE, "io", 503),
+        (Errno::IO, "io", 500),
+        (Errno::UCLEAN, "io", 500),
+        (Errno::STALE, "away", 503),
+        (Errno::NOTCONN, "away", 503),
+        (Errno::NODEV, "away", 503),
+        (Errno::MFILE, "exhausted", 503),
+        (Errno::NFILE, "exhausted", 503),
+        (Errno::NOMEM, "exhausted", 503),
         (Errno::AGAIN, "busy", 503),
     ] {
         let error = DiskError::from(resolve::Failure::System(errno));
@@ -250,8 +317,7 @@ async fn an_open_file_stays_the_file_that_was_found() {
 async fn a_disk_that_hangs_keeps_nobody_waiting_for_ever() {
     let world = World::new();
     let disk = world.remote_disk();
-    let all = u32::try_from(disk.inner.settings.calls_at_once).expect("a small number");
-    let _hanging = disk.inner.calls.acquire_many(all).await.expect("never closed");
+    let _hanging = disk.inner.calls.take_all().await;
     assert!(matches!(disk.open(&path("top.txt")).await, Err(DiskError::Busy)));
 }
 
@@ -260,8 +326,7 @@ async fn a_read_that_hangs_keeps_nobody_waiting_for_ever() {
     let world = World::new();
     let disk = world.disk(Resolver::default());
     let file = disk.open(&path("top.txt")).await.expect("it is there");
-    let all = u32::try_from(disk.inner.settings.calls_at_once).expect("a small number");
-    let _hanging = disk.inner.calls.acquire_many(all).await.expect("never closed");
+    let _hanging = disk.inner.calls.take_all().await;
     assert_eq!(file.read_at(0, 100).await.expect("in the page cache"), "top", "memory needs no disk");
     // Nothing is cached behind the end, so a read there has to ask the disk.
     let error = file.read_at(1 << 30, 100).await.expect_err("the disk hangs");

@@ -58,10 +58,11 @@ async fn whatever_happens_to_a_file_shows_at_once() {
         ("given a second name, and robbed of the first", rename_by_links, Err("not_found")),
         ("replaced by a symbolic link to itself", replace_by_link, Err("not_found")),
     ];
-    for resolver in [Resolver::default, Resolver::stepwise] {
+    for stepwise in [false, true] {
         for (what, change, expected) in changes {
             let world = settled().await;
-            let disk = world.disk(resolver());
+            let resolver = if stepwise { Resolver::stepwise(Symlinks::Off) } else { Resolver::default() };
+            let disk = world.disk(resolver);
             assert_eq!(content(&disk, "top.txt").await.as_deref(), Ok("top"));
             assert_eq!(disk.open_files(), 1, "it stays open");
             change(&world.root.join("top.txt"));
@@ -139,8 +140,7 @@ async fn a_remote_disk_is_asked_nothing_for_a_second() {
     let disk = world.remote_disk();
     let first = open(&disk, "top.txt").await;
     fs::remove_file(world.root.join("top.txt")).expect("our own file");
-    let all = u32::try_from(disk.inner.settings.calls_at_once).expect("a small number");
-    let hanging = disk.inner.calls.acquire_many(all).await.expect("never closed");
+    let hanging = disk.inner.calls.take_all().await;
     assert!(Arc::ptr_eq(&first, &open(&disk, "top.txt").await), "no call is needed");
     drop(hanging);
     advance(WALK_HOLDS).await;
@@ -157,6 +157,19 @@ async fn on_overlayfs_the_path_is_walked_each_time() {
     // The file itself does not show that it is somewhere else now.
     fs::rename(world.root.join("a"), world.root.join("old")).expect("a rename");
     assert_eq!(content(&disk, "a/b/deep.txt").await, Err("not_found"));
+}
+
+#[tokio::test]
+async fn a_link_that_is_turned_to_another_file_shows_at_once() {
+    let world = settled().await;
+    let disk = world.disk(Resolver::new(Symlinks::BeneathRoot));
+    let current = world.root.join("current");
+    unix::symlink("top.txt", &current).expect("a link");
+    assert_eq!(content(&disk, "current").await.as_deref(), Ok("top"));
+    assert_eq!(disk.open_files(), 1, "it stays open");
+    unix::symlink("a/b/deep.txt", current.with_extension("new")).expect("a link");
+    fs::rename(current.with_extension("new"), &current).expect("a rename");
+    assert_eq!(content(&disk, "current").await.as_deref(), Ok("deep"));
 }
 
 #[tokio::test]
