@@ -118,6 +118,14 @@ impl Answer {
 }
 
 impl Body {
+    /// The same content once more, if that is parts of a file.
+    pub(crate) fn again(&self) -> Option<Self> {
+        match self {
+            Self::File(file) => Some(Self::File(file.clone())),
+            Self::Empty | Self::Bytes(_) | Self::Stream(_) => None,
+        }
+    }
+
     /// The exact number of bytes, where it is known before the first of them is sent.
     #[must_use]
     pub fn length(&self) -> Option<u64> {

@@ -1,19 +1,23 @@
 //! From an object to an answer: which source gives the bytes.
 
-use std::{sync::Arc, time::SystemTime};
+mod variant;
+
+use std::{future, net::SocketAddr, sync::Arc, time::SystemTime};
 
 use ferry_core::{chain::Chain, object::ObjectKey};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use crate::{
     answer::{Answer, Body},
-    disk::{Disk, DiskError, OpenFile},
+    disk::{Disk, DiskError},
     metrics::Metrics,
     origin::{Fetch, Origins},
+    ready::{Prompt, ReadyAnswers},
     request::Request,
-    semantics::{self, Representation, content_type, disposition, methods, multipart::Boundaries},
+    semantics::{self, Representation, disposition, methods, multipart::Boundaries},
     transfers::Transfers,
 };
+use variant::{Form, Variant};
 
 /// What node and gateway hold to answer requests for objects; a cheap clone.
 #[derive(Debug, Clone)]
@@ -27,6 +31,7 @@ struct Shared {
     transfers: Transfers,
     metrics: Metrics,
     boundaries: Boundaries,
+    ready: ReadyAnswers,
 }
 
 /// Where the bytes are.
@@ -77,7 +82,15 @@ impl Delivery {
     /// A delivery out of `backend`; transfers are listed in `transfers`, figures counted in `metrics`.
     #[must_use]
     pub fn new(backend: Backend, transfers: Transfers, metrics: Metrics) -> Self {
-        Self { shared: Arc::new(Shared { backend, transfers, metrics, boundaries: Boundaries::default() }) }
+        Self {
+            shared: Arc::new(Shared {
+                backend,
+                transfers,
+                metrics,
+                boundaries: Boundaries::default(),
+                ready: ReadyAnswers::new(),
+            }),
+        }
     }
 
     /// The transfers under way.
@@ -90,6 +103,23 @@ impl Delivery {
     #[must_use]
     pub fn backend(&self) -> &Backend {
         &self.shared.backend
+    }
+
+    /// The root that it serves from, if it has one.
+    #[must_use]
+    pub fn disk(&self) -> Option<&Disk> {
+        match &self.shared.backend {
+            Backend::Filesystem(disk) | Backend::Hybrid(disk, _) => Some(disk),
+            Backend::Http(_) => None,
+        }
+    }
+
+    /// Looks after what is kept open between requests ([`Disk::tend`]). Runs until it is dropped.
+    pub async fn tend(&self) {
+        match self.disk() {
+            Some(disk) => disk.tend().await,
+            None => future::pending().await,
+        }
     }
 
     /// Answers a request for an object; whatever fails becomes an answer too.
@@ -109,15 +139,37 @@ impl Delivery {
         answer
     }
 
+    /// Keeps an answer that [`Self::deliver`] gave to a plain request ([`Request::plain`]), for others like it. Whether they may have it is
+    /// the caller's to ask each time.
+    pub fn keep_ready(&self, request: &Request, object: &Object, answer: &Answer) {
+        // What depends on `Accept-Encoding` is not the same for all of them.
+        if request.plain && !answer.headers.contains_key(header::VARY) {
+            self.shared.ready.keep(request.target.as_str(), answer, &object.key);
+        }
+    }
+
+    /// The answer to a plain request for `target`, if one was kept and its file is still the one. It counts as given.
+    #[must_use]
+    pub fn ready(&self, target: &str, client: SocketAddr) -> Option<Prompt> {
+        let ready = self.shared.ready.get(target)?;
+        let current = self.disk()?.at_hand(&ready.key.path);
+        if !current.is_some_and(|file| Arc::ptr_eq(&file, &ready.file)) {
+            self.shared.ready.forget(target, &ready);
+            return None;
+        }
+        self.shared.metrics.answered(StatusCode::OK);
+        Some(Prompt { ready, transfers: self.shared.transfers.clone(), client, transfer: None })
+    }
+
     async fn find(&self, request: &Request, object: &Object) -> Answer {
         match &self.shared.backend {
-            Backend::Filesystem(disk) => match disk.open(&object.key.path).await {
-                Ok(file) => self.file_answer(request, object, file),
+            Backend::Filesystem(disk) => match Variant::choose(disk, &object.key.path, &request.headers).await {
+                Ok(variant) => self.file_answer(request, object, disk, variant),
                 Err(error) => self.disk_failure(object, &error).answer(),
             },
             Backend::Http(origins) => self.origin_answer(origins, request, object).await,
-            Backend::Hybrid(disk, origins) => match disk.open(&object.key.path).await {
-                Ok(file) => self.file_answer(request, object, file),
+            Backend::Hybrid(disk, origins) => match Variant::choose(disk, &object.key.path, &request.headers).await {
+                Ok(variant) => self.file_answer(request, object, disk, variant),
                 Err(DiskError::NotFound) => self.origin_answer(origins, request, object).await,
                 // The origin has the object too: a sick disk is no reason to refuse it.
                 Err(error) => {
@@ -128,16 +180,25 @@ impl Delivery {
         }
     }
 
-    fn file_answer(&self, request: &Request, object: &Object, file: Arc<OpenFile>) -> Answer {
-        let by_route = object.media_type();
+    fn file_answer(&self, request: &Request, object: &Object, disk: &Disk, variant: Variant) -> Answer {
+        let Variant { plain, form, varies } = variant;
+        let kind = object.media_type(disk).unwrap_or_else(|| plain.content_type().clone());
+        let (file, coding) = match form {
+            Form::Plain => (plain, None),
+            Form::Coded(coding, file) => (file, Some(coding)),
+            Form::None => return semantics::not_acceptable(),
+        };
         let validators = file.validators();
+        let coded = coding.map(|coding| validators.etag.coded(coding));
         let representation = Representation {
             length: file.length(),
-            etag: Some(&validators.etag),
+            etag: Some(coded.as_ref().unwrap_or(&validators.etag)),
             last_modified: validators.last_modified.as_ref(),
-            content_type: by_route.as_ref().unwrap_or_else(|| file.content_type()),
+            content_type: &kind,
             disposition: object.filename.as_deref().map(disposition::attachment),
             cache_control: object.cache_control.as_ref(),
+            coding,
+            varies,
         };
         let boundary = || self.shared.boundaries.next();
         semantics::plan(&request.method, &request.headers, &representation, boundary).into_answer(file)
@@ -182,14 +243,13 @@ impl Delivery {
 impl Object {
     /// The media type that the route has for it. What it says of itself, or by the name that it gives, goes before the file's own
     /// name: a package may lie on disk under any.
-    fn media_type(&self) -> Option<HeaderValue> {
-        let by_name = || self.filename.as_deref().map(content_type::by_name);
+    fn media_type(&self, disk: &Disk) -> Option<HeaderValue> {
+        let by_name = || self.filename.as_deref().map(|name| disk.types().by_name(name));
         self.content_type.clone().or_else(by_name)
     }
 
     /// Puts what the route says in place of what the origin said, on answers that carry the object.
     fn describe(&self, answer: &mut Answer) {
-        use http::header;
         let carries = matches!(answer.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
         if let (true, Some(name)) = (carries, &self.filename) {
             answer.headers.insert(header::CONTENT_DISPOSITION, disposition::attachment(name));

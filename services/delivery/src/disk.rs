@@ -10,6 +10,7 @@
 
 mod cache;
 mod calls;
+pub mod config;
 mod descriptor;
 mod error;
 pub mod faulty;
@@ -44,7 +45,7 @@ pub use open_file::{OpenFile, Sending};
 pub use resolve::Symlinks;
 pub use settings::{Dotfiles, Settings};
 
-use crate::semantics::content_type;
+use crate::semantics::{coding::Coding, content_type::ContentTypes};
 use cache::{Held, OpenFiles, WALK_HOLDS};
 use calls::Calls;
 use descriptor::{Closer, Descriptor};
@@ -138,6 +139,30 @@ impl Disk {
             }
         }
         self.open_from_disk(path, now).await
+    }
+
+    /// Opens the coded form that lies beside the file of that path, under its name with the coding's suffix.
+    pub async fn open_coded(&self, path: &ObjectPath, coding: Coding) -> Result<Arc<OpenFile>, DiskError> {
+        let path = ObjectPath::from_decoded(&format!("{path}{}", coding.suffix())).map_err(|_| DiskError::NotFound)?;
+        self.open(&path).await
+    }
+
+    /// In which codings files may lie beside their plain form, the most welcome first.
+    #[must_use]
+    pub fn precompressed(&self) -> &[Coding] {
+        &self.inner.settings.precompressed
+    }
+
+    /// The media types of its files.
+    #[must_use]
+    pub fn types(&self) -> &ContentTypes {
+        &self.inner.settings.types
+    }
+
+    /// The file of that path, if it is open already and still the one (invariant D5). Never waits.
+    #[must_use]
+    pub fn at_hand(&self, path: &ObjectPath) -> Option<Arc<OpenFile>> {
+        self.inner.still_open(path, Instant::now())
     }
 
     async fn open_from_disk(&self, path: &ObjectPath, now: Instant) -> Result<Arc<OpenFile>, DiskError> {
@@ -237,7 +262,7 @@ impl Inner {
             (Nature::Local | Nature::Layered, Reach::Disk) => Nature::of(&file),
         };
         let file = Descriptor::new(file, nature, Arc::clone(&self.closer));
-        let kind = content_type::by_name(path.file_name());
+        let kind = self.settings.types.by_name(path.file_name());
         let file = OpenFile::new(file, &stat, clock, kind, Arc::clone(&self.calls), self.settings.sending);
         let file = file.map(Arc::new).map_err(|_| Failure::System(Errno::OVERFLOW))?;
         if nature == Nature::Remote || file.identity().changed_apart(clock) >= TICK {

@@ -16,6 +16,7 @@ pub mod delivery;
 pub mod disk;
 pub mod metrics;
 pub mod origin;
+pub mod ready;
 pub mod request;
 pub mod semantics;
 pub mod server;

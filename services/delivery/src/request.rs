@@ -42,6 +42,8 @@ pub struct Request {
     pub local: SocketAddr,
     /// Whether the connection is TLS.
     pub secure: bool,
+    /// Whether it is a GET with nothing in it that bears on the answer but the path, as far as the engine looked.
+    pub plain: bool,
 }
 
 /// The path and the query of a request target, still encoded; the path begins with `/`.
@@ -107,7 +109,7 @@ impl Request {
         }
         let target = Target::of(uri, &method)?;
         let Arrival { peer, local, secure } = arrival;
-        Ok(Self { method, target, host, version, headers, content, peer, local, secure })
+        Ok(Self { method, target, host, version, headers, content, peer, local, secure, plain: false })
     }
 
     /// A request that came over no connection: for probes of a node by itself, and for tests.
@@ -126,6 +128,7 @@ impl Request {
             peer: nobody,
             local: nobody,
             secure: false,
+            plain: false,
         })
     }
 }

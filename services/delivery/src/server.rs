@@ -26,11 +26,12 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use http1::plain_head;
 pub use limits::Limits;
 
 use connection::Engine;
 
-use crate::{answer::Answer, request::Request};
+use crate::{answer::Answer, ready::Prompt, request::Request};
 
 /// Connections that the kernel holds for us while all our own are taken.
 const BACKLOG: u32 = 1024;
@@ -39,6 +40,20 @@ const BACKLOG: u32 = 1024;
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request. It is dropped when the client goes away; a panic becomes a 500.
     fn handle(&self, request: Request) -> impl Future<Output = Answer> + Send;
+
+    /// An answer that is ready to this request, the same in every way as [`Self::handle`] would give; `None` is never wrong.
+    fn ready(&self, _plain: Plain<'_>) -> Option<Prompt> {
+        None
+    }
+}
+
+/// A GET over HTTP/1.1 with nothing in it that bears on the answer but its path.
+#[derive(Debug, Clone, Copy)]
+pub struct Plain<'a> {
+    /// The target: a path, still encoded.
+    pub target: &'a str,
+    /// The client's end of the connection.
+    pub peer: SocketAddr,
 }
 
 impl<F, A> Handler for F

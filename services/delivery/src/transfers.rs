@@ -149,6 +149,13 @@ impl Transfers {
         Transfer { slot, entry, shard, at_end: None }
     }
 
+    /// Enters a transfer that began and ended in one step, with all its bytes.
+    pub(crate) fn sent_at_once(&self, client: SocketAddr, bytes: u64) {
+        let shard = &self.shards[usize::from(client.port()) % SHARDS];
+        shard.sent.fetch_add(bytes, Relaxed);
+        shard.completed.fetch_add(1, Relaxed);
+    }
+
     /// How many are under way.
     #[must_use]
     pub fn under_way(&self) -> usize {

@@ -78,6 +78,8 @@ pub(crate) struct Admission {
     pub(crate) cache_control: Option<String>,
     /// The trace of the redirect that led here.
     pub(crate) trace: Option<TraceContext>,
+    /// Whether everybody may have it who asks for it.
+    pub(crate) open: bool,
 }
 
 /// Why not.
@@ -130,6 +132,14 @@ impl Door {
         }
     }
 
+    /// Whether what was admitted to everybody at an earlier time still is.
+    pub(crate) fn stands_open(&self, facts: &Facts) -> bool {
+        match self.trust {
+            Trust::Users(_) => true,
+            Trust::Cluster => self.own_routes || facts.guarded != Some(true),
+        }
+    }
+
     fn by_token(&self, visit: Visit<'_>, path: &ObjectPath, token: &str, facts: &Facts) -> Entry {
         let Some(ring) = &facts.ring else { return Entry::Refused(Refusal::NoRing) };
         let (grant, expired) = match tokens::open(ring, visit.now, token) {
@@ -163,7 +173,7 @@ impl Door {
         let Some(found) = self.routes.match_target(path, visit.query) else {
             return Entry::Refused(Refusal::NoObject);
         };
-        let closed = if self.own_routes { found.access != Access::Open } else { facts.guarded == Some(true) };
+        let closed = (self.own_routes && found.access != Access::Open) || !self.stands_open(facts);
         if closed { Entry::Refused(Refusal::NoToken) } else { Entry::Admitted(Box::new(found.into())) }
     }
 
@@ -200,6 +210,7 @@ impl From<NodeGrant> for Admission {
             content_type: grant.content_type,
             cache_control: grant.cache_control,
             trace: grant.trace,
+            open: false,
         }
     }
 }
@@ -213,6 +224,7 @@ impl From<Match<'_>> for Admission {
             origin_target: found.origin_target,
             filename: found.filename,
             trace: None,
+            open: found.access == Access::Open,
         }
     }
 }

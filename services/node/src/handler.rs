@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ferry_core::trace::TraceContext;
-use ferry_delivery::{Answer, Delivery, Handler, Object, Request, semantics::methods};
+use ferry_core::{object::ObjectKey, trace::TraceContext};
+use ferry_delivery::{
+    Answer, Delivery, Handler, Object, Request, ready::Prompt, semantics::methods, server::Plain, transfers::Transfer,
+};
 use ferry_runtime::{
     Clock,
     telemetry::{Sampler, TRACED, context_of, set_parent},
@@ -57,9 +59,28 @@ impl Handler for Clients {
             Entry::Refused(why) => self.refuse(why),
         }
     }
+
+    fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
+        // What was open when the answer was kept may have been closed since.
+        if !self.door.stands_open(&self.cluster.facts()) {
+            return None;
+        }
+        let mut prompt = self.delivery.ready(plain.target, plain.peer)?;
+        self.trace(&mut prompt);
+        Some(prompt)
+    }
 }
 
 impl Clients {
+    /// The span of a transfer that is traced, entered in the books of the answer that is ready.
+    fn trace(&self, prompt: &mut Prompt) {
+        let span = self.span(prompt.key(), None);
+        if !span.is_none() {
+            span.record("http.response.status_code", StatusCode::OK.as_u16());
+            record_end(span, prompt.transfer());
+        }
+    }
+
     fn health(&self) -> Answer {
         let page = self.health.page().to_string();
         let json = HeaderValue::from_static("application/json");
@@ -68,7 +89,8 @@ impl Clients {
 
     async fn deliver(&self, request: &Request, admission: Admission) -> Answer {
         let parent = admission.trace.or_else(|| traceparent(request));
-        let span = self.span(&admission, parent.as_ref());
+        let span = self.span(&admission.key, parent.as_ref());
+        let open = admission.open;
         let mut object = Object::new(admission.key, admission.origin_target);
         object.filename = admission.filename;
         // Both were checked where they came in: a route's by its compiler, a token's by its gateway.
@@ -82,18 +104,17 @@ impl Clients {
         }
         let mut answer = self.delivery.deliver(request, &object).await;
         span.record("http.response.status_code", answer.status.as_u16());
+        if open {
+            self.delivery.keep_ready(request, &object, &answer);
+        }
         if let Some(transfer) = &mut answer.transfer {
-            // The span lives as long as the transfer.
-            transfer.at_end(move |ended| {
-                span.record("sent_bytes", ended.sent_bytes);
-                span.record("complete", ended.complete);
-            });
+            record_end(span, transfer);
         }
         answer
     }
 
     /// A span for what is sampled, and none at all for the rest.
-    fn span(&self, admission: &Admission, parent: Option<&TraceContext>) -> Span {
+    fn span(&self, key: &ObjectKey, parent: Option<&TraceContext>) -> Span {
         if !self.sampler.decide(parent) {
             return Span::none();
         }
@@ -103,7 +124,7 @@ impl Clients {
             "transfer",
             otel.kind = "server",
             node = %self.door.node,
-            key = %admission.key,
+            %key,
             http.response.status_code = field::Empty,
             sent_bytes = field::Empty,
             complete = field::Empty,
@@ -131,6 +152,16 @@ impl Clients {
             Refusal::NoRing => Answer::unavailable("this node has not heard of its cluster yet", RING_SOON),
         };
         answer.with(header::CACHE_CONTROL, NO_STORE)
+    }
+}
+
+/// The span lives as long as the transfer.
+fn record_end(span: Span, transfer: &mut Transfer) {
+    if !span.is_none() {
+        transfer.at_end(move |ended| {
+            span.record("sent_bytes", ended.sent_bytes);
+            span.record("complete", ended.complete);
+        });
     }
 }
 

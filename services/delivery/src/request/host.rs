@@ -34,11 +34,19 @@ pub fn of(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<Option<Aut
 
 /// Takes `text` for an authority if it is a host with an optional port and nothing else.
 fn checked(text: &str) -> Option<Authority> {
+    if is_host(text) { text.parse().ok() } else { None }
+}
+
+/// Whether `text` is a host with an optional port and nothing else.
+pub fn is_host(text: &str) -> bool {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (inner, after) = rest.split_once(']')?;
-            inner.parse::<Ipv6Addr>().ok()?;
-            (None, after.strip_prefix(':').or_else(|| after.is_empty().then_some(""))?)
+            let Some((inner, after)) = rest.split_once(']') else { return false };
+            let port = after.strip_prefix(':').or_else(|| after.is_empty().then_some(""));
+            match port {
+                Some(port) if inner.parse::<Ipv6Addr>().is_ok() => (None, port),
+                _ => return false,
+            }
         }
         None => match text.split_once(':') {
             Some((host, port)) => (Some(host), port),
@@ -49,5 +57,5 @@ fn checked(text: &str) -> Option<Authority> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
     let named = host.is_none_or(|host| !host.is_empty() && host.len() <= 255 && host.bytes().all(plain));
     let numbered = port.is_empty() || (port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok());
-    if named && numbered { text.parse().ok() } else { None }
+    named && numbered
 }

@@ -14,14 +14,15 @@ mod writer;
 
 use std::{
     future::poll_fn,
-    io,
+    io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{Method, Version, header};
 use tokio::time::Instant;
 use tokio_util::{
     io::poll_read_buf,
@@ -29,17 +30,19 @@ use tokio_util::{
 };
 
 use super::{
-    Handler,
+    Handler, Plain,
     connection::{self, Shared},
     deadline::Deadline,
     framing,
+    outgoing::Outgoing,
     wire::Wire,
 };
 use crate::{
-    answer::Answer,
+    answer::{Answer, Body, FileBody, Parts, Slice},
+    ready::Prompt,
     request::{Arrival, Content, Request},
 };
-use head::{Head, Reader, Reading, Refusal};
+use head::{Found, Head, Reader, Reading, Refusal};
 use pace::Pace;
 use response::Manner;
 use writer::Writer;
@@ -70,6 +73,7 @@ pub(super) struct Connection<H, S> {
 /// What comes next on a connection.
 enum Next {
     Head(Box<Head>),
+    Ready(Prompt),
     Foreign,
     Refused(Refusal),
     Nothing,
@@ -108,6 +112,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         let mut idle = self.shared.limits.head;
         loop {
             let after = match self.next(idle).await {
+                Ok(Next::Ready(prompt)) => self.give(prompt).await,
                 Ok(Next::Head(head)) => Box::pin(self.exchange(*head)).await,
                 Ok(Next::Foreign) => return Ended::HandedOn(self.wire, self.buffer.freeze()),
                 Ok(Next::Refused(why)) => Box::pin(self.refuse(why)).await,
@@ -138,7 +143,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
             if begun {
                 match reader.read(&mut self.buffer) {
                     Reading::Partial => {}
-                    Reading::Whole(head) => return Ok(Next::Head(head)),
+                    Reading::Whole(found) => return Ok(self.begin(found)),
                     Reading::Foreign => return Ok(Next::Foreign),
                     Reading::Refused(why) => return Ok(Next::Refused(why)),
                 }
@@ -167,12 +172,68 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         }
     }
 
+    /// Takes a head, and looks whether its answer is ready.
+    fn begin(&mut self, found: Found) -> Next {
+        let plain = found.plain(&self.buffer);
+        if let Some(target) = plain
+            && !self.stop.is_cancelled()
+            && let Some(prompt) = self.shared.handler.ready(Plain { target, peer: self.arrival.peer })
+        {
+            self.buffer.advance(found.len());
+            return Next::Ready(prompt);
+        }
+        let plain = plain.is_some();
+        found.take(&mut self.buffer).map_or_else(Next::Refused, |head| Next::Head(Box::new(Head { plain, ..head })))
+    }
+
+    /// Gives an answer that was ready: in one call, if the socket takes it.
+    async fn give(&mut self, prompt: Prompt) -> io::Result<After> {
+        let date = response::date();
+        let mut written = 0;
+        if let (Some(content), Some(_)) = (&prompt.ready.content, self.wire.plain()) {
+            let head = &prompt.ready.head;
+            let pieces = [head, &date[..], response::END, content].map(IoSlice::new);
+            let write = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.wire).poll_write_vectored(cx, &pieces)));
+            match write.await {
+                Poll::Ready(count) => written = count?,
+                Poll::Pending => {}
+            }
+            if written == pieces.iter().map(|piece| piece.len()).sum::<usize>() {
+                prompt.sent_at_once();
+                return Ok(After::Next);
+            }
+        }
+        Box::pin(self.give_slowly(prompt, &date, written)).await
+    }
+
+    /// The same for a large file, over TLS, and for what the socket did not take at once.
+    async fn give_slowly(&mut self, prompt: Prompt, date: &[u8], written: usize) -> io::Result<After> {
+        let (ready, transfer) = prompt.begin();
+        let whole = Slice { offset: 0, length: ready.file.length() };
+        let file = FileBody { file: Arc::clone(&ready.file), parts: Parts::One(whole) };
+        let mut outgoing = Outgoing::new(Body::File(file), transfer);
+        let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
+        for piece in [&ready.head, date, response::END] {
+            writer.gathered().extend_from_slice(piece);
+        }
+        match &ready.content {
+            Some(content) => {
+                writer.gathered().extend_from_slice(content);
+                writer.skip(written);
+                writer.flush(false).await?;
+                outgoing.sent(content.len());
+            }
+            None => body::send(writer, outgoing, false).await?,
+        }
+        Ok(After::Next)
+    }
+
     /// Answers one request.
     async fn exchange(&mut self, head: Head) -> io::Result<After> {
-        let Head { parts, persistent } = head;
+        let Head { parts, persistent, plain } = head;
         let (method, version) = (parts.method.clone(), parts.version);
         let answer = match Request::admit(parts, Content::default(), self.arrival) {
-            Ok(request) => match self.handled(request).await? {
+            Ok(request) => match self.handled(Request { plain, ..request }).await? {
                 Some(answer) => answer,
                 None => return Ok(After::Close),
             },
@@ -214,10 +275,10 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     }
 
     async fn refuse(&mut self, why: Refusal) -> io::Result<After> {
-        let framed = framing::frame(why.answer(), &http::Method::GET);
-        let manner = Manner::of(&framed, http::Version::HTTP_11, false);
+        let framed = framing::frame(why.answer(), &Method::GET);
+        let manner = Manner::of(&framed, Version::HTTP_11, false);
         let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
-        response::write(writer.gathered(), framed.status, &framed.headers, http::Version::HTTP_11, manner);
+        response::write(writer.gathered(), framed.status, &framed.headers, Version::HTTP_11, manner);
         body::send(writer, framed.outgoing, manner.chunked).await?;
         Ok(After::Linger)
     }
@@ -259,4 +320,18 @@ impl<H: Handler, S: Wire> Connection<H, S> {
             }
         }
     }
+}
+
+/// The head of an answer to a plain request, up to its date; `None` if the answer is not the same for all of those.
+pub(crate) fn plain_head(answer: &Answer) -> Option<Bytes> {
+    if answer.headers.contains_key(header::VARY) || answer.headers.contains_key(header::DATE) {
+        return None;
+    }
+    let answer = Answer { headers: answer.headers.clone(), body: answer.body.again()?, ..Answer::empty(answer.status) };
+    let framed = framing::frame(answer, &Method::GET);
+    let manner = Manner::of(&framed, Version::HTTP_11, true);
+    let mut head = Vec::new();
+    response::write_fields(&mut head, framed.status, &framed.headers, Version::HTTP_11, manner);
+    head.extend_from_slice(response::DATE);
+    manner.persistent.then(|| head.into())
 }

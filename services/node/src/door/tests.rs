@@ -106,6 +106,7 @@ fn a_token_opens_the_path_it_was_made_for_and_names_the_object() {
         content_type: package.content_type,
         cache_control: package.cache_control,
         trace: None,
+        open: false,
     };
     assert_eq!(*admission, expected);
 }

@@ -11,7 +11,7 @@ use httparse::{Error, ParserConfig, Status};
 
 use crate::{
     answer::Answer,
-    request::{LARGEST_HEADERS, LONGEST_TARGET},
+    request::{LARGEST_HEADERS, LONGEST_TARGET, host},
 };
 
 /// The most octets that a head may have: what a target and the fields may take, and the rest of the request line.
@@ -23,6 +23,29 @@ const LONGEST_LINE: usize = LONGEST_TARGET + 64;
 /// The most fields that a head may have.
 const FIELDS: usize = 100;
 
+/// Fields that no rule of ours looks at. Whatever is not listed may have an effect; of `Accept-Encoding` there is one where an answer
+/// says so by `Vary`, and such answers are not repeated.
+const WITHOUT_EFFECT: [&str; 18] = [
+    "user-agent",
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "referer",
+    "cookie",
+    "pragma",
+    "cache-control",
+    "dnt",
+    "priority",
+    "upgrade-insecure-requests",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+];
+
 /// How often a head that is not whole is parsed from its beginning, whatever came; after that only what could be its end is worth a
 /// look, so that a head of single octets costs little.
 const LOOKS: u8 = 16;
@@ -33,15 +56,16 @@ pub(super) struct Head {
     pub(super) parts: Parts,
     /// Whether the client wants to go on afterwards (RFC 9112 section 9.3).
     pub(super) persistent: bool,
+    /// Whether nothing in it bears on the answer but its path.
+    pub(super) plain: bool,
 }
 
 /// What the octets so far are.
-#[derive(Debug)]
 pub(super) enum Reading {
     /// The beginning of a head.
     Partial,
-    /// A head; its octets were taken.
-    Whole(Box<Head>),
+    /// A whole head; its octets were not taken.
+    Whole(Found),
     /// The other engine's: HTTP/2, or a request with content. Its octets were not taken.
     Foreign,
     /// None that is answered: why.
@@ -82,8 +106,8 @@ struct Place {
     end: u16,
 }
 
-/// A head as httparse found it, by places: its octets are not ours yet.
-struct Found {
+/// A head as httparse found it, by places among octets that nobody took yet.
+pub(super) struct Found {
     end: usize,
     version: Version,
     method: Method,
@@ -137,8 +161,7 @@ fn read(octets: &mut BytesMut) -> Reading {
     if found.announces_content(octets) {
         return Reading::Foreign;
     }
-    let octets = octets.split_to(found.end).freeze();
-    found.into_head(&octets).map_or(Reading::Refused(Refusal::Malformed), |head| Reading::Whole(Box::new(head)))
+    Reading::Whole(found)
 }
 
 /// A head that has not ended: it may still, if it is not too large already.
@@ -230,6 +253,41 @@ impl Found {
         })
     }
 
+    /// How many octets the head has.
+    pub(super) const fn len(&self) -> usize {
+        self.end
+    }
+
+    /// The target, if this is a GET with nothing in it that bears on the answer: it gets what every other such request gets.
+    pub(super) fn plain<'a>(&self, octets: &'a [u8]) -> Option<&'a str> {
+        let mut hosts = 0;
+        let mut says_little = |(name, value): (Place, Place)| {
+            let (name, value) = (&octets[name.range()], &octets[value.range()]);
+            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+            match name.len() {
+                4 if is("host") => {
+                    hosts += 1;
+                    std::str::from_utf8(value).is_ok_and(host::is_host)
+                }
+                10 if is("connection") => value.eq_ignore_ascii_case(b"keep-alive"),
+                _ => WITHOUT_EFFECT.iter().any(|known| is(known)),
+            }
+        };
+        let plain = self.version == Version::HTTP_11
+            && self.method == Method::GET
+            && self.fields().all(&mut says_little)
+            && hosts == 1;
+        let target = plain.then(|| std::str::from_utf8(&octets[self.target.range()]).ok()).flatten()?;
+        // A target in another form, or with a query, may mean more than its path.
+        (target.starts_with('/') && target.len() <= LONGEST_TARGET && !target.contains(['?', '#'])).then_some(target)
+    }
+
+    /// Takes the head's octets, and makes of them what handlers read.
+    pub(super) fn take(self, octets: &mut BytesMut) -> Result<Head, Refusal> {
+        let octets = octets.split_to(self.end).freeze();
+        self.into_head(&octets).ok_or(Refusal::Malformed)
+    }
+
     fn into_head(self, octets: &Bytes) -> Option<Head> {
         let target = octets.slice(self.target.range());
         // A target has no fragment (RFC 9112 section 3.2); `Uri` drops it without a word.
@@ -247,7 +305,7 @@ impl Found {
         parts.version = self.version;
         let persistent = persists(self.version, &headers);
         parts.headers = headers;
-        Some(Head { parts, persistent })
+        Some(Head { parts, persistent, plain: false })
     }
 }
 

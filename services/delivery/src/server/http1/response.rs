@@ -7,6 +7,13 @@ use http::{HeaderMap, StatusCode, Version, header};
 use super::super::framing::Framed;
 use crate::semantics::validators::date_value;
 
+/// What precedes the date, and what ends a head.
+pub(super) const DATE: &[u8] = b"\r\ndate: ";
+pub(super) const END: &[u8] = b"\r\n\r\n";
+
+/// Room for the head of a file's answer.
+const LIKELY: usize = 512;
+
 /// How the end of a body is told, and what becomes of the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Manner {
@@ -29,14 +36,27 @@ impl Manner {
 ///
 /// The version is our own, whatever the client's (RFC 9110 section 6.2).
 pub(super) fn write(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, version: Version, manner: Manner) {
+    out.reserve(LIKELY);
+    write_fields(out, status, headers, version, manner);
+    if !headers.contains_key(header::DATE) {
+        out.extend_from_slice(DATE);
+        out.extend_from_slice(&date());
+    }
+    out.extend_from_slice(END);
+}
+
+/// Appends all of a head but the date and what ends it.
+pub(super) fn write_fields(
+    out: &mut Vec<u8>,
+    status: StatusCode,
+    headers: &HeaderMap,
+    version: Version,
+    manner: Manner,
+) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
     out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
-    if !headers.contains_key(header::DATE) {
-        out.extend_from_slice(b"\r\ndate: ");
-        out.extend_from_slice(&date());
-    }
     for (name, value) in headers {
         out.extend_from_slice(b"\r\n");
         out.extend_from_slice(name.as_str().as_bytes());
@@ -52,11 +72,10 @@ pub(super) fn write(out: &mut Vec<u8>, status: StatusCode, headers: &HeaderMap, 
         (true, Version::HTTP_10) => out.extend_from_slice(b"\r\nconnection: keep-alive"),
         (true, _) => {}
     }
-    out.extend_from_slice(b"\r\n\r\n");
 }
 
 /// Now, as an HTTP date.
-fn date() -> [u8; 29] {
+pub(super) fn date() -> [u8; 29] {
     thread_local! {
         // Not state, but a result that holds for a second: writing it out costs more than a small answer's head.
         static WRITTEN: Cell<(u64, [u8; 29])> = const { Cell::new((0, [0; 29])) };

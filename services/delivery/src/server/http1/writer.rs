@@ -59,6 +59,11 @@ impl<'a, S: Wire> Writer<'a, S> {
         &mut self.gathered
     }
 
+    /// So many of the gathered octets were written already.
+    pub(super) const fn skip(&mut self, written: usize) {
+        self.written = written;
+    }
+
     /// Whether the kernel may send files.
     pub(super) fn is_plain(&self) -> bool {
         self.wire.plain().is_some()

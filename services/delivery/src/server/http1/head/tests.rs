@@ -2,15 +2,15 @@
 
 use super::*;
 
-fn all_at_once(octets: &[u8]) -> (Reading, BytesMut) {
+/// The head, or the name of whatever else it is; and what is left of the octets.
+fn all_at_once(octets: &[u8]) -> (Result<Head, String>, BytesMut) {
     let mut octets = BytesMut::from(octets);
-    (Reader::default().read(&mut octets), octets)
+    (outcome(&mut Reader::default(), &mut octets), octets)
 }
 
-/// The head, or the name of whatever else it is.
-fn outcome(reading: Reading) -> Result<Head, String> {
-    match reading {
-        Reading::Whole(head) => Ok(*head),
+fn outcome(reader: &mut Reader, octets: &mut BytesMut) -> Result<Head, String> {
+    match reader.read(octets) {
+        Reading::Whole(found) => found.take(octets).map_err(|why| format!("{why:?}")),
         Reading::Refused(why) => Err(format!("{why:?}")),
         Reading::Partial => Err("partial".to_owned()),
         Reading::Foreign => Err("foreign".to_owned()),
@@ -18,13 +18,13 @@ fn outcome(reading: Reading) -> Result<Head, String> {
 }
 
 fn other(octets: &[u8]) -> String {
-    outcome(all_at_once(octets).0).expect_err("no head")
+    all_at_once(octets).0.expect_err("no head")
 }
 
 #[test]
 fn a_head_is_taken_and_what_follows_is_left() {
     let (reading, left) = all_at_once(b"\r\nGET /a?b HTTP/1.1\r\nHost: x\r\nAccept: a\r\naccept: b\r\n\r\nGET /next");
-    let Head { parts, persistent } = outcome(reading).expect("a head");
+    let Head { parts, persistent, .. } = reading.expect("a head");
     assert_eq!((parts.method, parts.uri, parts.version), (Method::GET, Uri::from_static("/a?b"), Version::HTTP_11));
     assert_eq!(parts.headers["host"], "x");
     assert_eq!(parts.headers.get_all("accept").iter().collect::<Vec<_>>(), ["a", "b"]);
@@ -40,7 +40,7 @@ fn it_does_not_matter_where_packets_cut_a_head() {
         let mut pieces = head.chunks(step).peekable();
         while let Some(piece) = pieces.next() {
             octets.extend_from_slice(piece);
-            let reading = outcome(reader.read(&mut octets));
+            let reading = outcome(&mut reader, &mut octets);
             match pieces.peek() {
                 Some(_) => assert_eq!(reading.expect_err("not yet"), "partial", "pieces of {step}"),
                 None => assert_eq!(reading.expect("a head").parts.headers["range"], "bytes=0-1", "pieces of {step}"),
@@ -76,10 +76,10 @@ fn whatever_announces_content_or_speaks_http_2_is_for_the_other_engine() {
         b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
     ] {
         let (reading, left) = all_at_once(octets);
-        assert_eq!(outcome(reading).expect_err("no head"), "foreign", "{}", octets.escape_ascii());
+        assert_eq!(reading.expect_err("no head"), "foreign", "{}", octets.escape_ascii());
         assert_eq!(left, octets, "untouched");
     }
-    assert!(outcome(all_at_once(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").0).is_ok());
+    assert!(all_at_once(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").0.is_ok());
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn malformed_heads_are_refused() {
 
 #[test]
 fn a_higher_minor_version_is_read_as_1_1_and_no_other_major_one_is() {
-    let head = outcome(all_at_once(b"GET / HTTP/1.7\r\nHost: x\r\n\r\n").0).expect("a head");
+    let head = all_at_once(b"GET / HTTP/1.7\r\nHost: x\r\n\r\n").0.expect("a head");
     assert_eq!(head.parts.version, Version::HTTP_11);
     for version in ["2.0", "3.0", "0.9"] {
         assert_eq!(other(format!("GET / HTTP/{version}\r\nHost: x\r\n\r\n").as_bytes()), "Version", "{version}");
@@ -141,7 +141,39 @@ fn a_connection_persists_as_its_version_and_its_options_say() {
         ("1.0", "Connection: keep-alive, close\r\n", false),
     ] {
         let octets = format!("GET / HTTP/{version}\r\nHost: x\r\n{option}\r\n");
-        let head = outcome(all_at_once(octets.as_bytes()).0).expect("a head");
+        let head = all_at_once(octets.as_bytes()).0.expect("a head");
         assert_eq!(head.persistent, persistent, "{version} {option:?}");
     }
+}
+
+#[test]
+fn a_request_is_plain_if_nothing_in_it_bears_on_the_answer() {
+    let plain = |octets: &str| match Reader::default().read(&mut BytesMut::from(octets)) {
+        Reading::Whole(found) => found.plain(octets.as_bytes()).map(str::to_owned),
+        _ => panic!("a whole head: {octets:?}"),
+    };
+    let with = |line: &str, fields: &str| plain(&format!("{line}\r\nHost: a.test:80\r\n{fields}\r\n"));
+    let browsers = "User-Agent: x\r\nACCEPT: */*\r\nCookie: a=b\r\nConnection: keep-alive\r\nSec-Fetch-Mode: cors\r\n";
+    assert_eq!(with("GET /a/b%20c HTTP/1.1", browsers), Some("/a/b%20c".to_owned()));
+    for (line, fields) in [
+        ("HEAD /a HTTP/1.1", ""),
+        ("GET /a HTTP/1.0", ""),
+        ("GET /a?b HTTP/1.1", ""),
+        ("GET http://a.test/a HTTP/1.1", ""),
+        ("GET /a HTTP/1.1", "Range: bytes=0-\r\n"),
+        ("GET /a HTTP/1.1", "If-None-Match: *\r\n"),
+        ("GET /a HTTP/1.1", "If-Range: \"a\"\r\n"),
+        ("GET /a HTTP/1.1", "Traceparent: 00-1-1-01\r\n"),
+        ("GET /a HTTP/1.1", "Origin: http://b.test\r\n"),
+        ("GET /a HTTP/1.1", "Authorization: x\r\n"),
+        ("GET /a HTTP/1.1", "Expect: 100-continue\r\n"),
+        ("GET /a HTTP/1.1", "Connection: close\r\n"),
+        ("GET /a HTTP/1.1", "Upgrade: h2c\r\n"),
+        ("GET /a HTTP/1.1", "Host: a.test:80\r\n"),
+        ("GET /a HTTP/1.1", "X-Anything: x\r\n"),
+    ] {
+        assert_eq!(with(line, fields), None, "{line} {fields:?}");
+    }
+    assert_eq!(plain("GET /a HTTP/1.1\r\nHost: a b\r\n\r\n"), None);
+    assert_eq!(plain("GET /a HTTP/1.1\r\nUser-Agent: a\r\n\r\n"), None);
 }

@@ -1,0 +1,145 @@
+//! Answers that are ready before they are asked for: whole files, to requests in which nothing bears on the answer.
+//!
+//! Nothing is decided here. An answer that was made in the ordinary way to such a request is what every other such request for
+//! the same target gets, for as long as its file is the one that the disk would give out now (invariant D5) and whoever decided about
+//! access stands by it. What is kept is that answer's head, and the content of a small file.
+
+use std::{hash::RandomState, net::SocketAddr, sync::Arc, time::SystemTime};
+
+use bytes::Bytes;
+use ferry_core::object::ObjectKey;
+use quick_cache::{Weighter, sync};
+
+use crate::{
+    answer::{Answer, Body, FileBody, Parts, Slice},
+    disk::OpenFile,
+    server::plain_head,
+    transfers::{Transfer, Transfers},
+};
+
+/// What all that is kept may take, in octets.
+const MOST: u64 = 32 << 20;
+
+/// What an entry takes besides its octets, roughly.
+const OVERHEAD: u64 = 512;
+
+/// The largest content that is kept: of a larger file, the kernel sends what it has in its own cache.
+const LARGEST: u64 = 32 * 1024;
+
+/// An answer that can be given again.
+#[derive(Debug)]
+pub struct Ready {
+    /// The head up to its date, which is left out.
+    pub(crate) head: Bytes,
+    /// The content, where it is small.
+    pub(crate) content: Option<Bytes>,
+    pub(crate) file: Arc<OpenFile>,
+    pub(crate) key: ObjectKey,
+}
+
+/// An answer to be given now, and the books that it is entered in.
+#[derive(Debug)]
+pub struct Prompt {
+    pub(crate) ready: Arc<Ready>,
+    pub(crate) transfers: Transfers,
+    pub(crate) client: SocketAddr,
+    /// The entry of a transfer that somebody waits for the end of.
+    pub(crate) transfer: Option<Transfer>,
+}
+
+/// Ready answers by the target that they are for.
+#[derive(Debug)]
+pub(crate) struct ReadyAnswers(sync::Cache<Box<str>, Arc<Ready>, Octets, RandomState>);
+
+/// What an entry weighs.
+#[derive(Debug, Clone)]
+struct Octets;
+
+impl Weighter<Box<str>, Arc<Ready>> for Octets {
+    fn weight(&self, target: &Box<str>, ready: &Arc<Ready>) -> u64 {
+        let content = ready.content.as_ref().map_or(0, Bytes::len);
+        (target.len() + ready.head.len() + content) as u64 + OVERHEAD
+    }
+}
+
+impl Ready {
+    /// Keeps an answer to a plain request; `None` if it is not the whole of a file.
+    fn of(answer: &Answer, key: &ObjectKey) -> Option<Self> {
+        let Body::File(FileBody { file, parts: Parts::One(slice) }) = &answer.body else { return None };
+        let whole = Slice { offset: 0, length: file.length() };
+        if *slice != whole || answer.close {
+            return None;
+        }
+        let head = plain_head(answer)?;
+        Some(Self { head, content: content_of(file), file: Arc::clone(file), key: key.clone() })
+    }
+}
+
+/// The content of a small file, if it is in memory already and no change can have been missed.
+fn content_of(file: &OpenFile) -> Option<Bytes> {
+    let length = Some(file.length()).filter(|length| *length <= LARGEST)?;
+    // Of a file that was changed just now, another change may not show.
+    if !file.validators().are_settled() {
+        return None;
+    }
+    let mut content = vec![0; usize::try_from(length).ok()?];
+    let read = file.read_now(0, &mut content).ok()??;
+    (read as u64 == length).then(|| content.into())
+}
+
+impl ReadyAnswers {
+    pub(crate) fn new() -> Self {
+        let entries = usize::try_from(MOST / OVERHEAD / 8).unwrap_or(usize::MAX);
+        Self(sync::Cache::with(entries, MOST, Octets, RandomState::new(), sync::DefaultLifecycle::default()))
+    }
+
+    pub(crate) fn get(&self, target: &str) -> Option<Arc<Ready>> {
+        self.0.get(target)
+    }
+
+    pub(crate) fn keep(&self, target: &str, answer: &Answer, key: &ObjectKey) {
+        if let Some(ready) = Ready::of(answer, key) {
+            self.0.insert(target.into(), Arc::new(ready));
+        }
+    }
+
+    pub(crate) fn forget(&self, target: &str, stale: &Arc<Ready>) {
+        self.0.remove_if(target, |ready| Arc::ptr_eq(ready, stale));
+    }
+}
+
+impl Prompt {
+    /// The object that is delivered.
+    #[must_use]
+    pub fn key(&self) -> &ObjectKey {
+        &self.ready.key
+    }
+
+    /// Registers the transfer now, and not only if it takes its time: somebody waits for its end.
+    pub fn transfer(&mut self) -> &mut Transfer {
+        let Self { ready, transfers, client, transfer } = self;
+        let begin = || transfers.begin(ready.key.clone(), *client, Some(ready.file.length()), SystemTime::now());
+        transfer.get_or_insert_with(begin)
+    }
+
+    /// All of it was sent in one go: it is entered as a transfer that began and ended.
+    pub(crate) fn sent_at_once(self) {
+        let bytes = self.ready.file.length();
+        match self.transfer {
+            Some(transfer) => {
+                transfer.sent(usize::try_from(bytes).unwrap_or(usize::MAX));
+                transfer.complete();
+            }
+            None => self.transfers.sent_at_once(self.client, bytes),
+        }
+    }
+
+    /// It takes its time: the transfer is under way from now on.
+    pub(crate) fn begin(mut self) -> (Arc<Ready>, Option<Transfer>) {
+        self.transfer();
+        (self.ready, self.transfer)
+    }
+}
+
+#[cfg(test)]
+mod tests;
