@@ -101,9 +101,9 @@ impl Calls {
         }
     }
 
-    /// Takes note of what went wrong without a call of its own.
-    pub(super) fn note(&self, error: &impl Symptom) {
-        if error.speaks_against_the_disk() {
+    /// Takes note of what went wrong on the way from a file to a client, if it was the file.
+    pub(super) fn note(&self, error: &io::Error) {
+        if Errno::from_io_error(error).is_some_and(error::is_no_socket_s) {
             locked(&self.record).failed(Instant::now());
         }
     }

@@ -142,6 +142,11 @@ pub(super) fn is_the_disk_s(errno: Errno) -> bool {
     matches!(DiskError::from(Failure::System(errno)), DiskError::Away(_) | DiskError::Io(_))
 }
 
+/// Whether only a disk says so, and no socket: for a transfer from the one to the other.
+pub(super) const fn is_no_socket_s(errno: Errno) -> bool {
+    matches!(errno, Errno::IO | Errno::STALE | Errno::UCLEAN | Errno::BADMSG | Errno::NODEV | Errno::REMOTEIO)
+}
+
 impl RootError {
     pub(super) fn new(path: &Path, errno: Errno) -> Self {
         let path = path.to_owned();

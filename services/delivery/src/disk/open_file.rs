@@ -125,7 +125,8 @@ impl OpenFile {
         self.file.as_fd()
     }
 
-    /// Says that it could not be read or sent in place, for [`super::Disk::health`]. What its own reads meet is known already.
+    /// Says that sending it in place ended so, for [`super::Disk::health`]; whether that was the file or the client is told apart here. What
+    /// its own reads meet is known already.
     pub fn failed(&self, error: &io::Error) {
         self.calls.note(error);
     }
