@@ -1,5 +1,6 @@
 //! What RFC 9110 says about a request for a representation that is at hand: pure functions, whichever engine sends the bytes.
 
+pub mod coding;
 pub mod conditions;
 pub mod content_type;
 pub mod disposition;
@@ -9,4 +10,5 @@ pub mod plan;
 pub mod ranges;
 pub mod validators;
 
-pub use plan::{Plan, Representation, plan};
+pub use coding::Coding;
+pub use plan::{Plan, Representation, not_acceptable, plan};

@@ -9,7 +9,11 @@ use tokio::{
 };
 
 use super::*;
-use crate::origin::{OriginSettings, Settings};
+use crate::{
+    disk,
+    origin::{OriginSettings, Settings},
+    semantics::Coding,
+};
 use ferry_runtime::tasks::Tasks;
 
 fn object(path: &str) -> Object {
@@ -20,7 +24,7 @@ fn request(method: &str) -> Request {
     Request::internal(method.parse().expect("a method"), "/whatever").expect("a request")
 }
 
-fn disk(folder: &Path) -> Disk {
+fn root(folder: &Path) -> Disk {
     Disk::open_root(folder).expect("a good root")
 }
 
@@ -49,7 +53,7 @@ async fn origin() -> (Origins, Tasks) {
 async fn a_route_s_words_go_before_the_file_s_name() {
     let folder = TempDir::new().expect("a temporary folder");
     fs::write(folder.path().join("package.bin"), "zip").expect("a file");
-    let delivery = delivery(Backend::Filesystem(disk(folder.path())));
+    let delivery = delivery(Backend::Filesystem(root(folder.path())));
     let plain = delivery.deliver(&request("GET"), &object("package.bin")).await;
     assert_eq!(plain.headers[header::CONTENT_TYPE], "application/octet-stream");
     assert!(!plain.headers.contains_key(header::CONTENT_DISPOSITION));
@@ -65,11 +69,112 @@ async fn a_route_s_words_go_before_the_file_s_name() {
     assert_eq!(answer.headers[header::CONTENT_TYPE], "application/x-package");
 }
 
+/// A delivery of files that may lie there in coded forms, and the folder.
+fn coded() -> (TempDir, Delivery) {
+    let folder = TempDir::new().expect("a temporary folder");
+    for (name, content) in [
+        ("page.html", "plain"),
+        ("page.html.br", "br"),
+        ("page.html.gz", "gzip!"),
+        ("stale.css", "new"),
+        ("stale.css.br", "old"),
+        ("lost.js.br", "nothing has this form"),
+        ("single.txt", "plain"),
+    ] {
+        fs::write(folder.path().join(name), content).expect("a file");
+        let file = fs::File::options().write(true).open(folder.path().join(name)).expect("our own file");
+        // Older than anything that settles; and the outdated form is older than its file.
+        let seconds = if name == "stale.css.br" { 999 } else { 1000 };
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).expect("our own file");
+    }
+    let settings = disk::Settings { precompressed: vec![Coding::Brotli, Coding::Gzip], ..disk::Settings::default() };
+    let disk = Disk::open_root_with(folder.path(), settings).expect("a good root");
+    (folder, delivery(Backend::Filesystem(disk)))
+}
+
+fn asking(fields: &[(&'static str, &'static str)]) -> Request {
+    let mut request = request("GET");
+    for (name, value) in fields {
+        request.headers.append(*name, HeaderValue::from_static(value));
+    }
+    request
+}
+
+/// What of an answer depends on its form.
+fn told(answer: &Answer) -> (u16, Option<&str>, Option<&str>, Option<u64>) {
+    let field = |name: header::HeaderName| answer.headers.get(name).map(|value| value.to_str().expect("ASCII"));
+    (answer.status.as_u16(), field(header::CONTENT_ENCODING), field(header::ETAG), answer.body.length())
+}
+
+#[tokio::test]
+async fn a_client_gets_the_form_that_it_takes() {
+    let (_folder, delivery) = coded();
+    let plain = |length| (200, None, Some(if length == 5 { "\"3e8-5\"" } else { "\"3e8-3\"" }), Some(length));
+    for (path, accept, expected) in [
+        ("page.html", "br, gzip", (200, Some("br"), Some("\"3e8-2-br\""), Some(2))),
+        ("page.html", "gzip", (200, Some("gzip"), Some("\"3e8-5-gzip\""), Some(5))),
+        ("page.html", "gzip, br;q=0.1", (200, Some("gzip"), Some("\"3e8-5-gzip\""), Some(5))),
+        ("page.html", "zstd", plain(5)),
+        ("page.html", "identity, br;q=0.5", plain(5)),
+        ("single.txt", "br, gzip", plain(5)),
+        ("stale.css", "br", plain(3)),
+    ] {
+        let answer = delivery.deliver(&asking(&[("accept-encoding", accept)]), &object(path)).await;
+        assert_eq!(told(&answer), expected, "{path}, {accept}");
+        assert_eq!(answer.headers[header::VARY], "accept-encoding");
+        let kind = if path == "page.html" { "text/html; charset=utf-8" } else { "text/" };
+        assert!(answer.headers[header::CONTENT_TYPE].to_str().expect("ASCII").starts_with(kind), "{path}");
+    }
+    let answer = delivery.deliver(&asking(&[]), &object("page.html")).await;
+    assert_eq!(told(&answer), plain(5), "who says nothing may decode nothing");
+}
+
+#[tokio::test]
+async fn a_form_that_is_refused_is_not_sent() {
+    let (_folder, delivery) = coded();
+    for (path, accept, status) in [
+        ("single.txt", "br, identity;q=0", 406),
+        ("stale.css", "br, *;q=0", 406),
+        ("page.html", "gzip, *;q=0", 200),
+        ("lost.js", "br", 404),
+    ] {
+        let answer = delivery.deliver(&asking(&[("accept-encoding", accept)]), &object(path)).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}, {accept}");
+        assert_eq!(answer.headers.contains_key(header::VARY), status != 404, "{path}, {accept}");
+    }
+}
+
+#[tokio::test]
+async fn ranges_and_conditions_are_those_of_the_form() {
+    let (_folder, delivery) = coded();
+    let br = ("accept-encoding", "br");
+    for (fields, expected) in [
+        (&[br, ("range", "bytes=1-")][..], (206, Some("br"), Some("\"3e8-2-br\""), Some(1))),
+        (&[br, ("range", "bytes=1-"), ("if-range", "\"3e8-5\"")], (200, Some("br"), Some("\"3e8-2-br\""), Some(2))),
+        (&[br, ("if-none-match", "\"3e8-2-br\"")], (304, None, Some("\"3e8-2-br\""), Some(0))),
+        (&[br, ("if-none-match", "\"3e8-5\"")], (200, Some("br"), Some("\"3e8-2-br\""), Some(2))),
+        (&[("if-none-match", "\"3e8-2-br\"")], (200, None, Some("\"3e8-5\""), Some(5))),
+    ] {
+        let answer = delivery.deliver(&asking(fields), &object("page.html")).await;
+        assert_eq!(told(&answer), expected, "{fields:?}");
+        assert_eq!(answer.headers[header::VARY], "accept-encoding", "{fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_the_option_no_sibling_is_looked_at() {
+    let (folder, _) = coded();
+    let delivery = delivery(Backend::Filesystem(root(folder.path())));
+    let answer = delivery.deliver(&asking(&[("accept-encoding", "br")]), &object("page.html")).await;
+    assert_eq!(told(&answer), (200, None, Some("\"3e8-5\""), Some(5)));
+    assert!(!answer.headers.contains_key(header::VARY));
+}
+
 #[tokio::test]
 async fn only_answers_with_bytes_are_transfers() {
     let folder = TempDir::new().expect("a temporary folder");
     fs::write(folder.path().join("f"), "bytes").expect("a file");
-    let delivery = delivery(Backend::Filesystem(disk(folder.path())));
+    let delivery = delivery(Backend::Filesystem(root(folder.path())));
     for (method, path, status, under_way) in [
         ("GET", "f", 200, 1),
         ("HEAD", "f", 200, 0),
@@ -89,7 +194,7 @@ async fn a_hybrid_asks_the_origin_for_what_the_disk_has_not() {
     let folder = TempDir::new().expect("a temporary folder");
     fs::write(folder.path().join("here.txt"), "disk").expect("a file");
     let (origins, _tasks) = origin().await;
-    let delivery = delivery(Backend::Hybrid(disk(folder.path()), origins));
+    let delivery = delivery(Backend::Hybrid(root(folder.path()), origins));
     let here = delivery.deliver(&request("GET"), &object("here.txt")).await;
     assert!(matches!(here.body, Body::File(_)));
     let mut there = object("there.txt");

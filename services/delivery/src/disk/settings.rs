@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{open_file::Sending, resolve::Symlinks};
+use crate::semantics::{coding::Coding, content_type::ContentTypes};
 
 /// How a root is served.
 #[derive(Debug, Clone)]
@@ -19,6 +20,10 @@ pub struct Settings {
     pub sending: Sending,
     /// How many files may stay open between requests, if the system lets this process open so many; none with 0.
     pub open_files: usize,
+    /// In which codings files may lie beside their plain form, the most welcome first.
+    pub precompressed: Vec<Coding>,
+    /// The media types of its files.
+    pub types: ContentTypes,
 }
 
 /// What is done with names that begin with a dot.
@@ -40,6 +45,8 @@ impl Default for Settings {
             patience: Duration::from_secs(15),
             sending: Sending::default(),
             open_files: 10_000,
+            precompressed: Vec::new(),
+            types: ContentTypes::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
 use super::{
+    coding::Coding,
     conditions::{self, Verdict},
     multipart::{self, Boundary},
     ranges::{self, Selection},
@@ -14,6 +15,9 @@ use crate::{
     answer::{Answer, Body, FileBody, Parts, Slice},
     disk::OpenFile,
 };
+
+/// What decides which form of a file is sent (RFC 9110 section 12.5.5).
+const VARY: HeaderValue = HeaderValue::from_static("accept-encoding");
 
 /// What is known of the thing that was asked for. It is borrowed: most of it was made when the file was opened.
 #[derive(Debug, Clone)]
@@ -30,6 +34,10 @@ pub struct Representation<'a> {
     pub disposition: Option<HeaderValue>,
     /// How long caches may keep it.
     pub cache_control: Option<&'a HeaderValue>,
+    /// The coding of its bytes; the media type is that of what they decode to.
+    pub coding: Option<Coding>,
+    /// Whether a request with another `Accept-Encoding` may get another representation.
+    pub varies: bool,
 }
 
 /// The answer, but for the bytes themselves.
@@ -54,6 +62,12 @@ pub enum Content {
     Parts(Parts),
 }
 
+/// The answer where the client takes no form that is there (RFC 9110 section 12.5.3).
+#[must_use]
+pub fn not_acceptable() -> Answer {
+    Answer::text(StatusCode::NOT_ACCEPTABLE, "it is not there in a coding that is accepted").with(header::VARY, VARY)
+}
+
 /// Decides what answers a GET or HEAD for a representation that exists. A boundary is drawn for several parts only.
 #[must_use]
 pub fn plan(
@@ -66,7 +80,7 @@ pub fn plan(
         match conditions::judge(request, of.etag, of.last_modified) {
             Verdict::Proceed => {}
             Verdict::NotModified => return not_modified(of),
-            Verdict::Failed => return refused(StatusCode::PRECONDITION_FAILED, "it is another version now"),
+            Verdict::Failed => return refused(of, StatusCode::PRECONDITION_FAILED, "it is another version now"),
         }
     }
     let mut headers = described(of);
@@ -84,7 +98,7 @@ pub fn plan(
             (StatusCode::PARTIAL_CONTENT, parts)
         }
         Selection::Unsatisfiable => {
-            let mut plan = refused(StatusCode::RANGE_NOT_SATISFIABLE, "the range lies outside");
+            let mut plan = refused(of, StatusCode::RANGE_NOT_SATISFIABLE, "the range lies outside");
             plan.headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{}", of.length)));
             plan.headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
             return plan;
@@ -125,6 +139,9 @@ fn described(of: &Representation<'_>) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(header::CONTENT_TYPE, of.content_type.clone());
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    if let Some(coding) = of.coding {
+        headers.insert(header::CONTENT_ENCODING, coding.value());
+    }
     if let Some(modified) = of.last_modified {
         headers.insert(header::LAST_MODIFIED, modified.value().clone());
     }
@@ -152,10 +169,17 @@ fn guide_caches(headers: &mut HeaderMap, of: &Representation<'_>) {
     if let Some(cache_control) = of.cache_control {
         headers.insert(header::CACHE_CONTROL, cache_control.clone());
     }
+    if of.varies {
+        headers.insert(header::VARY, VARY);
+    }
 }
 
-fn refused(status: StatusCode, line: &'static str) -> Plan {
-    Plan { status, headers: HeaderMap::new(), content: Content::Line(line) }
+fn refused(of: &Representation<'_>, status: StatusCode, line: &'static str) -> Plan {
+    let mut headers = HeaderMap::new();
+    if of.varies {
+        headers.insert(header::VARY, VARY);
+    }
+    Plan { status, headers, content: Content::Line(line) }
 }
 
 fn ascii(text: &str) -> HeaderValue {

@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
+use super::coding::Coding;
+
 /// How long after its last modification a file may still change without its modification time showing it.
 ///
 /// Modification times are compared in whole seconds, and a file system's clock may lag a little behind: two seconds cover both.
@@ -51,6 +53,16 @@ impl Etag {
         let mark = if unsettled(modified, now) { "W/" } else { "" };
         let text = format!("{mark}\"{:x}-{length:x}\"", since_1970(modified));
         Self(HeaderValue::from_str(&text).expect("quotes and hexadecimal digits are plain ASCII"))
+    }
+
+    /// The tag of the coded form of what has this one: another one, also where both lie there with the same time and size, since
+    /// a strong tag names the very octets (section 8.8.3.3).
+    #[must_use]
+    pub fn coded(&self, coding: Coding) -> Self {
+        let plain = self.0.as_bytes();
+        let open = plain.strip_suffix(b"\"").unwrap_or(plain);
+        let text = [open, b"-", coding.as_str().as_bytes(), b"\""].concat();
+        Self(HeaderValue::from_bytes(&text).expect("the name of a coding has only letters"))
     }
 
     /// A field value that is one entity tag; `None` for any other.
@@ -222,6 +234,15 @@ mod tests {
         let etag = Etag::of_file(at(0x6556_f3a5), 0x1f4, at(0x6556_f3b5));
         assert_eq!(etag.value(), "\"6556f3a5-1f4\"");
         assert_eq!(Etag::of_file(at(16), 0, at(100)).value(), "\"10-0\"");
+    }
+
+    #[test]
+    fn a_coded_form_has_a_tag_of_its_own() {
+        for (now, expected) in [(100, "\"10-5-br\""), (16, "W/\"10-5-br\"")] {
+            let coded = Etag::of_file(at(16), 5, at(now)).coded(Coding::Brotli);
+            assert_eq!(coded.value(), expected);
+            assert!(Tag::parse(coded.value().as_bytes()).is_some());
+        }
     }
 
     #[test]

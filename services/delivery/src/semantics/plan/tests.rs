@@ -28,6 +28,8 @@ impl File {
             content_type: &self.kind,
             disposition: Some(HeaderValue::from_static("attachment")),
             cache_control: Some(&self.cache_control),
+            coding: None,
+            varies: false,
         }
     }
 }
@@ -141,4 +143,24 @@ fn not_modified_has_only_what_guides_caches() {
     headers.insert(header::IF_MODIFIED_SINCE, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
     let plan = super::plan(&Method::GET, &headers, &untagged, || Boundary(7));
     assert!(plan.headers.contains_key(header::LAST_MODIFIED));
+}
+
+#[test]
+fn a_coded_form_says_so_wherever_it_matters() {
+    let file = File::new();
+    let coded = Representation { coding: Some(Coding::Gzip), varies: true, ..file.representation() };
+    for (field, status, says_coding) in [
+        (None, 200, true),
+        (Some(("range", "bytes=0-9")), 206, true),
+        (Some(("if-none-match", "\"v1\"")), 304, false),
+        (Some(("if-match", "\"v0\"")), 412, false),
+        (Some(("range", "bytes=1000-")), 416, false),
+    ] {
+        let headers =
+            field.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        let plan = super::plan(&Method::GET, &headers.collect(), &coded, || Boundary(7));
+        assert_eq!(plan.status.as_u16(), status);
+        assert_eq!(plan.headers[header::VARY], "accept-encoding", "{status}");
+        assert_eq!(plan.headers.contains_key(header::CONTENT_ENCODING), says_coding, "{status}");
+    }
 }
