@@ -6,13 +6,20 @@ use ferry_core::{
     id::{GatewayId, Region, Zone},
     routes::{Access, Defaults, QueryRule, RouteSpec, Routes},
 };
+use ferry_delivery::disk::{self, config::DiskConfig};
 use ferry_runtime::{
     admin::check_exposure,
-    config::{BaseUrl, Common, Reader, Refusal, Setting, Sources},
+    config::{BaseUrl, COMMON, Common, Reader, Refusal, Setting, Sources},
 };
 
-/// The gateway's own settings, besides the common ones.
-pub const SETTINGS: &[Setting] = &[
+/// All that a gateway can be told.
+pub const TABLES: &[&[Setting]] = &[COMMON, SETTINGS, disk::config::SETTINGS];
+
+/// The structured parts of its TOML file.
+pub const SECTIONS: &[&str] = &["route", disk::config::CONTENT_TYPES];
+
+/// The gateway's own settings.
+const SETTINGS: &[Setting] = &[
     Setting::text("listen", "ADDRESS:PORT", "Where clients connect").default("0.0.0.0:8080"),
     Setting::text("admin-listen", "ADDRESS:PORT", "Where operators connect (gRPC health, metrics)")
         .default("127.0.0.1:9080"),
@@ -34,9 +41,6 @@ pub const SETTINGS: &[Setting] = &[
     Setting::text("meetings", "open|signed", "Adds the routes of the meetings, with this access"),
 ];
 
-/// The structured parts of a gateway's TOML file.
-pub const SECTIONS: &[&str] = &["route"];
-
 /// A gateway's checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -54,6 +58,8 @@ pub struct Config {
     pub main_server: Option<BaseUrl>,
     /// Files of its own.
     pub root: Option<PathBuf>,
+    /// How they are served.
+    pub disk: DiskConfig,
     /// An origin of its own.
     pub origin: Option<BaseUrl>,
     /// Transfers of its own at one time.
@@ -91,6 +97,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let main_server: Option<BaseUrl> = reader.get("main-server");
     let origin: Option<BaseUrl> = reader.get("origin");
     let root = root(&mut reader);
+    let disk = disk::config::read(&mut reader);
     let serves_itself = ["root", "origin", "main-server"].iter().any(|name| reader.is_set(name));
     if coordinators.is_empty() && !reader.is_set("coordinators") && !serves_itself {
         reader.fault(
@@ -116,6 +123,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
             coordinator_ca,
             main_server,
             root,
+            disk: disk?,
             origin,
             fallback_limit: fallback_limit?,
             public_url,

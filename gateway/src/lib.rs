@@ -22,5 +22,5 @@ mod saved;
 mod service;
 mod snapshot;
 
-pub use config::{Config, SECTIONS, SETTINGS, read};
+pub use config::{Config, SECTIONS, TABLES, read};
 pub use service::{Gateway, Running, StartError};

@@ -102,7 +102,7 @@ impl Gateway {
         let local = servers[0].local_addr();
         let id = config.id.clone().unwrap_or_else(|| name_from(local));
         let figures = Figures::register(metrics);
-        let fallback = fallback(&config, &id, metrics)?;
+        let fallback = fallback(&config, &id, metrics, tasks)?;
         let path = config.storage_path.join("routing-table");
         let (keeper, current, peers, updates, inbox) = Keeper::new(path, clock.clone(), figures.clone());
         let health = Health {
@@ -225,9 +225,10 @@ fn listen(config: &Config) -> Result<Vec<Server>, StartError> {
 }
 
 /// The root, the origin, or the main server, in this order; both of the first two if both are there.
-fn fallback(config: &Config, id: &GatewayId, metrics: &Metrics) -> Result<Fallback, StartError> {
+fn fallback(config: &Config, id: &GatewayId, metrics: &Metrics, tasks: &Tasks) -> Result<Fallback, StartError> {
     let budget = Budget::new(config.fallback_limit);
-    let disk = config.root.as_ref().map(Disk::open_root).transpose()?;
+    let open = |root| Disk::open_root_with(root, config.disk.settings.clone());
+    let disk = config.root.as_ref().map(open).transpose()?;
     let behind = match &disk {
         Some(_) => config.origin.as_ref(),
         None => config.origin.as_ref().or(config.main_server.as_ref()),
@@ -246,7 +247,15 @@ fn fallback(config: &Config, id: &GatewayId, metrics: &Metrics) -> Result<Fallba
     };
     let transfers = Transfers::new();
     let figures = metrics.register("gateway", |registry| DeliveryMetrics::register(registry, &transfers));
-    Ok(Fallback::new(Some(Delivery::new(backend, transfers, figures)), budget))
+    let delivery = Delivery::new(backend, transfers, figures);
+    if let Some(disk) = delivery.disk() {
+        metrics.register("gateway", |registry| DeliveryMetrics::watch(registry, disk));
+    }
+    let (tended, stop) = (delivery.clone(), tasks.stop_token());
+    tasks.spawn("open files", async move {
+        stop.run_until_cancelled(tended.tend()).await;
+    });
+    Ok(Fallback::new(Some(delivery), budget))
 }
 
 /// A name that is the same after a restart.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ferry_delivery::{Answer, Request as Asked, Server, server::Limits};
-use ferry_gateway::{Gateway, Running, SECTIONS, SETTINGS, read};
+use ferry_gateway::{Gateway, Running, SECTIONS, TABLES, read};
 use ferry_proto::v1::{
     self,
     routing_service_server::{RoutingService, RoutingServiceServer},
@@ -18,7 +18,7 @@ use ferry_proto::v1::{
 use ferry_runtime::{
     Clock, Tasks, Workers,
     admin::AdminServer,
-    config::{COMMON, Environment, Sources, command},
+    config::{Environment, Sources, command},
     metrics::Metrics,
     telemetry::Sampler,
 };
@@ -89,8 +89,8 @@ impl Front {
         let storage = format!("--storage-path={}", folder.path().display());
         let root = format!("--root={}", root.display());
         let base = ["gateway", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", &coordinator, &storage, &root];
-        let matches = command("gateway", "", &[COMMON, SETTINGS]).get_matches_from(base.iter().chain(flags));
-        let sources = Sources::gather("gateway", &[COMMON, SETTINGS], SECTIONS, &matches, &Environment::default());
+        let matches = command("gateway", "", TABLES).get_matches_from(base.iter().chain(flags));
+        let sources = Sources::gather("gateway", TABLES, SECTIONS, &matches, &Environment::default());
         let config = read(&sources).expect("a sound configuration");
         let gateway =
             Gateway::bind(config, Clock::system(), &Metrics::new(), &tasks, Sampler::off()).await.expect("it binds");

@@ -25,13 +25,13 @@ pub(crate) const COORDINATOR: Role = Role {
 pub(crate) const GATEWAY: Role = Role {
     name: "gateway",
     about: "Redirects downloads to the node that serves them best",
-    tables: &[COMMON, ferry_gateway::SETTINGS],
+    tables: ferry_gateway::TABLES,
     sections: ferry_gateway::SECTIONS,
 };
 pub(crate) const NODE: Role = Role {
     name: "node",
     about: "Serves files from a disk or an HTTP origin",
-    tables: &[COMMON, ferry_node::SETTINGS],
+    tables: ferry_node::TABLES,
     sections: ferry_node::SECTIONS,
 };
 

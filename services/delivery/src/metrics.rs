@@ -9,7 +9,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::transfers::Transfers;
+use crate::{
+    disk::{Disk, Health},
+    transfers::Transfers,
+};
 
 /// The status codes that HTTP knows (RFC 9110 section 15) lie below this one.
 const STATUSES: usize = 600;
@@ -38,6 +41,10 @@ struct KindLabel {
 #[derive(Debug)]
 struct TransferCollector(Transfers);
 
+/// Asks a disk how it does whenever it is asked.
+#[derive(Debug)]
+struct DiskCollector(Disk);
+
 impl Default for Metrics {
     fn default() -> Self {
         Self {
@@ -59,6 +66,11 @@ impl Metrics {
         registry.register("delivery_origin_failures", "Objects no origin gave", metrics.origin_failures.clone());
         registry.register_collector(Box::new(TransferCollector(transfers.clone())));
         metrics
+    }
+
+    /// Lists in `registry` how a disk does.
+    pub fn watch(registry: &mut Registry, disk: &Disk) {
+        registry.register_collector(Box::new(DiskCollector(disk.clone())));
     }
 
     pub(crate) fn answered(&self, status: http::StatusCode) {
@@ -96,6 +108,24 @@ impl Collector for TransferCollector {
     }
 }
 
+impl Collector for DiskCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let health = self.0.health();
+        let hanging = if let Health::Hanging { calls, .. } = health { calls } else { 0 };
+        let gauges = [
+            ("delivery_disk_well", "1 unless calls to the disk fail or hang", usize::from(health.is_well())),
+            ("delivery_disk_calls", "Calls to the disk under way that may block", self.0.calls_under_way()),
+            ("delivery_disk_hanging_calls", "Those of them that do not come back", hanging),
+            ("delivery_open_files", "Files that stay open between requests", self.0.open_files()),
+        ];
+        for (name, help, value) in gauges {
+            let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ferry_core::object::{ObjectKey, ObjectPath};
@@ -124,6 +154,17 @@ mod tests {
             "delivery_transfers_broken_total 0",
             "delivery_transfers 1",
         ] {
+            assert!(page.lines().any(|found| found == line), "{line:?} is not in\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_disk_is_listed_with_how_it_does() {
+        let folder = tempfile::TempDir::new().expect("a temporary folder");
+        let (mut registry, mut page) = (Registry::default(), String::new());
+        Metrics::watch(&mut registry, &Disk::open_root(folder.path()).expect("a good root"));
+        text::encode(&mut page, &registry).expect("a string takes everything");
+        for line in ["delivery_disk_well 1", "delivery_disk_hanging_calls 0", "delivery_open_files 0"] {
             assert!(page.lines().any(|found| found == line), "{line:?} is not in\n{page}");
         }
     }

@@ -17,16 +17,17 @@ use ferry_core::{
     node::Weight,
     routes::{Access, Defaults, QueryRule, RouteSpec, Routes},
 };
+use ferry_delivery::disk::{self, config::DiskConfig};
 use ferry_runtime::{
     admin::check_exposure,
     config::{BaseUrl, ByteSize, Common, Reader, Refusal, Sources},
 };
 
 pub(crate) use self::reach::shown;
-pub use self::{backend::Backend, settings::SETTINGS};
-
-/// The structured parts of a node's TOML file.
-pub const SECTIONS: &[&str] = &["route"];
+pub use self::{
+    backend::Backend,
+    settings::{SECTIONS, TABLES},
+};
 
 /// What the wire takes of prefixes: how many, and how long each.
 const MOST_PREFIXES: usize = 64;
@@ -53,6 +54,8 @@ pub struct Config {
     pub join_token_file: Option<PathBuf>,
     /// Where the bytes come from.
     pub backend: Backend,
+    /// How its root is served, if it has one.
+    pub disk: DiskConfig,
     /// The node's own routes, if it has any. Without, it serves what a gateway's token names, or the path itself.
     pub routes: Option<Routes>,
     /// The user ring of a node that stands alone.
@@ -100,6 +103,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let coordinator_ca = reader.get("coordinator-ca");
     let join_token_file = reader.get("join-token-file");
     let backend = backend::read(&mut reader);
+    let disk = disk::config::read(&mut reader);
     let user_key_file: Option<PathBuf> = reader.get("user-key-file");
     let routes = routes(&mut reader, backend.as_ref());
     guard(&mut reader, coordinators.is_empty(), routes.as_ref(), user_key_file.is_some());
@@ -123,6 +127,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
             coordinator_ca,
             join_token_file,
             backend: backend?,
+            disk: disk?,
             routes,
             user_key_file,
             storage_path: storage_path?,

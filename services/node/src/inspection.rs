@@ -18,7 +18,10 @@ use ferry_runtime::{Clock, coordinators::Links};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use crate::{drain::Drain, health::Health};
+use crate::{
+    drain::Drain,
+    health::{Health, disk_trouble},
+};
 
 /// What inspection looks at; nothing of it can be changed from here.
 #[derive(Debug, Clone)]
@@ -67,6 +70,7 @@ impl v1::node_service_server::NodeService for Inspection {
             backend_mode: self.mode.to_owned(),
             coordinators: self.coordinators(),
             uptime_seconds: self.clock.now().since(self.began).as_secs(),
+            disk_trouble: disk_trouble(&self.delivery).map(|trouble| trouble.to_string()).unwrap_or_default(),
         }))
     }
 

@@ -5,7 +5,7 @@
 use std::{fs, time::Duration};
 
 use ferry_core::load::{Load, Share};
-use ferry_delivery::Transfers;
+use ferry_delivery::{Transfers, disk::Health as Trouble};
 use ferry_runtime::Tasks;
 use tokio::{
     sync::watch,
@@ -31,9 +31,13 @@ struct Cpu {
 }
 
 /// Measures until the tasks are asked to stop; the first figures come after a second.
+///
+/// `disk` says what is wrong with the disk. While anything is, the disk counts as busy all the time: requests go to other nodes, as long
+/// as there are any.
 pub(crate) fn watch(
     tasks: &Tasks,
     transfers: Transfers,
+    disk: impl Fn() -> Option<Trouble> + Send + 'static,
     measured: impl Fn(&Load) + Send + 'static,
 ) -> watch::Receiver<Load> {
     let (load, seen) = watch::channel(Load::default());
@@ -44,6 +48,7 @@ pub(crate) fn watch(
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
         let (mut last, mut at) = (Reading::take(&transfers), Instant::now());
+        let mut known = None;
         loop {
             tokio::select! {
                 biased;
@@ -51,13 +56,28 @@ pub(crate) fn watch(
                 _ = ticks.tick() => {}
             }
             let (now, reading) = (Instant::now(), Reading::take(&transfers));
-            let figures = reading.since(&last, now - at, transfers.under_way());
+            let mut figures = reading.since(&last, now - at, transfers.under_way());
+            let trouble = disk();
+            if trouble.is_some() {
+                figures.disk = Share::clamped(1.0);
+            }
+            tell(known, trouble);
+            known = trouble;
             measured(&figures);
             load.send_replace(figures);
             (last, at) = (reading, now);
         }
     });
     seen
+}
+
+/// Logs what became of the disk, once.
+fn tell(known: Option<Trouble>, now: Option<Trouble>) {
+    match (known, now) {
+        (None, Some(trouble)) => tracing::error!(%trouble, "the disk does not do its work"),
+        (Some(_), None) => tracing::info!("the disk does its work again"),
+        (None, None) | (Some(_), Some(_)) => {}
+    }
 }
 
 impl Reading {
@@ -149,7 +169,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bytes_that_were_sent_show_in_the_next_figures() {
         let (tasks, transfers) = (Tasks::new(), Transfers::new());
-        let mut load = watch(&tasks, transfers.clone(), |_| {});
+        let mut load = watch(&tasks, transfers.clone(), || None, |_| {});
         let key = ferry_core::object::ObjectPath::from_decoded("a").expect("a path");
         let key = ferry_core::object::ObjectKey::plain(key);
         tokio::task::yield_now().await;
@@ -157,6 +177,16 @@ mod tests {
         transfer.sent(3_000_000);
         let seen = *load.wait_for(|load| load.transfers == 1).await.expect("it is measured");
         assert_eq!(seen.bytes_per_second, 3_000_000);
+        tasks.finish(EVERY).await.expect("it ends");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_in_trouble_counts_as_busy() {
+        let tasks = Tasks::new();
+        let hangs = || Some(Trouble::Hanging { calls: 1, since: Duration::from_secs(6) });
+        let mut load = watch(&tasks, Transfers::new(), hangs, |_| {});
+        load.changed().await.expect("it is measured");
+        assert_eq!(load.borrow().disk, Share::clamped(1.0));
         tasks.finish(EVERY).await.expect("it ends");
     }
 }

@@ -16,6 +16,7 @@ use ferry_core::{
 use ferry_delivery::{
     Backend as Source, Delivery, Server, Transfers,
     disk::{Disk, RootError},
+    metrics::Metrics as DeliveryMetrics,
     origin::{InvalidOrigins, Origins},
     server::{BindError, Limits},
 };
@@ -40,7 +41,7 @@ use crate::{
     drain::Drain,
     figures::Figures,
     handler::Clients,
-    health::Health,
+    health::{Health, disk_trouble},
     identity::{Identity, IdentityError},
     inspection::{self, Inspection},
     load, user_key,
@@ -111,7 +112,7 @@ impl Node {
         let users = config.user_key_file.as_deref().map(user_key::load).transpose()?;
         let identity =
             Arc::new(Identity::take(&config.storage_path, config.id.clone(), clock.wall(), &mut rand::rng())?);
-        let source = open(&config.backend, &identity.id)?;
+        let source = open(&config, &identity.id)?;
 
         let limits = Limits { grace: config.drain_limit, ..Limits::default() };
         let plain = Server::bind(config.listen, limits.clone())?;
@@ -126,6 +127,7 @@ impl Node {
         let transfers = Transfers::new();
         let (figures, delivery_figures) = Figures::register(metrics, &transfers);
         let delivery = Delivery::new(source, transfers.clone(), delivery_figures);
+        tend(&delivery, metrics, tasks);
         let (drain, cluster, links) = (Drain::new(), Cluster::new(), Arc::new(OnceLock::new()));
         let health = Arc::new(Health {
             page: Page {
@@ -136,6 +138,7 @@ impl Node {
                 clock: clock.clone(),
             },
             drain: drain.clone(),
+            delivery: delivery.clone(),
         });
         let clients = Clients {
             door: door(&config, &identity.id, users),
@@ -152,7 +155,7 @@ impl Node {
             mode: config.backend.mode(),
             began: clock.now(),
             clock,
-            load: load::watch(tasks, transfers, gauges(&figures, &drain, &links)),
+            load: load::watch(tasks, transfers, disk_trouble_of(&delivery), gauges(&figures, &drain, &links)),
             drain,
             delivery,
             links,
@@ -219,17 +222,34 @@ impl Node {
     }
 }
 
-fn open(backend: &Backend, id: &NodeId) -> Result<Source, StartError> {
+fn open(config: &Config, id: &NodeId) -> Result<Source, StartError> {
     let origins = |settings: &ferry_delivery::origin::Settings| {
         let mut settings = settings.clone();
         settings.loop_id = id.to_string();
         Origins::new(&settings)
     };
-    Ok(match backend {
-        Backend::Filesystem(root) => Source::Filesystem(Disk::open_root(root)?),
+    let disk = |root| Disk::open_root_with(root, config.disk.settings.clone());
+    Ok(match &config.backend {
+        Backend::Filesystem(root) => Source::Filesystem(disk(root)?),
         Backend::Http(settings) => Source::Http(origins(settings)?),
-        Backend::Hybrid(root, settings) => Source::Hybrid(Disk::open_root(root)?, origins(settings)?),
+        Backend::Hybrid(root, settings) => Source::Hybrid(disk(root)?, origins(settings)?),
     })
+}
+
+/// Looks after what the delivery keeps open, and lists how its disk does.
+fn tend(delivery: &Delivery, metrics: &Metrics, tasks: &Tasks) {
+    if let Some(disk) = delivery.disk() {
+        metrics.register("node", |registry| DeliveryMetrics::watch(registry, disk));
+    }
+    let (delivery, stop) = (delivery.clone(), tasks.stop_token());
+    tasks.spawn("open files", async move {
+        stop.run_until_cancelled(delivery.tend()).await;
+    });
+}
+
+fn disk_trouble_of(delivery: &Delivery) -> impl Fn() -> Option<ferry_delivery::disk::Health> + Send + use<> {
+    let delivery = delivery.clone();
+    move || disk_trouble(&delivery)
 }
 
 fn door(config: &Config, id: &NodeId, users: Option<ferry_core::ring::KeyRing>) -> Door {

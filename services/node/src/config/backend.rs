@@ -4,7 +4,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use ferry_core::routes::QueryRule;
 use ferry_delivery::origin::{Base, OriginSettings, Settings, Trust};
-use ferry_runtime::config::{ByteSize, Reader};
+use ferry_runtime::config::Reader;
 use http::HeaderValue;
 
 /// Whence the bytes.
@@ -40,7 +40,6 @@ impl Backend {
 
 /// Reads all that concerns it. What the mode leaves unused may stand there: the seeds' configurations have it all at once.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Backend> {
-    check_disk(reader);
     let origins = origins(reader);
     let has_origin = ["origin", "origins", "backend-host"].iter().any(|name| reader.is_set(name));
     let has_root = reader.is_set("root");
@@ -92,14 +91,6 @@ fn root(reader: &mut Reader<'_>) -> Option<PathBuf> {
             reader.fault("root", format!("expected a folder that can be read: {why}"));
             None
         }
-    }
-}
-
-/// Names that the engine has no use for yet, checked so that they may stay when it has.
-fn check_disk(reader: &mut Reader<'_>) {
-    let _either_way = reader.switch("sendfile");
-    if reader.get::<ByteSize>("buffer-size").is_some_and(|size| !(4 << 10..=16 << 20).contains(&size.bytes())) {
-        reader.fault("buffer-size", "must be between 4KiB and 16MiB");
     }
 }
 

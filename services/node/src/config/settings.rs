@@ -1,9 +1,16 @@
 //! The table of a node's settings.
 
-use ferry_runtime::config::Setting;
+use ferry_delivery::disk::config as disk;
+use ferry_runtime::config::{COMMON, Setting};
 
-/// The node's own settings, besides the common ones.
-pub const SETTINGS: &[Setting] = &[
+/// All that a node can be told.
+pub const TABLES: &[&[Setting]] = &[COMMON, SETTINGS, disk::SETTINGS];
+
+/// The structured parts of its TOML file.
+pub const SECTIONS: &[&str] = &["route", disk::CONTENT_TYPES];
+
+/// The node's own settings.
+const SETTINGS: &[Setting] = &[
     Setting::text("listen", "ADDRESS:PORT", "Where clients connect").default("0.0.0.0:8001"),
     Setting::text("host", "ADDRESS", "The address of `listen` alone"),
     Setting::text("port", "PORT", "The port of `listen` alone"),
@@ -26,13 +33,6 @@ pub const SETTINGS: &[Setting] = &[
     Setting::text("backend-mode", "filesystem|http|hybrid", "Where the bytes come from; from what is set if not said")
         .env(&["BACKEND_MODE"]),
     Setting::text("root", "DIR", "The files").env(&["BACKEND_FILESYSTEM_ROOT"]),
-    Setting::switch("sendfile", "Whether the kernel sends files itself, where it can")
-        .default("true")
-        .env(&["BACKEND_FILESYSTEM_SENDFILE"])
-        .no_flag(),
-    Setting::text("buffer-size", "SIZE", "How much of a file is in memory for one client")
-        .env(&["BACKEND_FILESYSTEM_BUFFER_SIZE"])
-        .no_flag(),
     Setting::text("origin", "URL", "The HTTP server that has the files"),
     Setting::list("origins", "URL", "Several of them, the preferred one first").no_flag(),
     Setting::text("backend-host", "HOST", "The host of the origin").env(&["BACKEND_HOST"]).no_flag(),

@@ -1,16 +1,15 @@
 use std::ffi::OsString;
 
-use ferry_runtime::config::{COMMON, Environment, command};
+use ferry_runtime::config::{Environment, command};
 
 use super::*;
 
 /// What `ferry node` with these flags and variables would make of it.
 fn typed(flags: &[&str], variables: &[(&str, &str)]) -> Result<Config, Refusal> {
-    let tables = [COMMON, SETTINGS];
     let flags: Vec<OsString> = std::iter::once("node").chain(flags.iter().copied()).map(Into::into).collect();
-    let matches = command("node", "Serves bytes", &tables).try_get_matches_from(flags).expect("flags that exist");
+    let matches = command("node", "Serves bytes", TABLES).try_get_matches_from(flags).expect("flags that exist");
     let environment = Environment::of(variables.iter().map(|(name, value)| (*name, *value)));
-    read(&Sources::gather("node", &tables, SECTIONS, &matches, &environment))
+    read(&Sources::gather("node", TABLES, SECTIONS, &matches, &environment))
 }
 
 fn accepted(flags: &[&str], variables: &[(&str, &str)]) -> Config {

@@ -5,7 +5,7 @@ use std::{ffi::OsString, fs, net::SocketAddr, time::Duration};
 use ferry_core::time::UnixMillis;
 use ferry_runtime::{
     Clock, Tasks, Workers,
-    config::{COMMON, Environment, Sources, command},
+    config::{Environment, Sources, command},
     metrics::Metrics,
     telemetry::Sampler,
 };
@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Config, Node, Running, SECTIONS, SETTINGS, StartError, agent::twin::Twin, read};
+use crate::{Config, Node, Running, SECTIONS, StartError, TABLES, agent::twin::Twin, read};
 
 /// No answer of these tests takes so long unless it never comes.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
@@ -73,10 +73,9 @@ impl Site {
         if !flags.contains(&"--origin") {
             variables.push(("BACKEND_FILESYSTEM_ROOT", path("root")));
         }
-        let tables = [COMMON, SETTINGS];
         let typed = std::iter::once(&"node").chain(flags);
-        let matches = command("node", "Serves bytes", &tables).try_get_matches_from(typed).expect("flags that exist");
-        let sources = Sources::gather("node", &tables, SECTIONS, &matches, &Environment::of(variables));
+        let matches = command("node", "Serves bytes", TABLES).try_get_matches_from(typed).expect("flags that exist");
+        let sources = Sources::gather("node", TABLES, SECTIONS, &matches, &Environment::of(variables));
         read(&sources).unwrap_or_else(|refusal| panic!("{refusal}"))
     }
 
