@@ -20,6 +20,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) site: &'a Site,
     /// The workspace.
     pub(crate) workspace: &'a Path,
+    /// ferry.
+    pub(crate) program: &'a Path,
     /// A folder that goes with the bench.
     pub(crate) scratch: &'a Path,
 }
@@ -62,13 +64,8 @@ impl Ground<'_> {
     pub(crate) fn role(&self, name: &str) -> Command {
         let mut command = Command::new("setpriv");
         // Whatever happens to this program, the server ends with it.
-        command.args(["--pdeathsig", "KILL"]).arg(self.program()).arg(name);
+        command.args(["--pdeathsig", "KILL"]).arg(self.program).arg(name);
         command
-    }
-
-    /// ferry, as `cargo build --release` makes it.
-    pub(crate) fn program(&self) -> PathBuf {
-        self.workspace.join("target/release/ferry")
     }
 
     /// A new folder for one server.

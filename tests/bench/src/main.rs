@@ -4,10 +4,12 @@
 //! run, and all figures are ratios. `tests/bench/run` builds and starts it; README.md says what each row means.
 
 mod cores;
+mod docs;
 mod ground;
 mod load;
 mod machine;
 mod measure;
+mod plot;
 mod procfs;
 mod rows;
 mod server;
@@ -15,7 +17,12 @@ mod site;
 mod statistics;
 mod table;
 
-use std::{fs, path::Path, process::ExitCode, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Instant,
+};
 
 use anyhow::{Context, Result, bail};
 
@@ -31,15 +38,21 @@ struct Wish {
     rows: Vec<Row>,
     /// Whether a row that falls short is a failure.
     strict: bool,
+    /// Another ferry than the one that `cargo build --release` makes.
+    program: Option<PathBuf>,
+    /// Whether the table and the plots go into the docs.
+    docs: bool,
     help: bool,
 }
 
 impl Wish {
-    fn read(arguments: impl Iterator<Item = String>) -> Result<Self> {
+    fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self> {
         let mut wish = Self::default();
-        for argument in arguments {
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--strict" => wish.strict = true,
+                "--docs" => wish.docs = true,
+                "--program" => wish.program = Some(arguments.next().context("--program wants a FILE")?.into()),
                 "--help" | "-h" => wish.help = true,
                 name => match ROWS.iter().find(|row| row.name == name) {
                     Some(row) => wish.rows.push(*row),
@@ -54,11 +67,14 @@ impl Wish {
     }
 }
 
+const OPTIONS: &str = "  --strict        exit 1 if a row falls short
+  --docs          write the table and the plots into docs/
+  --program FILE  measure this ferry instead of building one
+";
+
 fn help() -> String {
-    let rows: String = ROWS.iter().map(|row| format!("  {:<12} {}\n", row.name, row.about)).collect();
-    format!(
-        "tests/bench/run [--strict] [ROW…]\n\nRows:\n{rows}\nOptions:\n  --strict     exit 1 if a row falls short\n"
-    )
+    let rows: String = ROWS.iter().map(|row| format!("  {:<15} {}\n", row.name, row.about)).collect();
+    format!("tests/bench/run [OPTION…] [ROW…]\n\nRows:\n{rows}\nOptions:\n{OPTIONS}")
 }
 
 /// Measures, prints, and says whether every row was reached.
@@ -71,11 +87,13 @@ fn run(wish: &Wish) -> Result<bool> {
     fs::create_dir_all(&place).with_context(|| place.display().to_string())?;
     let site = Site::prepare(place.join("site"))?;
     let scratch = tempfile::tempdir_in(&place)?;
-    let bench = Bench::new(Ground { site: &site, workspace: &workspace, scratch: scratch.path() })?;
+    let built = workspace.join("target/release/ferry");
+    let program = wish.program.as_deref().unwrap_or(&built);
+    let bench = Bench::new(Ground { site: &site, workspace: &workspace, program, scratch: scratch.path() })?;
     for row in &wish.rows {
         (row.measure)(&bench).with_context(|| format!("measuring {}", row.name))?;
     }
-    let lines = bench.lines();
+    let (lines, plots) = bench.results();
     let table = table::markdown(&lines);
     println!("\n{table}");
     let short: Vec<&str> = lines.iter().filter(|line| !line.reached()).map(|line| line.work.as_str()).collect();
@@ -83,6 +101,14 @@ fn run(wish: &Wish) -> Result<bool> {
         if short.is_empty() { "no row falls short".to_owned() } else { format!("short: {}", short.join("; ")) };
     println!("{judged} ({:.0} s)", begun.elapsed().as_secs_f64());
     write(&place.join("table.md"), &table)?;
+    let drawings = if wish.docs { workspace.join("docs") } else { place };
+    for (file, drawing) in plots {
+        write(&drawings.join(file), &drawing)?;
+        println!("drawn: {}", drawings.join(file).display());
+    }
+    if wish.docs && !lines.is_empty() {
+        docs::put_table(&workspace.join("docs/performance.md"), &table)?;
+    }
     Ok(short.is_empty())
 }
 

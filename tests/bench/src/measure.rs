@@ -76,35 +76,94 @@ fn settled(family: &Family) -> Result<CpuTime> {
     family.cpu_time()
 }
 
+/// What the turns of some rounds gave, by contender, and how busy others were meanwhile.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Rounds<T> {
+    pub(crate) taken: Vec<Vec<T>>,
+    /// Cores that others kept busy in the worst of these rounds.
+    pub(crate) others: f64,
+}
+
 /// Gives each of `contenders` its turn in each round, in an order that turns around from round to round (A B, B A, …), so that
-/// a machine that gets slower or faster favours nobody. For each contender, what its turns gave.
+/// a machine that gets slower or faster favours nobody. A round in which others kept more than `quiet` cores busy is taken
+/// again, as far as half as many again go; the quietest ones count.
 pub(crate) fn interleave<T>(
-    rounds: usize,
-    contenders: usize,
+    (rounds, contenders): (usize, usize),
+    quiet: f64,
     mut turn: impl FnMut(usize) -> Result<T>,
-) -> Result<Vec<Vec<T>>> {
+    mut others: impl FnMut() -> Result<f64>,
+) -> Result<Rounds<T>> {
+    let mut all: Vec<(f64, Vec<T>)> = Vec::new();
+    let mut undisturbed = 0;
+    others()?; // from here on
+    while undisturbed < rounds && all.len() < rounds + rounds / 2 {
+        let mut places: Vec<usize> = (0..contenders).collect();
+        if all.len() % 2 == 1 {
+            places.reverse();
+        }
+        let mut turns = Vec::with_capacity(contenders);
+        for contender in places {
+            turns.push(turn(contender)?);
+        }
+        if all.len() % 2 == 1 {
+            turns.reverse();
+        }
+        let busy = others()?;
+        undisturbed += usize::from(busy <= quiet);
+        all.push((busy, turns));
+    }
+    all.sort_by(|one, other| one.0.total_cmp(&other.0));
+    all.truncate(rounds);
+    let worst = all.last().map_or(0.0, |(busy, _)| *busy);
     let mut taken: Vec<Vec<T>> = (0..contenders).map(|_| Vec::with_capacity(rounds)).collect();
-    for round in 0..rounds {
-        for place in 0..contenders {
-            let contender = if round % 2 == 0 { place } else { contenders - 1 - place };
-            taken[contender].push(turn(contender)?);
+    for (_, turns) in all {
+        for (turns_of, turn) in taken.iter_mut().zip(turns) {
+            turns_of.push(turn);
         }
     }
-    Ok(taken)
+    Ok(Rounds { taken, others: worst })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::interleave;
+    use super::{Rounds, interleave};
+
+    /// Two contenders, three rounds; what they give is when they were called. Others are as busy as `busy` says, by rounds.
+    fn three_rounds(busy: &[f64]) -> (Rounds<usize>, Vec<usize>) {
+        let (mut order, mut round) = (Vec::new(), 0);
+        let rounds = interleave(
+            (3, 2),
+            0.1,
+            |contender| {
+                order.push(contender);
+                Ok(order.len())
+            },
+            || {
+                round += 1;
+                Ok(if round == 1 { 9.0 } else { busy[round - 2] })
+            },
+        );
+        (rounds.expect("no turn fails"), order)
+    }
 
     #[test]
     fn rounds_turn_around_and_give_each_its_turn() {
-        let mut order = Vec::new();
-        let taken = interleave(3, 3, |contender| {
-            order.push(contender);
-            Ok(order.len())
-        });
-        assert_eq!(order, [0, 1, 2, 2, 1, 0, 0, 1, 2]);
-        assert_eq!(taken.expect("no turn fails"), [[1, 6, 7], [2, 5, 8], [3, 4, 9]]);
+        let (rounds, order) = three_rounds(&[0.0; 3]);
+        assert_eq!(order, [0, 1, 1, 0, 0, 1]);
+        assert_eq!(rounds, Rounds { taken: vec![vec![1, 4, 5], vec![2, 3, 6]], others: 0.0 });
+    }
+
+    #[test]
+    fn a_disturbed_round_is_taken_again_and_does_not_count() {
+        let (rounds, order) = three_rounds(&[0.0, 1.0, 0.05, 0.0]);
+        assert_eq!(order.len(), 8);
+        assert_eq!(rounds, Rounds { taken: vec![vec![1, 8, 5], vec![2, 7, 6]], others: 0.05 });
+    }
+
+    #[test]
+    fn where_it_never_gets_quiet_the_quietest_rounds_count_and_say_so() {
+        let (rounds, order) = three_rounds(&[0.5, 2.0, 0.4, 0.3]);
+        assert_eq!(order.len(), 8, "half as many again, rounded down");
+        assert_eq!(rounds, Rounds { taken: vec![vec![8, 5, 1], vec![7, 6, 2]], others: 0.5 });
     }
 }

@@ -5,46 +5,74 @@ mod h2;
 mod memory;
 mod neighbours;
 mod one_core;
+mod plots;
 mod redirect;
 mod second_core;
 mod tail;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use anyhow::Result;
 
-use crate::{ground::Ground, machine::Watch, table::Line};
+use crate::{ground::Ground, machine::Watch, measure::interleave, table::Line};
 
 /// Cores that others may keep busy before a figure is in doubt.
-const QUIET: f64 = 0.05;
+const QUIET: f64 = 0.1;
 
 /// What a row needs to be measured, and where its lines go.
 #[derive(Debug)]
 pub(crate) struct Bench<'a> {
     pub(crate) ground: Ground<'a>,
     lines: RefCell<Vec<Line>>,
+    /// Drawings, by the names of their files.
+    plots: RefCell<Vec<(&'static str, String)>>,
     watch: RefCell<Watch>,
+    /// Cores that others kept busy in the worst of the last rounds.
+    others: Cell<f64>,
 }
 
 impl<'a> Bench<'a> {
     pub(crate) fn new(ground: Ground<'a>) -> Result<Self> {
-        Ok(Self { ground, lines: RefCell::default(), watch: RefCell::new(Watch::start()?) })
+        Ok(Self {
+            ground,
+            lines: RefCell::default(),
+            plots: RefCell::default(),
+            watch: RefCell::new(Watch::start()?),
+            others: Cell::new(0.0),
+        })
     }
 
-    /// Shows a figure as soon as it is known, and keeps it for the table. Says so where others kept the machine busy.
+    /// Gives each of `contenders` its turn in each round. For each contender, what its turns gave.
+    pub(crate) fn interleave<T>(
+        &self,
+        rounds: usize,
+        contenders: usize,
+        turn: impl FnMut(usize) -> Result<T>,
+    ) -> Result<Vec<Vec<T>>> {
+        let rounds = interleave((rounds, contenders), QUIET, turn, || self.watch.borrow_mut().others())?;
+        self.others.set(rounds.others);
+        Ok(rounds.taken)
+    }
+
+    /// Shows a figure from the last rounds, and keeps it for the table. Says so where others kept the machine busy.
     #[allow(clippy::print_stdout, reason = "what this program is for")]
-    pub(crate) fn tell(&self, line: Line) -> Result<()> {
+    pub(crate) fn tell(&self, line: Line) {
         println!("{line}");
-        let others = self.watch.borrow_mut().others()?;
+        let others = self.others.get();
         if others > QUIET {
-            println!("    (not to be trusted: others kept {others:.2} cores busy meanwhile)");
+            println!("    (not to be trusted: others kept up to {others:.2} cores busy meanwhile)");
         }
         self.lines.borrow_mut().push(line);
-        Ok(())
     }
 
-    pub(crate) fn lines(self) -> Vec<Line> {
-        self.lines.into_inner()
+    /// Keeps a drawing.
+    pub(crate) fn keep(&self, file: &'static str, drawing: String) {
+        self.plots.borrow_mut().push((file, drawing));
+    }
+
+    /// All figures and all drawings.
+    pub(crate) fn results(self) -> (Vec<Line>, Vec<(&'static str, String)>) {
+        (self.lines.into_inner(), self.plots.into_inner())
     }
 }
 
@@ -57,7 +85,7 @@ pub(crate) struct Row {
 }
 
 /// In the order in which they are measured.
-pub(crate) const ROWS: [Row; 11] = [
+pub(crate) const ROWS: [Row; 12] = [
     Row { name: "plain", about: "files over HTTP/1.1: server CPU", measure: files::plain },
     Row { name: "tls", about: "files over TLS 1.3: server CPU", measure: files::tls },
     Row { name: "h2", about: "files over HTTP/2 and TLS 1.3: server CPU", measure: h2::measure },
@@ -69,4 +97,5 @@ pub(crate) const ROWS: [Row; 11] = [
     Row { name: "cold", about: "100 readers of files on the disk: p99 of small ones", measure: neighbours::cold },
     Row { name: "beside", about: "a transfer of 1 GiB: p99 of small ones", measure: neighbours::large },
     Row { name: "redirect", about: "the gateway's redirect: server CPU", measure: redirect::measure },
+    Row { name: "plots", about: "the two plots: cost by size, memory by connections", measure: plots::measure },
 ];

@@ -7,7 +7,6 @@ use anyhow::{Result, ensure};
 use super::Bench;
 use crate::{
     load::{Fleet, Job, SlowReaders},
-    measure::interleave,
     procfs::tcp_memory,
     server::{Layout, Server, pause},
     site::{KIB, MIB, target},
@@ -18,7 +17,7 @@ use crate::{
 /// Memory hardly varies; each round has new servers.
 const ROUNDS: usize = 3;
 
-const IDLE: usize = 10_000;
+pub(super) const IDLE: usize = 10_000;
 /// As many at a time ask for their first file: idle clients of a real server did not all come in one moment.
 const GROUP: usize = 100;
 
@@ -28,7 +27,11 @@ const PACE: usize = 100 * 1024;
 const READING: Duration = Duration::from_secs(4);
 
 pub(super) fn idle(bench: &Bench<'_>) -> Result<()> {
-    let memory = interleave(ROUNDS, 2, |contender| with_idle(&contender_of(bench, contender)?, IDLE))?;
+    let memory = bench.interleave(ROUNDS, 2, |contender| {
+        let (server, mut idle) = (contender_of(bench, contender)?, Idle::default());
+        idle.grow(&server, IDLE)?;
+        idle.memory_of(&server)
+    })?;
     bench.tell(Line {
         work: "10,000 idle connections".to_owned(),
         figure: "process memory vs nginx",
@@ -36,24 +39,34 @@ pub(super) fn idle(bench: &Bench<'_>) -> Result<()> {
         measured: Spread::of_ratios(&memory[1], &memory[0]),
         floor: "0.40",
         detail: mebibytes(&memory),
-    })?;
+    });
     Ok(())
 }
 
-/// A server's memory in MiB with so many connections, each of which had one small file and is kept alive.
-pub(super) fn with_idle(server: &Server, connections: usize) -> Result<f64> {
-    let mut fleets = Vec::new();
-    for _ in 0..connections / GROUP {
-        let mut fleet = Fleet::connect(&Job::file(server.doors.http, &target(KIB), KIB, GROUP))?;
-        fleet.run(Duration::ZERO)?;
-        fleets.push(fleet);
+/// Connections that each had one small file and are kept alive.
+#[derive(Debug, Default)]
+pub(super) struct Idle(Vec<Fleet>);
+
+impl Idle {
+    /// Adds some until there are so many.
+    pub(super) fn grow(&mut self, server: &Server, connections: usize) -> Result<()> {
+        while self.0.len() * GROUP < connections {
+            let mut fleet = Fleet::connect(&Job::file(server.doors.http, &target(KIB), KIB, GROUP))?;
+            fleet.run(Duration::ZERO)?;
+            self.0.push(fleet);
+        }
+        Ok(())
     }
-    pause(Duration::from_millis(500));
-    Ok(in_mebibytes(server.family.memory()?))
+
+    /// The server's memory in MiB with these connections.
+    pub(super) fn memory_of(&self, server: &Server) -> Result<f64> {
+        pause(Duration::from_millis(500));
+        Ok(in_mebibytes(server.family.memory()?))
+    }
 }
 
 pub(super) fn slow(bench: &Bench<'_>) -> Result<()> {
-    let taken = interleave(ROUNDS, 2, |contender| {
+    let taken = bench.interleave(ROUNDS, 2, |contender| {
         let server = contender_of(bench, contender)?;
         let before = tcp_memory()?;
         let job = Job::file(server.doors.http, &target(100 * MIB), 100 * MIB, SLOW);
@@ -77,7 +90,7 @@ pub(super) fn slow(bench: &Bench<'_>) -> Result<()> {
             measured: Spread::of_ratios(&memory[1], &memory[0]),
             floor,
             detail: mebibytes(&memory),
-        })?;
+        });
     }
     Ok(())
 }

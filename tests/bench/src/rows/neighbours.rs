@@ -14,7 +14,7 @@ use rustix::fs::{Advice, fadvise};
 use super::Bench;
 use crate::{
     load::{Fleet, Job, SlowReaders},
-    measure::{interleave, p99_micros},
+    measure::p99_micros,
     server::{Layout, Server, pause},
     site::{COLD_FILES, COLD_SIZE, GIB, KIB, MIB, Site, cold_target, target},
     statistics::Spread,
@@ -45,7 +45,7 @@ pub(super) fn cold(bench: &Bench<'_>) -> Result<()> {
     };
     for (pace, work) in [(None, "100 readers of cold files"), (Some(PACE), "100 such readers at 1 MiB/s")] {
         let mut from_disk = 0;
-        let p99 = interleave(ROUNDS, 2, |contender| {
+        let p99 = bench.interleave(ROUNDS, 2, |contender| {
             let is_cold = contender == 1;
             (0..COLD_FILES).try_for_each(|number| if is_cold { files.evict(number) } else { files.read(number) })?;
             let before = ferry.family.disk_bytes()?;
@@ -73,7 +73,7 @@ pub(super) fn cold(bench: &Bench<'_>) -> Result<()> {
                 Spread::of(&p99[0]).median,
                 from_disk / MIB
             ),
-        })?;
+        });
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ pub(super) fn cold(bench: &Bench<'_>) -> Result<()> {
 pub(super) fn large(bench: &Bench<'_>) -> Result<()> {
     let servers = [bench.ground.nginx(Layout::USUAL)?, bench.ground.ferry(Layout::USUAL)?];
     // nginx alone, nginx beside, ferry alone, ferry beside.
-    let p99 = interleave(ROUNDS, 4, |contender| {
+    let p99 = bench.interleave(ROUNDS, 4, |contender| {
         let server = &servers[contender / 2];
         let large = Job::file(server.doors.http, &target(GIB), GIB, 1);
         beside(server, if contender % 2 == 1 { Neighbour::Busy(&large, &|_| Ok(())) } else { Neighbour::Nobody })
@@ -100,7 +100,8 @@ pub(super) fn large(bench: &Bench<'_>) -> Result<()> {
             Spread::of(&p99[1]).median,
             Spread::of(&p99[0]).median
         ),
-    })
+    });
+    Ok(())
 }
 
 /// Who is busy while small requests are watched.

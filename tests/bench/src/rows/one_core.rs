@@ -6,7 +6,7 @@ use super::Bench;
 use crate::{
     cores,
     load::Job,
-    measure::{Cost, ROUNDS, interleave},
+    measure::{Cost, ROUNDS},
     server::Layout,
     site::{KIB, size_name, target},
     statistics::Spread,
@@ -24,7 +24,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
     let layout = Layout { workers: 1, core: Some(SERVERS_CORE) };
     let servers = [bench.ground.nginx(layout)?, bench.ground.ferry(layout)?];
     for (size, floor) in SIZES {
-        let costs = interleave(ROUNDS, servers.len(), |contender| {
+        let costs = bench.interleave(ROUNDS, servers.len(), |contender| {
             let server = &servers[contender];
             let job = Job::file(server.doors.http, &target(size), size, CLIENTS);
             cores::on(Some(CLIENTS_CORE), || Cost::of(&server.family, &job))?
@@ -47,7 +47,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
                 Spread::of(&nginx.0).median,
                 nginx.1
             ),
-        })?;
+        });
     }
     Ok(())
 }

@@ -120,7 +120,7 @@ fn member(ground: &Ground<'_>, mut command: Command, coordinator: &str) -> Resul
 
 /// What `ferry sign` gives an operator: a query.
 fn token(ground: &Ground<'_>, coordinator: &str) -> Result<String> {
-    let mut command = Command::new(ground.program());
+    let mut command = Command::new(ground.program);
     let output = command.args(["sign", "/r/", "--scope", "--coordinator", coordinator]).output()?;
     ensure!(output.status.success(), "ferry sign: {}", String::from_utf8_lossy(&output.stderr));
     let url = String::from_utf8(output.stdout)?;

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::Bench;
 use crate::{
     load::Job,
-    measure::{Cost, ROUNDS, interleave},
+    measure::{Cost, ROUNDS},
     server::{Layout, Server},
     site::{KIB, MIB, size_name, target},
     statistics::Spread,
@@ -24,7 +24,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
             let job = Job::file(server.doors.http, &target(size), size, clients);
             Ok(Cost::of(&server.family, &job)?.micros_per_request().recip())
         };
-        let rates = interleave(ROUNDS, servers.len(), |contender| work(&servers[contender]))?;
+        let rates = bench.interleave(ROUNDS, servers.len(), |contender| work(&servers[contender]))?;
         bench.tell(Line {
             work: format!("a second core, {}", size_name(size)),
             figure: "work per server CPU, 2 workers vs 1",
@@ -32,7 +32,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
             measured: Spread::of_ratios(&rates[1], &rates[0]),
             floor: "",
             detail: format!("nginx {}", Spread::of_ratios(&rates[3], &rates[2])),
-        })?;
+        });
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::Bench;
 use crate::{
     load::Job,
-    measure::{Cost, ROUNDS, interleave, p99_micros},
+    measure::{Cost, ROUNDS, p99_micros},
     server::{Layout, Server},
     site::{KIB, MIB, size_name, target},
     statistics::Spread,
@@ -34,8 +34,8 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
         let rate = Cost::of(&nginx.family, &job(&nginx))?.requests_per_second() * MODERATE;
         // nginx at both ends of a round: its two turns are as far apart as any turns of it and of ferry.
         let contenders = [&nginx, &ferry, &nginx];
-        let p99 =
-            interleave(ROUNDS, contenders.len(), |contender| p99_micros(&job(contenders[contender]), rate, turn))?;
+        let p99 = bench
+            .interleave(ROUNDS, contenders.len(), |contender| p99_micros(&job(contenders[contender]), rate, turn))?;
         let itself: Vec<f64> = p99[0].iter().zip(&p99[2]).map(|(one, other)| (one / other).max(other / one)).collect();
         let itself = Spread::of(&itself).median;
         bench.tell(Line {
@@ -49,7 +49,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
                 Spread::of(&p99[1]).median,
                 Spread::of(&p99[0]).median
             ),
-        })?;
+        });
     }
     Ok(())
 }
