@@ -63,6 +63,22 @@ impl Weighter<Box<str>, Arc<Ready>> for Octets {
 }
 
 impl Ready {
+    /// All of the file.
+    pub(crate) fn whole(&self) -> Slice {
+        Slice { offset: 0, length: self.file.length() }
+    }
+
+    /// The body.
+    pub(crate) fn body(&self) -> FileBody {
+        FileBody { file: Arc::clone(&self.file), parts: Parts::One(self.whole()) }
+    }
+
+    /// Whether the kernel can send all of the file in one step, and need not wait for the disk.
+    pub(crate) fn goes_at_once(&self, step: u64) -> bool {
+        let length = self.file.length();
+        self.file.sending().sendfile && length <= step && self.file.resident(0, length) == length
+    }
+
     /// Keeps an answer to a plain request; `None` if it is not the whole of a file.
     fn of(answer: &Answer, key: &ObjectKey) -> Option<Self> {
         let Body::File(FileBody { file, parts: Parts::One(slice) }) = &answer.body else { return None };

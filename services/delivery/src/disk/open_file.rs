@@ -12,7 +12,7 @@ use std::{
 use http::HeaderValue;
 use rustix::fs::Stat;
 
-use super::{calls::Calls, descriptor::Descriptor, filesystem::Nature};
+use super::{calls::Calls, descriptor::Descriptor, filesystem::Nature, reading::Residency};
 use crate::semantics::validators::Validators;
 
 /// A regular file, open for reading.
@@ -26,6 +26,7 @@ pub struct OpenFile {
     content_type: HeaderValue,
     sending: Sending,
     pub(super) calls: Arc<Calls>,
+    pub(super) residency: Residency,
 }
 
 /// How the bytes of a file get to a client, where the connection leaves a choice.
@@ -75,6 +76,7 @@ impl OpenFile {
             content_type,
             sending,
             calls,
+            residency: Residency::default(),
         })
     }
 
@@ -85,6 +87,7 @@ impl OpenFile {
             validators: Validators::of_file(self.modified, self.length, now),
             content_type: self.content_type.clone(),
             calls: Arc::clone(&self.calls),
+            residency: Residency::default(),
             ..*self
         }
     }

@@ -5,19 +5,32 @@
 
 use std::{
     io::{self, IoSliceMut},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
 use rustix::{
     fs::Advice,
     io::{Errno, ReadWriteFlags},
+    time::{ClockId, clock_gettime},
 };
 
 use super::OpenFile;
 
-/// How far apart the page cache is probed. The kernel reads ahead, and drops what was read, in runs of about this size.
-const STRIDE: u64 = 128 * 1024;
+/// How long a file that was in the page cache as a whole is taken to be there still. A busy file is asked about a few times per second
+/// then, and not at each request.
+const REMEMBERED: Duration = Duration::from_millis(100);
+
+/// How far apart the page cache is probed. The kernel reads ahead, and drops what was read, in long runs.
+const STRIDE: u64 = 512 * 1024;
+
+/// When a file was last seen to be in the page cache as a whole: nanoseconds of a clock that only moves forward; 0 for never.
+#[derive(Debug, Default)]
+pub(super) struct Residency(AtomicU64);
 
 impl OpenFile {
     /// Fills `buffer` from `offset` on, with what the page cache holds; returns how much that was, 0 at the end of the file as it is
@@ -55,6 +68,25 @@ impl OpenFile {
     /// last byte. Pages may be dropped right after, so this is a reason to try, not a promise.
     #[must_use]
     pub fn resident(&self, offset: u64, length: u64) -> u64 {
+        let now = coarse_now();
+        if u128::from(now.saturating_sub(self.residency.0.load(Relaxed))) < REMEMBERED.as_nanos() {
+            return length;
+        }
+        let held = self.probe(offset, length);
+        if held == self.length() {
+            self.residency.0.store(now, Relaxed);
+        }
+        held
+    }
+
+    /// Says that all of the file was just sent within so much time, and nothing of it had to be fetched.
+    pub fn was_resident(&self, within: Duration) {
+        if within < REMEMBERED {
+            self.residency.0.store(coarse_now(), Relaxed);
+        }
+    }
+
+    fn probe(&self, offset: u64, length: u64) -> u64 {
         let end = offset + length;
         let mut at = offset;
         if length > 0 && !self.holds(at) {
@@ -103,4 +135,11 @@ impl OpenFile {
     ) -> io::Result<T> {
         self.calls.make(call).await?
     }
+}
+
+/// Nanoseconds of the monotonic clock as of the last tick: a few milliseconds late, and nearly free.
+fn coarse_now() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse);
+    // Neither is ever negative on this clock.
+    now.tv_sec.unsigned_abs().saturating_mul(1_000_000_000).saturating_add(now.tv_nsec.unsigned_abs())
 }

@@ -38,7 +38,7 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    answer::{Answer, Body, FileBody, Parts, Slice},
+    answer::{Answer, Body},
     ready::Prompt,
     request::{Arrival, Content, Request},
 };
@@ -186,45 +186,46 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         found.take(&mut self.buffer).map_or_else(Next::Refused, |head| Next::Head(Box::new(Head { plain, ..head })))
     }
 
-    /// Gives an answer that was ready: in one call, if the socket takes it.
+    /// Gives an answer that was ready, at once if the socket takes all of it.
     async fn give(&mut self, prompt: Prompt) -> io::Result<After> {
         let date = response::date();
-        let mut written = 0;
-        if let (Some(content), Some(_)) = (&prompt.ready.content, self.wire.plain()) {
-            let head = &prompt.ready.head;
-            let pieces = [head, &date[..], response::END, content].map(IoSlice::new);
-            let write = poll_fn(|cx| Poll::Ready(Pin::new(&mut self.wire).poll_write_vectored(cx, &pieces)));
-            match write.await {
-                Poll::Ready(count) => written = count?,
-                Poll::Pending => {}
+        let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
+        let (head, mut body) = ([&prompt.ready.head, &date[..], response::END].map(IoSlice::new), 0);
+        let length = head.iter().map(|piece| piece.len()).sum::<usize>();
+        let written = match &prompt.ready.content {
+            Some(content) => {
+                let [first, date, end] = head;
+                let written = writer.send_now(&[first, date, end, IoSlice::new(content)], false)?;
+                body = written.saturating_sub(length);
+                written.min(length)
             }
-            if written == pieces.iter().map(|piece| piece.len()).sum::<usize>() {
-                prompt.sent_at_once();
-                return Ok(After::Next);
+            None if prompt.ready.goes_at_once(writer.step()) => {
+                let written = writer.send_now(&head, true)?;
+                if written == length {
+                    body = writer.send_file(&prompt.ready.file, prompt.ready.whole())?.count();
+                }
+                written
             }
+            None => 0,
+        };
+        if written == length && body as u64 == prompt.ready.file.length() {
+            prompt.sent_at_once();
+            return Ok(After::Next);
         }
-        Box::pin(self.give_slowly(prompt, &date, written)).await
+        Box::pin(self.give_rest(prompt, &date, written, body)).await
     }
 
-    /// The same for a large file, over TLS, and for what the socket did not take at once.
-    async fn give_slowly(&mut self, prompt: Prompt, date: &[u8], written: usize) -> io::Result<After> {
+    /// What the socket did not take at once: so much of the head and of the body is written already.
+    async fn give_rest(&mut self, prompt: Prompt, date: &[u8], written: usize, body: usize) -> io::Result<After> {
         let (ready, transfer) = prompt.begin();
-        let whole = Slice { offset: 0, length: ready.file.length() };
-        let file = FileBody { file: Arc::clone(&ready.file), parts: Parts::One(whole) };
-        let mut outgoing = Outgoing::new(Body::File(file), transfer);
         let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
         for piece in [&ready.head, date, response::END] {
             writer.gathered().extend_from_slice(piece);
         }
-        match &ready.content {
-            Some(content) => {
-                writer.gathered().extend_from_slice(content);
-                writer.skip(written);
-                writer.flush(false).await?;
-                outgoing.sent(content.len());
-            }
-            None => body::send(writer, outgoing, false).await?,
-        }
+        writer.skip(written);
+        let mut outgoing = Outgoing::new(Body::File(ready.body()), transfer);
+        outgoing.skip(body);
+        body::send(writer, outgoing, false).await?;
         Ok(After::Next)
     }
 

@@ -88,6 +88,17 @@ impl Outgoing {
         }
     }
 
+    /// The first bytes, of a file and less than all of them, were sent before anybody counted.
+    pub(super) fn skip(&mut self, count: usize) {
+        if let Source::File(FileSource { segments, .. }) = &mut self.source
+            && let Some(Segment::Slice(slice)) = segments.front_mut()
+        {
+            slice.offset += count as u64;
+            slice.length -= (count as u64).min(slice.length);
+            self.sent(count);
+        }
+    }
+
     /// Counts bytes that [`Self::poll_bytes`] did not hand over.
     pub(super) fn sent(&mut self, count: usize) {
         debug_assert!(self.left.is_none_or(|left| left >= count as u64), "D1: more than was announced");

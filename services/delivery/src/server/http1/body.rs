@@ -18,9 +18,6 @@ use crate::{
     disk::OpenFile,
 };
 
-/// How much of a file is brought into the page cache at once where it is not there.
-const FETCH: u64 = 2 << 20;
-
 /// Sends what was gathered (a head), and a body behind it.
 pub(super) async fn send<S: Wire>(mut writer: Writer<'_, S>, mut outgoing: Outgoing, chunked: bool) -> io::Result<()> {
     match outgoing.take_file() {
@@ -97,18 +94,21 @@ impl<S: Wire> Files<'_, S> {
         if !(self.writer.is_plain() && file.sending().sendfile) {
             return self.send_buffered(file, slice).await;
         }
-        let mut since = Instant::now();
+        let began = Instant::now();
+        let mut since = began;
         // Up to here the page cache has the file.
         let mut resident = slice.offset;
+        let (whole, mut fetched) = (slice.length == file.length(), false);
         while slice.length > 0 {
             if resident <= slice.offset {
                 let step = self.writer.step().min(slice.length);
                 resident = slice.offset + file.resident(slice.offset, step);
                 if resident == slice.offset {
                     self.flush(false).await?;
-                    file.fetch(slice.offset, FETCH.min(slice.length)).await.map_err(short)?;
+                    file.fetch(slice.offset, step).await.map_err(short)?;
                     // Whether or not it is still there: a thread that waits for a page once goes on.
                     resident += step;
+                    fetched = true;
                     since = Instant::now();
                 }
             }
@@ -129,6 +129,9 @@ impl<S: Wire> Files<'_, S> {
                 Sent::End => return Err(short(truncated())),
                 Sent::Never => return self.send_buffered(file, slice).await,
             }
+        }
+        if whole && !fetched {
+            file.was_resident(began.elapsed());
         }
         Ok(())
     }

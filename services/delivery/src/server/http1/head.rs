@@ -61,6 +61,10 @@ pub(super) struct Head {
 }
 
 /// What the octets so far are.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it passes over the stack once; a box would be an allocation per request"
+)]
 pub(super) enum Reading {
     /// The beginning of a head.
     Partial,

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use tokio::{io::Interest, time::Instant};
 
 use super::{
@@ -49,6 +49,16 @@ pub(super) enum Sent {
     Never,
 }
 
+impl Sent {
+    /// How many bytes the kernel took.
+    pub(super) const fn count(self) -> usize {
+        match self {
+            Self::Some(count) => count,
+            Self::Full | Self::End | Self::Never => 0,
+        }
+    }
+}
+
 impl<'a, S: Wire> Writer<'a, S> {
     pub(super) const fn new(wire: &'a mut S, deadline: &'a mut Deadline, pace: &'a mut Pace, stall: Duration) -> Self {
         Self { wire, deadline, pace, stall, gathered: Vec::new(), written: 0 }
@@ -57,6 +67,23 @@ impl<'a, S: Wire> Writer<'a, S> {
     /// Where octets are gathered, to be sent with what comes next.
     pub(super) const fn gathered(&mut self) -> &mut Vec<u8> {
         &mut self.gathered
+    }
+
+    /// Hands pieces to the kernel, and says how many octets it took at once: none, if they must go through TLS. With `more`, it is told
+    /// that others follow.
+    pub(super) fn send_now(&self, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        let Some(socket) = self.wire.plain() else { return Ok(0) };
+        let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
+        let wanted = pieces.iter().map(|piece| piece.len()).sum();
+        let mut taken = 0;
+        let sent = socket.try_io(Interest::WRITABLE, || {
+            taken = rustix::net::sendmsg(socket, pieces, &mut SendAncillaryBuffer::default(), flags)?;
+            if taken < wanted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        });
+        match sent {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(taken),
+        }
     }
 
     /// So many of the gathered octets were written already.
@@ -71,15 +98,13 @@ impl<'a, S: Wire> Writer<'a, S> {
 
     /// Writes what was gathered. With `more`, the kernel is told that other octets follow at once, and fills its packets.
     pub(super) async fn flush(&mut self, more: bool) -> io::Result<()> {
-        if more && let Some(socket) = self.wire.plain() {
-            let left = &self.gathered[self.written..];
-            match socket.try_io(Interest::WRITABLE, || {
-                Ok(rustix::net::send(socket, left, SendFlags::MORE | SendFlags::NOSIGNAL)?)
-            }) {
-                Ok(count) => self.written += count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
+        if self.written == self.gathered.len() {
+            self.gathered.clear();
+            self.written = 0;
+            return Ok(());
+        }
+        if more {
+            self.written += self.send_now(&[IoSlice::new(&self.gathered[self.written..])], true)?;
         }
         while self.written < self.gathered.len() {
             let Self { wire, deadline, pace, stall, gathered, written } = self;
