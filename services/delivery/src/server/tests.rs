@@ -1,84 +1,22 @@
 //! A server over real sockets, spoken to octet by octet.
 
+mod alike;
 mod files;
 mod limits;
 mod multiplexed;
+mod site;
+mod stop;
+mod tls;
 mod wire;
 
-use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use ferry_core::object::{ObjectKey, ObjectPath};
 use ferry_runtime::tasks::Tasks;
 use http::{Method, StatusCode};
-use tempfile::TempDir;
 
 use super::*;
-use crate::{
-    delivery::{Backend, Delivery, Object},
-    disk::Disk,
-    metrics::Metrics,
-    transfers::Transfers,
-};
+use site::{Setup, Site, pattern, serve};
 use wire::Wire;
-
-/// A server of a folder, and what there is to look at.
-struct Site {
-    folder: TempDir,
-    transfers: Transfers,
-    address: SocketAddr,
-    tasks: Tasks,
-}
-
-impl Site {
-    fn start() -> Self {
-        Self::start_with(Limits::default())
-    }
-
-    fn start_with(limits: Limits) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
-        let transfers = Transfers::new();
-        let disk = Disk::open_root(folder.path()).expect("a good root");
-        let delivery = Delivery::new(Backend::Filesystem(disk), transfers.clone(), Metrics::default());
-        let (address, tasks) = serve(limits, move |request: Request| {
-            let delivery = delivery.clone();
-            async move {
-                let Ok(path) = ObjectPath::from_target(request.target.path()) else {
-                    return Answer::text(StatusCode::NOT_FOUND, "not found");
-                };
-                let object = Object::new(ObjectKey::plain(path), request.target.as_str());
-                delivery.deliver(&request, &object).await
-            }
-        });
-        Self { folder, transfers, address, tasks }
-    }
-
-    /// Writes a file that was last changed long ago, so that its validators are strong.
-    fn file(&self, name: &str, content: &[u8]) -> PathBuf {
-        let path = self.folder.path().join(name);
-        fs::write(&path, content).expect("a file");
-        let long_ago = std::time::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let file = fs::File::options().append(true).open(&path).expect("our own file");
-        file.set_modified(long_ago).expect("our own file");
-        path
-    }
-
-    async fn connect(&self) -> Wire {
-        Wire::connect(self.address).await
-    }
-}
-
-/// Serves `handler` on a free port until the test ends.
-fn serve(limits: Limits, handler: impl Handler) -> (SocketAddr, Tasks) {
-    let server = Server::bind(([127, 0, 0, 1], 0).into(), limits).expect("a free port");
-    let (address, tasks) = (server.local_addr(), Tasks::new());
-    tasks.spawn("server", server.serve(Workers::here(), Arc::new(handler), tasks.stop_token()));
-    (address, tasks)
-}
-
-/// Bytes of which no two stretches are alike, so that a misplaced one shows.
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at ^ (at >> 8) ^ (at >> 16)).to_le_bytes()[0]).collect()
-}
 
 #[tokio::test]
 async fn pipelined_requests_are_answered_in_order() {
@@ -155,37 +93,4 @@ async fn a_panic_is_a_500_and_nothing_else() {
     let mut wire = Wire::connect(address).await;
     assert_eq!(wire.get("/panic", "").await.status, 500);
     assert_eq!(wire.get("/", "").await.body, b"fine\n", "on the same connection");
-}
-
-#[tokio::test]
-async fn a_stop_closes_idle_connections_and_finishes_running_answers() {
-    let site = Site::start();
-    let content = pattern(32 << 20);
-    site.file("big", &content);
-    site.file("small", b"x");
-    let (mut idle, mut busy) = (site.connect().await, site.connect().await);
-    assert_eq!(idle.get("/small", "").await.status, 200);
-    busy.send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    let begun = busy.head().await;
-    site.tasks.stop();
-    assert_eq!(idle.rest().await, b"", "closed without a word");
-    assert_eq!(begun.field("content-length"), content.len().to_string());
-    assert!(busy.rest().await == content, "every byte arrived, and then the end");
-    site.tasks.finish(Duration::from_secs(5)).await.expect("nothing is left running");
-    assert!(tokio::net::TcpStream::connect(site.address).await.is_err(), "nobody listens");
-}
-
-#[tokio::test]
-async fn a_stop_does_not_wait_for_heads_that_never_end() {
-    let site = Site::start();
-    site.file("a", b"x");
-    let (mut half, mut none) = (site.connect().await, site.connect().await);
-    half.send("GET /a HTTP/1.1\r\nHo").await;
-    // Once a later connection is answered, the server has read what came before.
-    assert_eq!(site.connect().await.get("/a", "").await.status, 200);
-    site.tasks.stop();
-    let closed = async { (half.rest().await, none.rest().await) };
-    let closed = tokio::time::timeout(Duration::from_secs(3), closed).await.expect("sooner than a head may take");
-    assert_eq!(closed, (Vec::new(), Vec::new()));
-    site.tasks.finish(Duration::from_secs(2)).await.expect("nothing is left running");
 }

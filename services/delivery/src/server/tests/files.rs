@@ -1,4 +1,4 @@
-//! Files over a connection: ranges, and files that change while they are sent.
+//! Files over a connection, and parts of them.
 
 use super::*;
 
@@ -75,51 +75,6 @@ async fn an_empty_file_is_an_answer_like_others() {
     assert_eq!((answer.status, answer.field("content-range")), (416, "bytes */0"));
     tokio::time::timeout(Duration::from_secs(5), site.transfers.idle()).await.expect("no transfer is left");
     assert_eq!(site.transfers.totals().broken, 0);
-}
-
-#[tokio::test]
-async fn a_file_truncated_in_mid_transfer_ends_the_connection_short() {
-    let site = Site::start();
-    let content = pattern(64 << 20);
-    let path = site.file("big", &content);
-    let mut wire = Wire::connect_narrow(site.address).await;
-    wire.send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert_eq!(wire.head().await.field("content-length"), content.len().to_string());
-    let file = fs::File::options().write(true).open(path).expect("our own file");
-    file.set_len(40 << 20).expect("a truncation");
-    let got = wire.rest().await;
-    assert!(got.len() <= 40 << 20, "padded to {}", got.len());
-    assert!(content.starts_with(&got), "what came is the file's");
-    site.transfers.idle().await;
-    assert_eq!(site.transfers.totals().broken, 1);
-}
-
-#[tokio::test]
-async fn a_file_replaced_in_mid_transfer_is_finished_as_it_was() {
-    let site = Site::start();
-    let content = pattern(32 << 20);
-    let path = site.file("big", &content);
-    let mut wire = Wire::connect_narrow(site.address).await;
-    wire.send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    let length = wire.head().await.field("content-length").parse().expect("a length");
-    fs::write(path.with_extension("new"), b"new").expect("a file");
-    fs::rename(path.with_extension("new"), &path).expect("a rename");
-    assert!(wire.exactly(length).await == content);
-    assert_eq!(wire.get("/big", "").await.body, b"new");
-}
-
-#[tokio::test]
-async fn a_file_that_grows_is_sent_at_the_announced_length() {
-    let site = Site::start();
-    let content = pattern(32 << 20);
-    let path = site.file("big", &content);
-    let mut wire = Wire::connect_narrow(site.address).await;
-    wire.send("GET /big HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    let length: usize = wire.head().await.field("content-length").parse().expect("a length");
-    let file = fs::File::options().write(true).open(path).expect("our own file");
-    file.set_len(64 << 20).expect("growth");
-    assert!(wire.exactly(length).await == content);
-    assert_eq!(wire.get("/big", "Range: bytes=0-0\r\n").await.status, 206, "nothing follows but the next answer");
 }
 
 #[tokio::test]

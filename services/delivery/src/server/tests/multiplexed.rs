@@ -3,21 +3,14 @@
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::{
-    ClientConfig, RootCertStore, ServerConfig,
-    pki_types::{PrivateKeyDer, ServerName},
-};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
-use tokio_rustls::TlsConnector;
+use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::*;
+use super::{tls::Identity, *};
 
-type Sender = http2::SendRequest<Empty<bytes::Bytes>>;
+pub(super) type Nothing = Empty<bytes::Bytes>;
+pub(super) type Sender = http2::SendRequest<Nothing>;
 
-async fn handshake<S>(socket: S, tasks: &Tasks) -> Sender
+pub(super) async fn handshake<S>(socket: S, tasks: &Tasks) -> Sender
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -30,7 +23,7 @@ where
     sender
 }
 
-fn get(target: &str) -> http::Request<Empty<bytes::Bytes>> {
+fn get(target: &str) -> http::Request<Nothing> {
     http::Request::get(format!("http://x{target}")).body(Empty::new()).expect("a request")
 }
 
@@ -39,7 +32,7 @@ async fn streams_of_one_connection_are_answered_side_by_side() {
     let site = Site::start();
     let content = pattern(4 << 20);
     site.file("big", &content);
-    let socket = TcpStream::connect(site.address).await.expect("the server listens");
+    let socket = wire::dial(site.address).await;
     let sender = handshake(socket, &site.tasks).await;
     let fetches = (0..8).map(|_| {
         let mut sender = sender.clone();
@@ -60,7 +53,7 @@ async fn streams_of_one_connection_are_answered_side_by_side() {
 async fn a_client_that_opens_no_window_loses_its_connection() {
     let site = Site::start_with(Limits { stall: Duration::from_millis(300), ..Limits::default() });
     site.file("big", &pattern(16 << 20));
-    let socket = TcpStream::connect(site.address).await.expect("the server listens");
+    let socket = wire::dial(site.address).await;
     let mut sender = handshake(socket, &site.tasks).await;
     let answer = sender.send_request(get("/big")).await.expect("an answer");
     tokio::time::timeout(Duration::from_secs(10), site.transfers.idle()).await.expect("the transfer is given up");
@@ -73,7 +66,7 @@ async fn a_stop_lets_running_streams_end() {
     let site = Site::start();
     let content = pattern(16 << 20);
     site.file("big", &content);
-    let socket = TcpStream::connect(site.address).await.expect("the server listens");
+    let socket = wire::dial(site.address).await;
     // A group of its own: the client is not what stops.
     let client = Tasks::new();
     let mut sender = handshake(socket, &client).await;
@@ -85,34 +78,13 @@ async fn a_stop_lets_running_streams_end() {
 
 #[tokio::test]
 async fn tls_chooses_the_version_by_alpn() {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate can be made");
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
-    let mut tls = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .expect("ring has them")
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .expect("they belong together");
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let server = Server::bind_tls(([127, 0, 0, 1], 0).into(), Arc::new(tls), Limits::default()).expect("a free port");
-    let (address, tasks) = (server.local_addr(), Tasks::new());
+    let identity = Identity::new("h2");
     let handler = |request: Request| async move {
         Answer::text(StatusCode::OK, format!("{:?} {}", request.version, request.secure))
     };
-    tasks.spawn("server", server.serve(Workers::here(), Arc::new(handler), tasks.stop_token()));
-    let mut roots = RootCertStore::empty();
-    roots.add(made.cert.der().clone()).expect("a certificate");
-    let mut client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring has them")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    client.alpn_protocols = vec![b"h2".to_vec()];
+    let (address, tasks) = Setup { tls: Some(identity.clone()), ..Setup::default() }.serve(handler);
     let mut silent = Wire::connect(address).await;
-    let socket = TcpStream::connect(address).await.expect("the server listens");
-    let name = ServerName::try_from("localhost").expect("a name");
-    let stream = TlsConnector::from(Arc::new(client)).connect(name, socket).await.expect("a handshake");
+    let stream = identity.shake(wire::dial(address).await).await;
     let mut sender = handshake(stream, &tasks).await;
     let answer = sender.send_request(get("/")).await.expect("an answer");
     assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), "HTTP/2.0 true\n");

@@ -1,10 +1,10 @@
 //! A client that sends octets and reads what comes back, and hides nothing.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use http::Method;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
     time,
 };
@@ -12,15 +12,21 @@ use tokio::{
 /// No answer of these tests takes so long unless it never comes.
 const LIMIT: Duration = Duration::from_secs(20);
 
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
+
 pub(super) struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Socket>,
     buffer: Vec<u8>,
+    /// How the other end ended, once it has.
+    end: Option<io::Result<()>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Response {
     pub(super) status: u16,
-    fields: Vec<(String, String)>,
+    pub(super) fields: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
@@ -34,39 +40,62 @@ impl Response {
     }
 }
 
+/// A connection to the server.
+pub(super) async fn dial(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.expect("the server listens")
+}
+
+/// A connection whose window is small, so that little is in the kernel when this end does not read.
+pub(super) async fn dial_narrow(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("a small window");
+    socket.connect(address).await.expect("the server listens")
+}
+
 impl Wire {
+    pub(super) fn over(stream: impl Socket + 'static) -> Self {
+        Self { stream: Box::new(stream), buffer: Vec::new(), end: None }
+    }
+
     pub(super) async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.expect("the server listens"), buffer: Vec::new() }
+        Self::over(dial(address).await)
     }
 
-    /// A connection whose window is small, so that little is in the kernel when this end does not read.
     pub(super) async fn connect_narrow(address: SocketAddr) -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(4096).expect("a small window");
-        Self { stream: socket.connect(address).await.expect("the server listens"), buffer: Vec::new() }
+        Self::over(dial_narrow(address).await)
     }
 
-    pub(super) async fn send(&mut self, octets: &str) {
-        self.stream.write_all(octets.as_bytes()).await.expect("the server reads");
+    pub(super) async fn send(&mut self, octets: impl AsRef<[u8]>) {
+        self.try_send(octets).await.expect("the server reads");
+    }
+
+    /// Sends to a server that may have had enough.
+    pub(super) async fn try_send(&mut self, octets: impl AsRef<[u8]>) -> io::Result<()> {
+        self.stream.write_all(octets.as_ref()).await?;
+        self.stream.flush().await
     }
 
     /// Sends a GET with further header lines and reads the answer.
     pub(super) async fn get(&mut self, target: &str, fields: &str) -> Response {
-        self.send(&format!("GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).await;
+        self.send(format!("GET {target} HTTP/1.1\r\nHost: x\r\n{fields}\r\n")).await;
         self.answer(&Method::GET).await
     }
 
     /// Reads a head, and leaves the body.
     pub(super) async fn head(&mut self) -> Response {
+        let unended = "the connection ended within a head";
+        self.head_or_end().await.unwrap_or_else(|| panic!("{unended}: {}", self.buffer.escape_ascii()))
+    }
+
+    /// Reads a head; `None` if the connection ends first.
+    pub(super) async fn head_or_end(&mut self) -> Option<Response> {
         let end = loop {
             if let Some(at) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
                 break at;
             }
-            assert!(
-                self.more().await,
-                "the connection ended within a head: {:?}",
-                String::from_utf8_lossy(&self.buffer)
-            );
+            if !self.more().await {
+                return None;
+            }
         };
         let head = String::from_utf8(self.buffer.drain(..end + 4).collect()).expect("a head of ASCII");
         let mut lines = head.trim_end().split("\r\n");
@@ -75,17 +104,48 @@ impl Wire {
             let (name, value) = line.split_once(':').expect("a header field");
             (name.to_ascii_lowercase(), value.trim().to_owned())
         });
-        Response { status: status.expect("a status line"), fields: fields.collect(), body: Vec::new() }
+        Some(Response { status: status.expect("a status line"), fields: fields.collect(), body: Vec::new() })
     }
 
-    /// Reads an answer of known length.
+    /// Reads an answer, whose end is told in whichever way.
     pub(super) async fn answer(&mut self, method: &Method) -> Response {
         let mut response = self.head().await;
-        if *method != Method::HEAD && !matches!(response.status, 204 | 304) {
-            let length = response.field("content-length").parse().expect("an answer of known length");
-            response.body = self.exactly(length).await;
-        }
+        response.body = self.body(method, &response).await;
         response
+    }
+
+    pub(super) async fn body(&mut self, method: &Method, head: &Response) -> Vec<u8> {
+        if *method == Method::HEAD || matches!(head.status, 204 | 304) {
+            return Vec::new();
+        }
+        match (head.field("transfer-encoding"), head.field("content-length")) {
+            ("chunked", "") => self.chunks().await,
+            ("", "") => self.rest().await,
+            ("", length) => self.exactly(length.parse().expect("a number")).await,
+            both => panic!("the end of the body is told in two ways: {both:?}"),
+        }
+    }
+
+    async fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let size = self.line().await;
+            let size = usize::from_str_radix(&size, 16).unwrap_or_else(|_| panic!("{size:?} is the size of no chunk"));
+            body.extend(self.exactly(size).await);
+            assert_eq!(self.line().await, "", "behind a chunk");
+            if size == 0 {
+                return body;
+            }
+        }
+    }
+
+    async fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.extend(self.exactly(1).await);
+        }
+        line.truncate(line.len() - 2);
+        String::from_utf8(line).expect("ASCII")
     }
 
     pub(super) async fn exactly(&mut self, length: usize) -> Vec<u8> {
@@ -102,8 +162,13 @@ impl Wire {
     }
 
     async fn more(&mut self) -> bool {
-        let read =
-            time::timeout(LIMIT, self.stream.read_buf(&mut self.buffer)).await.expect("bytes or the end in time");
-        read.is_ok_and(|count| count > 0)
+        let read = self.stream.read_buf(&mut self.buffer);
+        match time::timeout(LIMIT, read).await.expect("bytes or the end in time") {
+            Ok(count @ 1..) => count > 0,
+            ended => {
+                self.end = Some(ended.map(drop));
+                false
+            }
+        }
     }
 }
