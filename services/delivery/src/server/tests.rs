@@ -1,6 +1,7 @@
 //! A server over real sockets, spoken to octet by octet.
 
 mod alike;
+mod changing;
 mod files;
 mod limits;
 mod multiplexed;

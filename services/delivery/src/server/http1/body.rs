@@ -114,7 +114,7 @@ impl<S: Wire> Files<'_, S> {
             }
             self.flush(true).await?;
             let part = Slice { offset: slice.offset, length: resident - slice.offset };
-            match self.writer.send_file(file, part).map_err(short)? {
+            match self.writer.send_file(file, part)? {
                 Sent::Some(count) => {
                     self.outgoing.sent(count);
                     slice.offset += count as u64;
@@ -127,6 +127,7 @@ impl<S: Wire> Files<'_, S> {
                 }
                 Sent::Full => self.writer.writable(since).await?,
                 Sent::End => return Err(short(truncated())),
+                Sent::Failed(errno) => return Err(short(errno.into())),
                 Sent::Never => return self.send_buffered(file, slice).await,
             }
         }

@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendAncillaryBuffer, SendFlags},
+};
 use tokio::{io::Interest, time::Instant};
 
 use super::{
@@ -20,9 +23,9 @@ use crate::{answer::Slice, disk::OpenFile};
 /// What is gathered before it is written, so that a head and a small body leave in one piece.
 pub(super) const GATHER: usize = 64 * 1024;
 
-/// How long a socket that takes no more is left alone at most. Readiness is all there is to wait for; but a call that a signal cut short
-/// looks like a full socket and is none, and must not cost the rest of a file.
-const RETRY: Duration = Duration::from_secs(5);
+/// How long a socket that may be full is left alone. A call that took a part looks like one that filled the socket; but where a signal or
+/// the end of a truncated file cut it short there is room, and no event will ever tell so.
+const RETRY: Duration = Duration::from_millis(100);
 
 /// Writes one answer.
 pub(super) struct Writer<'a, S> {
@@ -34,6 +37,10 @@ pub(super) struct Writer<'a, S> {
     gathered: Vec<u8>,
     /// How many of the gathered octets were written.
     written: usize,
+    /// Whether the socket is taken to be full, and the kernel did not say so.
+    in_doubt: bool,
+    /// Whether the kernel is asked next without a look at what it last said.
+    asks_anyway: bool,
 }
 
 /// What the kernel did with a file.
@@ -47,6 +54,8 @@ pub(super) enum Sent {
     End,
     /// It cannot send this file by itself.
     Never,
+    /// It cannot read this file.
+    Failed(Errno),
 }
 
 impl Sent {
@@ -54,14 +63,15 @@ impl Sent {
     pub(super) const fn count(self) -> usize {
         match self {
             Self::Some(count) => count,
-            Self::Full | Self::End | Self::Never => 0,
+            Self::Full | Self::End | Self::Never | Self::Failed(_) => 0,
         }
     }
 }
 
 impl<'a, S: Wire> Writer<'a, S> {
     pub(super) const fn new(wire: &'a mut S, deadline: &'a mut Deadline, pace: &'a mut Pace, stall: Duration) -> Self {
-        Self { wire, deadline, pace, stall, gathered: Vec::new(), written: 0 }
+        // In doubt from the beginning: what the last answer found out about the socket is not known here.
+        Self { wire, deadline, pace, stall, gathered: Vec::new(), written: 0, in_doubt: true, asks_anyway: false }
     }
 
     /// Where octets are gathered, to be sent with what comes next.
@@ -107,7 +117,7 @@ impl<'a, S: Wire> Writer<'a, S> {
             self.written += self.send_now(&[IoSlice::new(&self.gathered[self.written..])], true)?;
         }
         while self.written < self.gathered.len() {
-            let Self { wire, deadline, pace, stall, gathered, written } = self;
+            let Self { wire, deadline, pace, stall, gathered, written, .. } = self;
             let count =
                 until(deadline, *stall, |cx| Pin::new(&mut **wire).poll_write(cx, &gathered[*written..])).await?;
             pace.took(wire.socket(), count as u64);
@@ -122,7 +132,7 @@ impl<'a, S: Wire> Writer<'a, S> {
     pub(super) async fn write(&mut self, octets: &[u8], behind: &[u8]) -> io::Result<()> {
         let (mut octets, mut behind) = (octets, behind);
         while !(self.gathered.is_empty() && octets.is_empty() && behind.is_empty()) {
-            let Self { wire, deadline, pace, stall, gathered, written } = self;
+            let Self { wire, deadline, pace, stall, gathered, written, .. } = self;
             let slices = [IoSlice::new(&gathered[*written..]), IoSlice::new(octets), IoSlice::new(behind)];
             let write = |cx: &mut Context<'_>| Pin::new(&mut **wire).poll_write_vectored(cx, &slices);
             let count = until(deadline, *stall, write).await?;
@@ -170,44 +180,57 @@ impl<'a, S: Wire> Writer<'a, S> {
         Poll::Pending
     }
 
-    /// Lets the kernel send of a file what it takes at once.
+    /// Lets the kernel send of a file what it takes at once. An error is the client's.
     pub(super) fn send_file(&mut self, file: &OpenFile, slice: Slice) -> io::Result<Sent> {
         let Some(socket) = self.wire.plain() else { return Ok(Sent::Never) };
         let mut offset = slice.offset;
         let most = usize::try_from(slice.length).unwrap_or(usize::MAX);
-        let mut sent = None;
-        let tried = socket.try_io(Interest::WRITABLE, || {
-            let count = rustix::fs::sendfile(socket, file.as_fd(), Some(&mut offset), most)?;
-            sent = Some(count);
+        let mut said = None;
+        let mut ask = || {
+            let sent = rustix::fs::sendfile(socket, file.as_fd(), Some(&mut offset), most);
+            said = Some(sent);
             // A part means that the socket is full: to say so saves the call that would find it out.
-            if 0 < count && count < most { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        match (sent, tried) {
-            (Some(0), _) => Ok(Sent::End),
-            (Some(count), _) => {
+            let full = sent.map_or_else(|errno| errno == Errno::AGAIN, |count| 0 < count && count < most);
+            if full { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        };
+        // Its verdict is in what the kernel said, if that was asked at all.
+        let _ = if std::mem::take(&mut self.asks_anyway) { ask() } else { socket.try_io(Interest::WRITABLE, ask) };
+        match said {
+            None => Ok(Sent::Full),
+            Some(Ok(0)) => Ok(Sent::End),
+            Some(Ok(count)) => {
+                self.in_doubt = count < most;
                 self.pace.took(socket, count as u64);
                 Ok(Sent::Some(count))
             }
-            (None, Ok(())) => Ok(Sent::Full),
-            (None, Err(error)) => match error.kind() {
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(Sent::Full),
-                io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Ok(Sent::Never),
-                _ => Err(error),
-            },
+            Some(Err(errno)) => self.unsent(errno),
+        }
+    }
+
+    /// What it means that the kernel sent nothing.
+    fn unsent(&mut self, errno: Errno) -> io::Result<Sent> {
+        self.in_doubt = errno == Errno::INTR;
+        match errno {
+            Errno::AGAIN | Errno::INTR => Ok(Sent::Full),
+            Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP => Ok(Sent::Never),
+            Errno::PIPE | Errno::CONNRESET | Errno::CONNABORTED | Errno::NOTCONN | Errno::TIMEDOUT => Err(errno.into()),
+            Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::HOSTDOWN | Errno::NETDOWN => Err(errno.into()),
+            other => Ok(Sent::Failed(other)),
         }
     }
 
     /// Waits until the socket may take more; `since` the client last took something.
     pub(super) async fn writable(&mut self, since: Instant) -> io::Result<()> {
         let Some(socket) = self.wire.plain() else { return Ok(()) };
-        let (now, due) = (Instant::now(), since + self.stall);
+        let due = since + self.stall;
+        let look = if self.in_doubt { due.min(Instant::now() + RETRY) } else { due };
         let deadline = &mut *self.deadline;
-        poll_fn(|cx| match socket.poll_write_ready(cx) {
-            Poll::Pending => deadline.poll(cx, due.min(now + RETRY)).map(|()| Ok(())),
-            ready => ready,
+        self.asks_anyway = poll_fn(|cx| match socket.poll_write_ready(cx) {
+            Poll::Pending => deadline.poll(cx, look).map(|()| Ok(true)),
+            Poll::Ready(ready) => Poll::Ready(ready.map(|()| false)),
         })
         .await?;
-        self.pace.waited(socket, now.elapsed());
+        self.pace.waited(socket, since.elapsed());
         if Instant::now() >= due { Err(stalled()) } else { Ok(()) }
     }
 }
