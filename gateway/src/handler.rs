@@ -140,11 +140,11 @@ impl Front {
         let access = admitted.found.access;
         let Some(ring) = &snapshot.node_ring else {
             // An open route is served without a token: better than no download.
-            return (access == ferry_core::routes::Access::Open).then(|| redirect::target(request, access, None));
+            return (access == ferry_core::routes::Access::Open).then(|| redirect::target(request, admitted, None));
         };
         let endpoints = redirect::endpoints(selection, scheme);
         match self.redirector.token(ring, admitted, endpoints, self.clock.corrected(), trace.context) {
-            Ok(token) => Some(redirect::target(request, access, Some(&token))),
+            Ok(token) => Some(redirect::target(request, admitted, Some(&token))),
             Err(why) => {
                 warn!(key = %admitted.found.key, %why, "no node token for a request");
                 None

@@ -6,7 +6,7 @@ use ferry_core::{
     ring::KeyRing,
     routes::Access,
     selection::{Scheme, Selection},
-    target::default_target,
+    target::{default_target, encode_path},
     time::UnixMillis,
     tokens::{
         Endpoint, NODE_PARAMETER, NodeGrant, RedirectId, Unsealable, seal, strip_ferry_parameters, strip_node_token,
@@ -74,15 +74,19 @@ impl Redirector {
     }
 }
 
-/// The target at a node: the path as the client wrote it, the query without what is the gateway's business, and the token.
-pub(crate) fn target(request: &Request, access: Access, token: Option<&str>) -> String {
+/// The target at a node: the path as the client wrote it, the query without what is the gateway's business, and the token. Of a
+/// directory, it is the path of its index file: a node may know nothing of that.
+pub(crate) fn target(request: &Request, admitted: &Admitted<'_>, token: Option<&str>) -> String {
     let query = request.target.query().unwrap_or_default();
-    let rest = match access {
+    let rest = match admitted.found.access {
         Access::Open => strip_node_token(query),
         Access::Signed => strip_ferry_parameters(query),
     };
     // RFC 9110 section 10.2.2: a URI, so nothing but ASCII, whatever the client sent.
-    let mut target: String = utf8_percent_encode(request.target.path(), CONTROLS).collect();
+    let mut target = match request.target.path() {
+        directory if directory.ends_with('/') => encode_path(&admitted.path),
+        path => utf8_percent_encode(path, CONTROLS).collect(),
+    };
     let mut separator = '?';
     if !rest.is_empty() {
         target.push(separator);

@@ -132,7 +132,7 @@ impl Gateway {
             .token(token)
             .tls(admin_tls);
         let front = Front {
-            routes: config.routes,
+            routes: config.routes.with_index(config.disk.index),
             current,
             clock,
             figures,

@@ -167,6 +167,25 @@ async fn a_redirect_is_for_nobody_else_and_names_a_node() {
     assert!(answer.contains("cache-control: private, no-store\r\n"), "W3: {answer}");
 }
 
+#[tokio::test]
+async fn a_directory_is_its_index_file_where_that_is_asked_for() {
+    // SEMANTICS.md 1 and 18
+    let (tasks, root) = (Tasks::new(), tempfile::tempdir().expect("a folder"));
+    let address = node(&tasks, StatusCode::OK, "");
+    let front = Front::start(vec![address], root.path(), &["--index=index.html"]).await;
+    for (asked, sent_to) in [("/", "/index.html"), ("/a%20b/?x=1", "/a%20b/index.html?x=1"), ("/a", "/a")] {
+        let answer = front.get(asked).await.to_ascii_lowercase();
+        assert!(answer.contains(&format!("location: http://{address}{sent_to}\r\n")), "{asked}: {answer}");
+    }
+    // No path leads to a host of its own.
+    for asked in ["//evil.example/", "//evil.example/..", "/\\evil.example/", "///"] {
+        let answer = front.get(asked).await.to_ascii_lowercase();
+        assert!(!answer.contains("location: //") && !answer.contains("location: /\\"), "{asked}: {answer}");
+    }
+    let without = Front::start(vec![address], root.path(), &[]).await;
+    assert!(without.get("/a/").await.starts_with("HTTP/1.1 404 "));
+}
+
 // The test's own sockets block their thread.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_finishes_the_gateways_own_transfers_and_takes_no_new_clients() {

@@ -1,6 +1,6 @@
 //! The key of an object: what it is called wherever it lies.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use percent_encoding::percent_decode_str;
 
@@ -45,20 +45,15 @@ pub struct ObjectPath(Arc<str>);
 impl ObjectPath {
     /// Decodes the path of a request target, which begins with `/`; a query must be cut off before.
     pub fn from_target(path: &str) -> Result<Self, InvalidPath> {
-        let path = path.strip_prefix('/').ok_or(InvalidPath::Empty)?;
-        let mut rest = path;
-        while let Some(at) = rest.find('%') {
-            let digits = rest.as_bytes().get(at + 1..at + 3).ok_or(InvalidPath::Encoding)?;
-            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                return Err(InvalidPath::Encoding);
-            }
-            if digits.eq_ignore_ascii_case(b"2f") {
-                return Err(InvalidPath::Segment);
-            }
-            rest = &rest[at + 3..];
+        Self::from_decoded(&decoded(path)?)
+    }
+
+    /// The same, but a slash at the end stands for the file of that name in the directory before it.
+    pub fn from_target_with(path: &str, index: &str) -> Result<Self, InvalidPath> {
+        if path.ends_with('/') {
+            return Self::from_decoded(&format!("{}{index}", decoded(path)?));
         }
-        let decoded = percent_decode_str(path).decode_utf8().map_err(|_| InvalidPath::NotUtf8)?;
-        Self::from_decoded(&decoded)
+        Self::from_target(path)
     }
 
     /// Checks a path that is not encoded and has no leading slash.
@@ -92,6 +87,23 @@ impl ObjectPath {
     pub fn directory(&self) -> &str {
         self.0.rsplit_once('/').map_or("", |(directory, _)| directory)
     }
+}
+
+/// The path of a request target without its leading slash, decoded once.
+fn decoded(path: &str) -> Result<Cow<'_, str>, InvalidPath> {
+    let path = path.strip_prefix('/').ok_or(InvalidPath::Empty)?;
+    let mut rest = path;
+    while let Some(at) = rest.find('%') {
+        let digits = rest.as_bytes().get(at + 1..at + 3).ok_or(InvalidPath::Encoding)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(InvalidPath::Encoding);
+        }
+        if digits.eq_ignore_ascii_case(b"2f") {
+            return Err(InvalidPath::Segment);
+        }
+        rest = &rest[at + 3..];
+    }
+    percent_decode_str(path).decode_utf8().map_err(|_| InvalidPath::NotUtf8)
 }
 
 impl fmt::Display for ObjectPath {
@@ -174,6 +186,26 @@ mod tests {
             ("/%ff", NotUtf8),
         ] {
             assert_eq!(ObjectPath::from_target(target), Err(why), "{target:?}");
+        }
+    }
+
+    #[test]
+    fn a_slash_at_the_end_stands_for_the_index_file() {
+        let with_index = |target| ObjectPath::from_target_with(target, "index.html").map(|path| path.to_string());
+        assert_eq!(with_index("/"), Ok("index.html".to_owned()));
+        assert_eq!(with_index("/a%20b/c/"), Ok("a b/c/index.html".to_owned()));
+        assert_eq!(with_index("/a"), Ok("a".to_owned()));
+        for (target, why) in [
+            ("", InvalidPath::Empty),
+            ("//", InvalidPath::Segment),
+            ("//evil.example/", InvalidPath::Segment),
+            ("/a//", InvalidPath::Segment),
+            ("/../", InvalidPath::Segment),
+            ("/a/%2e%2e/", InvalidPath::Segment),
+            ("/a%2f", InvalidPath::Segment),
+            ("/%zz/", InvalidPath::Encoding),
+        ] {
+            assert_eq!(with_index(target), Err(why), "{target:?}");
         }
     }
 }

@@ -29,7 +29,7 @@ use self::{
     template::{Template, append_query},
 };
 use crate::{
-    object::{ObjectKey, ObjectPath},
+    object::{InvalidPath, ObjectKey, ObjectPath},
     target::{encode_path, is_ferry_parameter},
 };
 
@@ -182,9 +182,25 @@ pub struct Match<'r> {
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
     routes: Vec<Route>,
+    /// The file that a path with a slash at its end stands for.
+    index: Option<String>,
 }
 
 impl Routes {
+    /// The same, with a file that a path with a slash at its end stands for: one name, checked by the caller.
+    #[must_use]
+    pub fn with_index(self, index: Option<String>) -> Self {
+        Self { index, ..self }
+    }
+
+    /// The path that a request's encoded path says; the rules of a directory's index are applied already.
+    pub fn path(&self, target: &str) -> Result<ObjectPath, InvalidPath> {
+        match &self.index {
+            Some(index) => ObjectPath::from_target_with(target, index),
+            None => ObjectPath::from_target(target),
+        }
+    }
+
     /// What a request for `path` means, `raw_query` being what follows its `?`; `None` if no route knows the path.
     #[must_use]
     pub fn match_target(&self, path: &ObjectPath, raw_query: Option<&str>) -> Option<Match<'_>> {

@@ -116,7 +116,7 @@ impl Refusal {
 impl Door {
     /// Decides about one visit, given what is known of the cluster.
     pub(crate) fn decide(&self, visit: Visit<'_>, facts: &Facts) -> Entry {
-        let path = match ObjectPath::from_target(visit.path) {
+        let path = match self.routes.path(visit.path) {
             Ok(path) => path,
             Err(why) if why.is_malformed() => return Entry::Refused(Refusal::Encoding),
             Err(_) => return Entry::Refused(Refusal::NoObject),

@@ -260,7 +260,7 @@ fn door(config: &Config, id: &NodeId, users: Option<ferry_core::ring::KeyRing>) 
     Door {
         node: id.clone(),
         own_routes: config.routes.is_some(),
-        routes: config.routes.clone().unwrap_or_else(wish),
+        routes: config.routes.clone().unwrap_or_else(wish).with_index(config.disk.index.clone()),
         trust: if config.coordinators.is_empty() { Trust::Users(users) } else { Trust::Cluster },
     }
 }

@@ -28,7 +28,7 @@ impl Routes {
                 None => routes.push(route),
             }
         }
-        if faults.is_empty() { Ok(Self { routes }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { routes, index: None }) } else { Err(faults) }
     }
 }
 

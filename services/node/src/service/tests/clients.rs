@@ -71,6 +71,35 @@ async fn a_node_that_stands_alone_is_a_file_server() {
 }
 
 #[tokio::test]
+async fn a_root_is_served_as_it_is_configured() {
+    // SEMANTICS.md 13, 17, 18, 19
+    let site = Site::new();
+    site.file("index.html", b"<top>");
+    site.file("notes.xyz", b"plain");
+    site.file("notes.xyz.gz", b"packed");
+    site.file(".hidden", b"h");
+    std::os::unix::fs::symlink("notes.xyz", site.folder.path().join("root/link")).expect("a link");
+    let config = site.toml("precompressed = [\"gzip\"]\n[content-types]\nxyz = \"model/x\"\n");
+    let flags = ["--index=index.html", "--symlinks=beneath-root", "--dotfiles=served", "--config", &config];
+    let node = site.start(&flags).await;
+    let index = node.get("/").await;
+    assert_eq!((index.status, &*index.body), (200, &b"<top>"[..]));
+    assert_eq!(index.field("content-type"), "text/html; charset=utf-8", "the type of the index file");
+    assert_eq!((node.get("/link").await.status, node.get("/.hidden").await.status), (200, 200));
+    let packed =
+        ask(node.address, "GET /notes.xyz HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n").await;
+    assert_eq!((&*packed.body, packed.field("content-encoding")), (&b"packed"[..], "gzip"));
+    assert_eq!((packed.field("content-type"), packed.field("vary")), ("model/x", "accept-encoding"));
+    assert_eq!(&*node.get("/notes.xyz").await.body, b"plain", "who cannot decode gets what he can read");
+    node.stop().await;
+    let strict = site.start(&[]).await;
+    for path in ["/", "/link", "/.hidden"] {
+        assert_eq!(strict.get(path).await.status, 404, "{path}");
+    }
+    strict.stop().await;
+}
+
+#[tokio::test]
 async fn health_is_the_seeds_json() {
     let site = Site::new();
     let node = site.start(&["--main-server", "http://main:8000", "--sync-interval", "60"]).await;
