@@ -48,9 +48,8 @@ pub(crate) fn admit<'r>(
     path: &str,
     query: Option<&str>,
 ) -> Result<Admitted<'r>, Refused> {
-    let path = routes
-        .path(path)
-        .map_err(|why| if why.is_malformed() { Refused::Malformed } else { Refused::Unknown })?;
+    let path =
+        routes.path(path).map_err(|why| if why.is_malformed() { Refused::Malformed } else { Refused::Unknown })?;
     let found = routes.match_target(&path, query).ok_or(Refused::Unknown)?;
     match node_tokens(query.unwrap_or_default()) {
         NodeTokens::None => {}

@@ -108,6 +108,7 @@ fn told(answer: &Answer) -> (u16, Option<&str>, Option<&str>, Option<u64>) {
 
 #[tokio::test]
 async fn a_client_gets_the_form_that_it_takes() {
+    // SEMANTICS.md 19
     let (_folder, delivery) = coded();
     let plain = |length| (200, None, Some(if length == 5 { "\"3e8-5\"" } else { "\"3e8-3\"" }), Some(length));
     for (path, accept, expected) in [

@@ -155,6 +155,7 @@ mod tests {
 
     #[test]
     fn what_an_operator_says_goes_first() {
+        // SEMANTICS.md 21
         let said = |extension: &str, kind| (extension.to_owned(), HeaderValue::from_static(kind));
         let types = ContentTypes::new([said("TXT", "text/plain"), said("xyzzy", "model/magic")]);
         for (name, expected) in [

@@ -1,10 +1,10 @@
-//! Files that stay open between requests, and what they must notice (invariant D5).
+//! Files that stay open between requests, and what they must notice (invariant D5, SEMANTICS.md 20).
 
-use std::{io::Write as _, path::Path};
+use std::{io::Write as _, path::Path, time::SystemTime};
 
 use tokio::time::advance;
 
-use super::*;
+use super::{cache::WALK_HOLDS, lookup::TICK, open_file::Identity, *};
 
 /// Waits until nobody has touched a file for a tick: what was changed just now is not kept open.
 async fn let_settle(file: &Path) {

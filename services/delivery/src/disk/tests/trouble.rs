@@ -1,4 +1,4 @@
-//! A root that fails or hangs: what requests are told, and what is known of it.
+//! A root that fails or hangs: what requests are told (SEMANTICS.md 23), and what is known of it.
 
 use std::task::Poll;
 

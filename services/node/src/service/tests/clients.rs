@@ -87,7 +87,8 @@ async fn a_root_is_served_as_it_is_configured() {
     assert_eq!(index.field("content-type"), "text/html; charset=utf-8", "the type of the index file");
     assert_eq!((node.get("/link").await.status, node.get("/.hidden").await.status), (200, 200));
     let packed =
-        ask(node.address, "GET /notes.xyz HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n").await;
+        ask(node.address, "GET /notes.xyz HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n")
+            .await;
     assert_eq!((&*packed.body, packed.field("content-encoding")), (&b"packed"[..], "gzip"));
     assert_eq!((packed.field("content-type"), packed.field("vary")), ("model/x", "accept-encoding"));
     assert_eq!(&*node.get("/notes.xyz").await.body, b"plain", "who cannot decode gets what he can read");
