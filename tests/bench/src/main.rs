@@ -138,3 +138,23 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{ROWS, Wish};
+
+    fn read(arguments: &str) -> anyhow::Result<Wish> {
+        Wish::read(arguments.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn without_a_row_all_are_meant_and_a_mistyped_one_is_refused() {
+        let names = |wish: &Wish| wish.rows.iter().map(|row| row.name).collect::<Vec<_>>();
+        let all = read("--strict").expect("a good option");
+        assert!(all.strict && all.rows.len() == ROWS.len());
+        let two = read("tls --program ./ferry plain").expect("two good rows");
+        assert_eq!(names(&two), ["tls", "plain"]);
+        assert_eq!(two.program.as_deref().and_then(|path| path.to_str()), Some("./ferry"));
+        assert!(read("plian").is_err() && read("--program").is_err());
+    }
+}

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{
     load::{Fleet, Job, Tally},
-    procfs::{CpuTime, Family},
+    procfs::{CpuTime, Family, own_cpu_time},
     server::pause,
     statistics::percentile,
 };
@@ -25,6 +25,8 @@ const WARM_UP: Duration = Duration::from_millis(100);
 pub(crate) struct Cost {
     pub(crate) tally: Tally,
     pub(crate) cpu: Duration,
+    /// What it cost the thread that asked.
+    client: Duration,
 }
 
 impl Cost {
@@ -38,9 +40,11 @@ impl Cost {
     /// Of some work.
     pub(crate) fn around(family: &Family, work: impl FnOnce() -> Result<Tally>) -> Result<Self> {
         let before = settled(family)?;
+        let asked = own_cpu_time()?;
         let tally = work()?;
+        let client = own_cpu_time()?.saturating_sub(asked);
         let cpu = settled(family)?.since(&before);
-        Ok(Self { tally, cpu })
+        Ok(Self { tally, cpu, client })
     }
 
     /// Microseconds of server CPU per request.
@@ -55,9 +59,9 @@ impl Cost {
         self.tally.requests as f64 / self.tally.elapsed.as_secs_f64()
     }
 
-    /// How many cores the server kept busy.
-    pub(crate) fn cores(&self) -> f64 {
-        self.cpu.as_secs_f64() / self.tally.elapsed.as_secs_f64()
+    /// Which share of a core the server kept busy, and which the client.
+    pub(crate) fn shares(&self) -> [f64; 2] {
+        [self.cpu, self.client].map(|used| used.as_secs_f64() / self.tally.elapsed.as_secs_f64())
     }
 }
 

@@ -78,6 +78,12 @@ impl CpuTime {
     }
 }
 
+/// CPU time that the calling thread has used so far.
+pub(crate) fn own_cpu_time() -> Result<Duration> {
+    let text = read("/proc/thread-self/schedstat".to_owned())?;
+    Ok(Duration::from_nanos(first_number(&text).context("schedstat begins with a number")?))
+}
+
 /// Bytes of memory that TCP holds on the whole machine.
 pub(crate) fn tcp_memory() -> Result<u64> {
     let text = read("/proc/net/sockstat".to_owned())?;

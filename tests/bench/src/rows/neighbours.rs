@@ -56,8 +56,8 @@ pub(super) fn cold(bench: &Bench<'_>) -> Result<()> {
                 Some(pace) => beside(&ferry, Neighbour::Paced(&readers, pace))?,
             };
             let disk = ferry.family.disk_bytes()? - before;
-            let half = COLD_SIZE * COLD_FILES as u64 / 20;
-            ensure!((disk > half) == is_cold, "{} MiB came from the disk, cold: {is_cold}", disk / MIB);
+            // A part of all that the readers could ask for once: more than chance, less than the slowest of disks gives.
+            ensure!((disk > COLD_SIZE * 5) == is_cold, "{} MiB came from the disk, cold: {is_cold}", disk / MIB);
             from_disk += disk;
             Ok(p99)
         })?;

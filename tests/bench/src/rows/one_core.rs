@@ -31,8 +31,12 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
         })?;
         let [nginx, ferry] = [0, 1].map(|contender: usize| {
             let rates: Vec<f64> = costs[contender].iter().map(Cost::requests_per_second).collect();
-            let busy: Vec<f64> = costs[contender].iter().map(Cost::cores).collect();
-            (rates, Spread::of(&busy).median)
+            let [server, client] = [0, 1].map(|who: usize| {
+                let shares: Vec<f64> = costs[contender].iter().map(|cost| cost.shares()[who]).collect();
+                Spread::of(&shares).median
+            });
+            let rate = Spread::of(&rates).median;
+            (rates, format!("{rate:.0}/s (server at {server:.2}, client at {client:.2})"))
         });
         bench.tell(Line {
             work: format!("plain, {}, one worker on one core", size_name(size)),
@@ -40,13 +44,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
             bound: Bound::AtLeast(1.3),
             measured: Spread::of_ratios(&ferry.0, &nginx.0),
             floor,
-            detail: format!(
-                "ferry {:.0}/s at {:.2} cores, nginx {:.0}/s at {:.2} cores",
-                Spread::of(&ferry.0).median,
-                ferry.1,
-                Spread::of(&nginx.0).median,
-                nginx.1
-            ),
+            detail: format!("ferry {}, nginx {}", ferry.1, nginx.1),
         });
     }
     Ok(())
