@@ -109,9 +109,9 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     /// Serves the connection until its client leaves, a limit is reached, the server stops, or it is for the other engine.
     pub(super) async fn serve(mut self) -> Ended<S> {
         // The first head is due from the connection's begin on, later ones from their first octet.
-        let mut idle = self.shared.limits.head;
+        let (mut idle, mut reader) = (self.shared.limits.head, Reader::default());
         loop {
-            let after = match self.next(idle).await {
+            let after = match self.next(idle, reader).await {
                 Ok(Next::Ready(prompt)) => self.give(prompt).await,
                 Ok(Next::Head(head)) => Box::pin(self.exchange(*head)).await,
                 Ok(Next::Foreign) => return Ended::HandedOn(self.wire, self.buffer.freeze()),
@@ -120,7 +120,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
                 Err(error) => Err(error),
             };
             match after {
-                Ok(After::Next) => idle = self.shared.limits.keep_alive,
+                Ok(After::Next) => (idle, reader) = (self.shared.limits.keep_alive, Reader::of_later()),
                 Ok(After::Close) => break self.close().await,
                 Ok(After::Linger) => break self.linger().await,
                 Err(error) => {
@@ -133,20 +133,22 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     }
 
     /// Waits for the next head, `idle` for its first octet.
-    async fn next(&mut self, idle: Duration) -> io::Result<Next> {
-        let mut reader = Reader::default();
-        let mut begun = !self.buffer.is_empty();
-        let now = Instant::now();
-        let mut due = now + if begun { self.shared.limits.head } else { idle };
-        let mut stopping = false;
+    async fn next(&mut self, idle: Duration, mut reader: Reader) -> io::Result<Next> {
+        let mut due = Instant::now() + idle;
+        let (mut begun, mut stopping) = (false, false);
         loop {
-            if begun {
-                match reader.read(&mut self.buffer) {
-                    Reading::Partial => {}
-                    Reading::Whole(found) => return Ok(self.begin(found)),
-                    Reading::Foreign => return Ok(Next::Foreign),
-                    Reading::Refused(why) => return Ok(Next::Refused(why)),
-                }
+            match reader.read(&mut self.buffer) {
+                Reading::Partial => {}
+                Reading::Whole(found) => return Ok(self.begin(found)),
+                Reading::Foreign => return Ok(Next::Foreign),
+                Reading::Refused(why) => return Ok(Next::Refused(why)),
+            }
+            if self.buffer.is_empty() {
+                // Nothing has come, or empty lines, which begin no request.
+                self.buffer = BytesMut::new();
+            } else if !begun {
+                begun = true;
+                due = due.min(Instant::now() + self.shared.limits.head);
             }
             let came = poll_fn(|cx| {
                 if let Poll::Ready(count) = self.poll_fill(cx) {
@@ -161,11 +163,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
             match came.await? {
                 // The end between two requests is an orderly one; within a head there is nobody left to tell.
                 Some(0) => return Ok(Next::Nothing),
-                Some(_) if begun => {}
-                Some(_) => {
-                    begun = true;
-                    due = due.min(Instant::now() + self.shared.limits.head);
-                }
+                Some(_) => {}
                 None if begun && !stopping => return Ok(Next::Refused(Refusal::TooSlow)),
                 None => return Ok(Next::Nothing),
             }

@@ -5,7 +5,7 @@
 
 use std::mem::MaybeUninit;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, Version, header, request::Parts};
 use httparse::{Error, ParserConfig, Status};
 
@@ -96,11 +96,13 @@ pub(super) enum Refusal {
     TooSlow,
 }
 
-/// Reads heads from what a connection received; remembers how far it looked.
+/// Reads a head from what a connection received; remembers how far it looked.
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     looks: u8,
     looked: usize,
+    /// Whether something preceded the head.
+    later: bool,
 }
 
 /// Where a part stands among the octets of its head, which [`LARGEST`] keeps small.
@@ -121,36 +123,46 @@ pub(super) struct Found {
 }
 
 impl Reader {
+    /// Reads a head that follows another one. There, the beginning of HTTP/2 is none.
+    pub(super) fn of_later() -> Self {
+        Self { later: true, ..Self::default() }
+    }
+
     /// Looks at the octets received so far, which begin where a head begins.
     pub(super) fn read(&mut self, octets: &mut BytesMut) -> Reading {
-        if !self.is_worth_it(octets) {
-            return Reading::Partial;
+        // Only HTTP/2's preface has this method, and it is the first that is sent (RFC 9113 section 3.4).
+        if !self.later && octets.starts_with(b"PRI ") {
+            return Reading::Foreign;
         }
-        let reading = read(octets);
-        if !matches!(reading, Reading::Partial) {
-            *self = Self::default();
+        self.skip_empty_lines(octets);
+        if !octets.is_empty() && self.is_worth_it(octets) { read(octets) } else { Reading::Partial }
+    }
+
+    /// Takes empty lines before a head (RFC 9112 section 2.2).
+    fn skip_empty_lines(&mut self, octets: &mut BytesMut) {
+        let mut rest = &octets[..];
+        while let Some(next) = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")) {
+            rest = next;
         }
-        reading
+        let count = octets.len() - rest.len();
+        if count > 0 {
+            octets.advance(count);
+            *self = Self::of_later();
+        }
     }
 
     fn is_worth_it(&mut self, octets: &[u8]) -> bool {
-        // The end of a head is an empty line, which may have been cut anywhere.
-        let from = self.looked.saturating_sub(3);
-        self.looked = octets.len();
+        let before = std::mem::replace(&mut self.looked, octets.len());
         self.looks = self.looks.saturating_add(1);
-        let ends = || {
-            let new = octets.get(from..).unwrap_or_default();
-            new.windows(2).any(|two| two == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
-        };
-        self.looks <= LOOKS || octets.len() >= LONGEST_LINE || ends()
+        // The end of a head is an empty line, which may have been cut anywhere.
+        let new = octets.get(before.saturating_sub(3)..).unwrap_or_default();
+        let ends = || new.windows(2).any(|two| two == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n");
+        let grew_past = |length| before <= length && octets.len() > length;
+        self.looks <= LOOKS || grew_past(LONGEST_LINE) || octets.len() >= LARGEST || ends()
     }
 }
 
 fn read(octets: &mut BytesMut) -> Reading {
-    // Only HTTP/2's preface has this method (RFC 9113 section 3.4).
-    if octets.starts_with(b"PRI ") {
-        return Reading::Foreign;
-    }
     let found = match find(octets) {
         Ok(Some(found)) => found,
         Ok(None) => return unfinished(octets),
@@ -170,9 +182,7 @@ fn read(octets: &mut BytesMut) -> Reading {
 
 /// A head that has not ended: it may still, if it is not too large already.
 fn unfinished(octets: &[u8]) -> Reading {
-    let begin = octets.iter().position(|octet| !matches!(octet, b'\r' | b'\n')).unwrap_or(octets.len());
-    let line = &octets[begin..];
-    if line.len() > LONGEST_LINE && !line[..LONGEST_LINE].contains(&b'\n') {
+    if octets.len() > LONGEST_LINE && !octets[..LONGEST_LINE].contains(&b'\n') {
         return Reading::Refused(Refusal::TargetTooLong);
     }
     if octets.len() >= LARGEST { Reading::Refused(Refusal::FieldsTooLarge) } else { Reading::Partial }
@@ -231,11 +241,10 @@ fn version_fault(octets: &[u8]) -> Refusal {
     }
 }
 
-/// Where the version stands: behind the second blank of the first line that is not empty.
+/// Where the version stands: behind the second blank of the first line.
 fn version_place(octets: &[u8]) -> Option<usize> {
-    let begin = octets.iter().position(|octet| !matches!(octet, b'\r' | b'\n'))?;
-    let mut blanks = octets[begin..].iter().enumerate().filter(|(_, octet)| **octet == b' ');
-    blanks.nth(1).map(|(at, _)| begin + at + 1)
+    let mut blanks = octets.iter().enumerate().filter(|(_, octet)| **octet == b' ');
+    blanks.nth(1).map(|(at, _)| at + 1)
 }
 
 impl Found {

@@ -1,5 +1,6 @@
 //! Both engines, asked the same over every kind of connection: what they answer differs in nothing but what belongs to the connection.
 
+mod malformed;
 mod requests;
 
 use std::path::Path;

@@ -49,17 +49,45 @@ fn it_does_not_matter_where_packets_cut_a_head() {
     }
 }
 
+/// How often octets that come one by one are parsed.
+fn looks(reader: &mut Reader, octets: &mut BytesMut, more: impl Iterator<Item = u8>) -> usize {
+    let mut looks = 0;
+    for octet in more {
+        octets.extend_from_slice(&[octet]);
+        looks += usize::from(reader.is_worth_it(octets));
+    }
+    looks
+}
+
 #[test]
 fn a_head_of_single_octets_is_not_parsed_at_each() {
     let (mut reader, mut octets) = (Reader::default(), BytesMut::new());
-    let mut worth = 0;
-    for octet in b"GET /a HTTP/1.1\r\n".iter().chain(b"A: b\r\n".iter().cycle().take(6000)) {
-        octets.extend_from_slice(&[*octet]);
-        worth += usize::from(reader.is_worth_it(&octets));
+    let lines = b"GET /a HTTP/1.1\r\n".iter().chain(b"A: b\r\n".iter().cycle().take(6 * 8000)).copied();
+    let worth = looks(&mut reader, &mut octets, lines);
+    assert_eq!(worth, usize::from(LOOKS) + 1, "the first looks, and one at where the line may be too long");
+    assert_eq!(looks(&mut reader, &mut octets, b"\r\n".iter().copied()), 1, "this could be the end");
+}
+
+#[test]
+fn empty_lines_before_a_head_are_no_part_of_it() {
+    let (mut reader, mut octets) = (Reader::default(), BytesMut::new());
+    for _ in 0..LARGEST {
+        octets.extend_from_slice(b"\n\r\n\r");
+        assert_eq!(outcome(&mut reader, &mut octets).expect_err("no head"), "partial");
+        assert_eq!(octets, "\r", "nothing piles up");
+        octets.extend_from_slice(b"\n");
     }
-    assert_eq!(worth, usize::from(LOOKS), "nothing after the first looks could have been the end");
-    octets.extend_from_slice(b"\r\n");
-    assert!(reader.is_worth_it(&octets), "this could");
+    octets.extend_from_slice(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert_eq!(outcome(&mut reader, &mut octets).expect("a head").parts.uri, "/a");
+    assert_eq!(other(b"\r\rGET / HTTP/1.1\r\nHost: x\r\n\r\n"), "Malformed");
+}
+
+#[test]
+fn http_2_begins_with_the_first_octet_or_not_at_all() {
+    let preface = || BytesMut::from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    assert_eq!(outcome(&mut Reader::default(), &mut preface()).expect_err("no head"), "foreign");
+    assert_eq!(outcome(&mut Reader::of_later(), &mut preface()).expect_err("no head"), "Version");
+    assert_eq!(other(b"\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "Version");
 }
 
 #[test]
@@ -124,8 +152,6 @@ fn what_is_too_large_is_told_apart_and_never_waited_for() {
     assert_eq!(other(whole.as_bytes()), "FieldsTooLarge");
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "A: b\r\n".repeat(FIELDS));
     assert_eq!(other(many.as_bytes()), "FieldsTooLarge");
-    let blanks = "\r\n".repeat(LARGEST / 2);
-    assert_eq!(other(blanks.as_bytes()), "FieldsTooLarge", "empty lines are no reason to wait for ever");
 }
 
 #[test]
