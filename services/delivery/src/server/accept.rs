@@ -2,9 +2,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use ferry_runtime::workers::{Place, Workers};
+use ferry_runtime::Workers;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     task::{JoinError, JoinSet},
     time,
 };
@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 
 use super::{
     Handler, Server,
-    connection::{self, Shared},
+    connection::{self, Accepted, Shared},
 };
 
 /// How long accepting pauses when the process has no descriptor left; the kernel keeps the clients waiting meanwhile.
@@ -41,9 +41,10 @@ pub(super) async fn serve<H: Handler>(server: Server, workers: Workers, handler:
                 Ok((socket, peer, slot)) => {
                     let place = workers.place();
                     let runtime = place.runtime().clone();
-                    let run = connection::run(Arc::clone(&shared), socket, peer, stop.clone());
+                    let accepted = Accepted { socket, peer, slot, place };
                     let span = tracing::debug_span!("connection", %peer);
-                    connections.spawn_on(holding(slot, place, run).instrument(span), &runtime);
+                    let run = connection::run(Arc::clone(&shared), accepted, stop.clone());
+                    connections.spawn_on(run.instrument(span), &runtime);
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
@@ -61,11 +62,6 @@ pub(super) async fn serve<H: Handler>(server: Server, workers: Workers, handler:
     if time::timeout(grace, ended).await.is_err() {
         tracing::warn!(connections = connections.len(), "stopped with requests still running");
     }
-}
-
-async fn holding(slot: OwnedSemaphorePermit, place: Place, run: impl Future<Output = ()>) {
-    run.await;
-    drop((slot, place));
 }
 
 fn report(ended: Result<(), JoinError>) {

@@ -3,15 +3,16 @@
 use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use bytes::Bytes;
+use ferry_runtime::workers::Place;
 use futures_util::FutureExt as _;
 use http::{Method, StatusCode};
-use tokio::{net::TcpStream, time};
+use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Handler, Limits,
-    http1::{self, Ended},
+    http1::{self, Ended, Parts},
     over_hyper,
     wire::Wire,
 };
@@ -39,13 +40,21 @@ pub(super) enum Engine {
     Hyper,
 }
 
+/// A connection that was accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) socket: std::net::TcpStream,
+    pub(super) peer: SocketAddr,
+    /// What it takes of the server's limits for as long as it lives.
+    pub(super) slot: OwnedSemaphorePermit,
+    pub(super) place: Place,
+}
+
 /// Serves a connection until its client leaves, a limit is reached, or the server stops.
-pub(super) async fn run<H: Handler>(
-    shared: Arc<Shared<H>>,
-    socket: std::net::TcpStream,
-    peer: SocketAddr,
-    stop: CancellationToken,
-) {
+///
+/// Whatever an idle connection over plain TCP does not need is in boxes that it does not have.
+pub(super) async fn run<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted, stop: CancellationToken) {
+    let Accepted { socket, peer, slot, place } = accepted;
     // It is driven by the thread that this runs on, not by the one that accepted it.
     let socket = match TcpStream::from_std(socket) {
         Ok(socket) => socket,
@@ -54,18 +63,39 @@ pub(super) async fn run<H: Handler>(
     // Small answers must not wait for an acknowledgement; without it they are merely slower.
     let _ = socket.set_nodelay(true);
     let local = socket.local_addr().unwrap_or(shared.local);
-    let Some(tls) = shared.tls.clone() else {
-        return converse(shared, socket, Arrival { peer, local, secure: false }, stop).await;
-    };
+    let arrival = Arrival { peer, local, secure: shared.tls.is_some() };
+    if let Some(tls) = shared.tls.clone() {
+        Box::pin(run_tls(shared, tls, socket, arrival, stop)).await;
+    } else {
+        let mut connection = http1::Connection::new(shared, socket, arrival, stop);
+        if connection.serve().await == Ended::HandedOn {
+            Box::pin(hand_on(connection)).await;
+        }
+    }
+    drop((slot, place));
+}
+
+async fn run_tls<H: Handler>(
+    shared: Arc<Shared<H>>,
+    tls: TlsAcceptor,
+    socket: TcpStream,
+    arrival: Arrival,
+    stop: CancellationToken,
+) {
+    let peer = arrival.peer;
     let handshake = time::timeout(shared.limits.handshake, tls.accept(socket));
     // Nobody waits for an answer yet, so a stop need not wait either.
     let Some(shaken) = stop.run_until_cancelled(Box::pin(handshake)).await else { return };
-    let arrival = Arrival { peer, local, secure: true };
     match shaken {
         Ok(Ok(stream)) if speaks_http_2(&stream) => {
             Box::pin(over_hyper::serve(shared, stream, Bytes::new(), arrival, stop)).await;
         }
-        Ok(Ok(stream)) => converse(shared, stream, arrival, stop).await,
+        Ok(Ok(stream)) => {
+            let mut connection = http1::Connection::new(shared, stream, arrival, stop);
+            if connection.serve().await == Ended::HandedOn {
+                Box::pin(hand_on(connection)).await;
+            }
+        }
         Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
@@ -75,16 +105,10 @@ fn speaks_http_2(stream: &TlsStream<TcpStream>) -> bool {
     stream.get_ref().1.alpn_protocol() == Some(b"h2")
 }
 
-async fn converse<H: Handler, S: Wire>(shared: Arc<Shared<H>>, wire: S, arrival: Arrival, stop: CancellationToken) {
-    let (wire, received) = match shared.engine {
-        Engine::Own => match http1::Connection::new(Arc::clone(&shared), wire, arrival, stop.clone()).serve().await {
-            Ended::Closed => return,
-            Ended::HandedOn(wire, received) => (wire, received),
-        },
-        #[cfg(test)]
-        Engine::Hyper => (wire, Bytes::new()),
-    };
-    Box::pin(over_hyper::serve(shared, wire, received, arrival, stop)).await;
+/// What the engine for HTTP/1.1 does not serve goes on over hyper.
+async fn hand_on<H: Handler, S: Wire>(connection: http1::Connection<H, S>) {
+    let Parts { shared, wire, received, arrival, stop } = connection.into_parts();
+    over_hyper::serve(shared, wire, received, arrival, stop).await;
 }
 
 /// The handler's answer; nothing that goes wrong in here reaches another request.

@@ -31,7 +31,7 @@ use tokio_util::{
 
 use super::{
     Handler, Plain,
-    connection::{self, Shared},
+    connection::{self, Engine, Shared},
     deadline::Deadline,
     framing,
     outgoing::Outgoing,
@@ -80,11 +80,32 @@ enum Next {
 }
 
 /// What became of a connection.
-pub(super) enum Ended<S> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
     /// It is closed.
     Closed,
-    /// The other engine goes on, from these octets.
-    HandedOn(S, Bytes),
+    /// The other engine is to go on.
+    HandedOn,
+}
+
+/// A connection without its engine.
+pub(super) struct Parts<H, S> {
+    pub(super) shared: Arc<Shared<H>>,
+    pub(super) wire: S,
+    /// What was read of it and not used.
+    pub(super) received: Bytes,
+    pub(super) arrival: Arrival,
+    pub(super) stop: CancellationToken,
+}
+
+/// An answer that was ready and did not go at once.
+struct Rest {
+    prompt: Prompt,
+    date: [u8; 29],
+    /// How much of the head is written.
+    written: usize,
+    /// How much of the body is.
+    body: usize,
 }
 
 /// What an exchange leaves behind.
@@ -107,22 +128,29 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     }
 
     /// Serves the connection until its client leaves, a limit is reached, the server stops, or it is for the other engine.
-    pub(super) async fn serve(mut self) -> Ended<S> {
+    pub(super) async fn serve(&mut self) -> Ended {
+        if self.shared.engine != Engine::Own {
+            return Ended::HandedOn;
+        }
         // The first head is due from the connection's begin on, later ones from their first octet.
         let (mut idle, mut reader) = (self.shared.limits.head, Reader::default());
         loop {
             let after = match self.next(idle, reader).await {
-                Ok(Next::Ready(prompt)) => self.give(prompt).await,
+                Ok(Next::Ready(prompt)) => match self.give(prompt) {
+                    Ok(None) => Ok(After::Next),
+                    Ok(Some(rest)) => Box::pin(self.give_rest(rest)).await,
+                    Err(error) => Err(error),
+                },
                 Ok(Next::Head(head)) => Box::pin(self.exchange(*head)).await,
-                Ok(Next::Foreign) => return Ended::HandedOn(self.wire, self.buffer.freeze()),
+                Ok(Next::Foreign) => return Ended::HandedOn,
                 Ok(Next::Refused(why)) => Box::pin(self.refuse(why)).await,
                 Ok(Next::Nothing) => Ok(After::Close),
                 Err(error) => Err(error),
             };
             match after {
                 Ok(After::Next) => (idle, reader) = (self.shared.limits.keep_alive, Reader::of_later()),
-                Ok(After::Close) => break self.close().await,
-                Ok(After::Linger) => break self.linger().await,
+                Ok(After::Close) => break Box::pin(self.close()).await,
+                Ok(After::Linger) => break Box::pin(self.linger()).await,
                 Err(error) => {
                     tracing::debug!(peer = %self.arrival.peer, %error, "the connection broke off");
                     break;
@@ -130,6 +158,12 @@ impl<H: Handler, S: Wire> Connection<H, S> {
             }
         }
         Ended::Closed
+    }
+
+    /// What another engine needs to go on.
+    pub(super) fn into_parts(self) -> Parts<H, S> {
+        let Self { shared, wire, arrival, stop, buffer, .. } = self;
+        Parts { shared, wire, received: buffer.freeze(), arrival, stop }
     }
 
     /// Waits for the next head, `idle` for its first octet.
@@ -184,8 +218,8 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         found.take(&mut self.buffer).map_or_else(Next::Refused, |head| Next::Head(Box::new(Head { plain, ..head })))
     }
 
-    /// Gives an answer that was ready, at once if the socket takes all of it.
-    async fn give(&mut self, prompt: Prompt) -> io::Result<After> {
+    /// Gives an answer that was ready, if the socket takes all of it at once; else says what is left.
+    fn give(&mut self, prompt: Prompt) -> io::Result<Option<Rest>> {
         let date = response::date();
         let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
         let (head, mut body) = ([&prompt.ready.head, &date[..], response::END].map(IoSlice::new), 0);
@@ -208,16 +242,17 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         };
         if written == length && body as u64 == prompt.ready.file.length() {
             prompt.sent_at_once();
-            return Ok(After::Next);
+            return Ok(None);
         }
-        Box::pin(self.give_rest(prompt, &date, written, body)).await
+        Ok(Some(Rest { prompt, date, written, body }))
     }
 
-    /// What the socket did not take at once: so much of the head and of the body is written already.
-    async fn give_rest(&mut self, prompt: Prompt, date: &[u8], written: usize, body: usize) -> io::Result<After> {
+    /// Gives what the socket did not take at once.
+    async fn give_rest(&mut self, rest: Rest) -> io::Result<After> {
+        let Rest { prompt, date, written, body } = rest;
         let (ready, transfer) = prompt.begin();
         let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
-        for piece in [&ready.head, date, response::END] {
+        for piece in [&ready.head, &date[..], response::END] {
             writer.gathered().extend_from_slice(piece);
         }
         writer.skip(written);
