@@ -8,6 +8,15 @@ use anyhow::{Context, Result};
 #[derive(Debug, Clone)]
 pub(crate) struct Family(Vec<u32>);
 
+/// What a family keeps in memory, in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Memory {
+    /// As ps shows it for each process: a page that two of them share is in both (Rss).
+    pub(crate) resident: u64,
+    /// A page that two of them share is in each by half (Pss).
+    pub(crate) proportional: u64,
+}
+
 /// CPU time that a family has used up to a moment.
 #[derive(Debug)]
 pub(crate) struct CpuTime {
@@ -45,14 +54,16 @@ impl Family {
         Ok(CpuTime { threads, ticks: tick() * u32::try_from(ticks)? })
     }
 
-    /// Resident memory in bytes, pages shared within the family counted once (Pss).
-    pub(crate) fn memory(&self) -> Result<u64> {
-        let mut bytes = 0;
+    /// Resident memory in bytes.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        let mut memory = Memory::default();
         for process in &self.0 {
             let rollup = read(format!("/proc/{process}/smaps_rollup"))?;
-            bytes += kib_after(&rollup, "Pss:").context("smaps_rollup has a line Pss")? * 1024;
+            let bytes = |name| kib_after(&rollup, name).map(|kib| kib * 1024).context("smaps_rollup tells both");
+            memory.resident += bytes("Rss:")?;
+            memory.proportional += bytes("Pss:")?;
         }
-        Ok(bytes)
+        Ok(memory)
     }
 
     /// Bytes that the family had the disk read so far.
@@ -196,6 +207,7 @@ mod tests {
         let family = Family::of(std::process::id()).expect("a process can look at itself");
         let used = family.cpu_time().expect("the kernel accounts CPU time");
         assert!(used.threads.values().sum::<u64>() > 0);
-        assert!(family.memory().expect("the kernel accounts memory") > 100 * 1024);
+        let memory = family.memory().expect("the kernel accounts memory");
+        assert!(memory.proportional > 100 * 1024 && memory.proportional <= memory.resident);
     }
 }

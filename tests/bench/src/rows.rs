@@ -42,7 +42,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Gives each of `contenders` its turn in each round. For each contender, what its turns gave.
+    /// Gives each of `contenders` its turn in each round, on a quiet machine. For each contender, what its turns gave.
     pub(crate) fn interleave<T>(
         &self,
         rounds: usize,
@@ -52,6 +52,17 @@ impl<'a> Bench<'a> {
         let rounds = interleave((rounds, contenders), QUIET, turn, || self.watch.borrow_mut().others())?;
         self.others.set(rounds.others);
         Ok(rounds.taken)
+    }
+
+    /// The same for what does not depend on who else is busy, such as memory.
+    pub(crate) fn take_turns<T>(
+        &self,
+        rounds: usize,
+        contenders: usize,
+        turn: impl FnMut(usize) -> Result<T>,
+    ) -> Result<Vec<Vec<T>>> {
+        self.others.set(0.0);
+        Ok(interleave((rounds, contenders), QUIET, turn, || Ok(0.0))?.taken)
     }
 
     /// Shows a figure from the last rounds, and keeps it for the table. Says so where others kept the machine busy.

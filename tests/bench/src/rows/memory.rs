@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use super::Bench;
 use crate::{
     load::{Fleet, Job, SlowReaders},
-    procfs::tcp_memory,
+    procfs::{Memory, tcp_memory},
     server::{Layout, Server, pause},
     site::{KIB, MIB, target},
     statistics::Spread,
@@ -27,19 +27,12 @@ const PACE: usize = 100 * 1024;
 const READING: Duration = Duration::from_secs(4);
 
 pub(super) fn idle(bench: &Bench<'_>) -> Result<()> {
-    let memory = bench.interleave(ROUNDS, 2, |contender| {
+    let taken = bench.take_turns(ROUNDS, 2, |contender| {
         let (server, mut idle) = (contender_of(bench, contender)?, Idle::default());
         idle.grow(&server, IDLE)?;
         idle.memory_of(&server)
     })?;
-    bench.tell(Line {
-        work: "10,000 idle connections".to_owned(),
-        figure: "process memory vs nginx",
-        bound: Bound::AtMost(0.6),
-        measured: Spread::of_ratios(&memory[1], &memory[0]),
-        floor: "0.40",
-        detail: mebibytes(&memory),
-    });
+    tell(bench, "10,000 idle connections", (0.6, "0.40"), &taken);
     Ok(())
 }
 
@@ -58,15 +51,15 @@ impl Idle {
         Ok(())
     }
 
-    /// The server's memory in MiB with these connections.
-    pub(super) fn memory_of(&self, server: &Server) -> Result<f64> {
+    /// The server's memory with these connections.
+    pub(super) fn memory_of(&self, server: &Server) -> Result<Memory> {
         pause(Duration::from_millis(500));
-        Ok(in_mebibytes(server.family.memory()?))
+        server.family.memory()
     }
 }
 
 pub(super) fn slow(bench: &Bench<'_>) -> Result<()> {
-    let taken = bench.interleave(ROUNDS, 2, |contender| {
+    let taken = bench.take_turns(ROUNDS, 2, |contender| {
         let server = contender_of(bench, contender)?;
         let before = tcp_memory()?;
         let job = Job::file(server.doors.http, &target(100 * MIB), 100 * MIB, SLOW);
@@ -76,23 +69,39 @@ pub(super) fn slow(bench: &Bench<'_>) -> Result<()> {
         let (process, tcp) = (server.family.memory()?, tcp_memory()?.saturating_sub(before));
         drop((readers, server));
         settle(before)?;
-        Ok((in_mebibytes(process), in_mebibytes(tcp)))
+        Ok((process, tcp))
     })?;
-    let process: Vec<Vec<f64>> = taken.iter().map(|turns| turns.iter().map(|turn| turn.0).collect()).collect();
-    let tcp: Vec<Vec<f64>> = taken.iter().map(|turns| turns.iter().map(|turn| turn.1).collect()).collect();
-    for (figure, memory, bound, floor) in
-        [("process memory vs nginx", process, 0.3, "0.15"), ("kernel TCP memory vs nginx", tcp, 0.15, "0.12")]
-    {
-        bench.tell(Line {
-            work: "1,000 readers at 100 KiB/s".to_owned(),
-            figure,
-            bound: Bound::AtMost(bound),
-            measured: Spread::of_ratios(&memory[1], &memory[0]),
-            floor,
-            detail: mebibytes(&memory),
-        });
-    }
+    let process: Vec<Vec<Memory>> = taken.iter().map(|turns| turns.iter().map(|turn| turn.0).collect()).collect();
+    tell(bench, "1,000 readers at 100 KiB/s", (0.3, "0.15"), &process);
+    let tcp = mebibytes(&taken, |turn| turn.1);
+    bench.tell(Line {
+        work: "1,000 readers at 100 KiB/s".to_owned(),
+        figure: "kernel TCP memory vs nginx",
+        bound: Bound::AtMost(0.15),
+        measured: Spread::of_ratios(&tcp[1], &tcp[0]),
+        floor: "0.12",
+        detail: format!("ferry {:.1} MiB, nginx {:.1} MiB", Spread::of(&tcp[1]).median, Spread::of(&tcp[0]).median),
+    });
     Ok(())
+}
+
+/// Tells the memory of nginx's and ferry's processes.
+fn tell(bench: &Bench<'_>, work: &str, (bound, floor): (f64, &'static str), taken: &[Vec<Memory>]) {
+    let resident = mebibytes(taken, |memory| memory.resident);
+    let proportional = mebibytes(taken, |memory| memory.proportional);
+    let (ferry, nginx) = (Spread::of(&resident[1]).median, Spread::of(&resident[0]).median);
+    bench.tell(Line {
+        work: work.to_owned(),
+        figure: "process memory vs nginx",
+        bound: Bound::AtMost(bound),
+        measured: Spread::of_ratios(&resident[1], &resident[0]),
+        floor,
+        detail: format!(
+            "ferry {ferry:.1} MiB, nginx {nginx:.1} MiB; shared pages once: {:.1}, {:.1}",
+            Spread::of(&proportional[1]).median,
+            Spread::of(&proportional[0]).median
+        ),
+    });
 }
 
 /// A new server: nginx, ferry.
@@ -110,11 +119,11 @@ fn settle(before: u64) -> Result<()> {
     Ok(())
 }
 
-fn mebibytes(memory: &[Vec<f64>]) -> String {
-    format!("ferry {:.1} MiB, nginx {:.1} MiB", Spread::of(&memory[1]).median, Spread::of(&memory[0]).median)
+fn mebibytes<T>(taken: &[Vec<T>], bytes: impl Fn(&T) -> u64) -> Vec<Vec<f64>> {
+    taken.iter().map(|turns| turns.iter().map(|turn| in_mebibytes(bytes(turn))).collect()).collect()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "memory is far below 2^52 bytes")]
-fn in_mebibytes(bytes: u64) -> f64 {
+pub(super) fn in_mebibytes(bytes: u64) -> f64 {
     bytes as f64 / MIB as f64
 }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::{
     Bench,
     files::SIZES,
-    memory::{IDLE, Idle},
+    memory::{IDLE, Idle, in_mebibytes},
 };
 use crate::{
     load::Job,
@@ -55,11 +55,11 @@ fn cost_by_size(bench: &Bench<'_>) -> Result<String> {
 fn memory_by_connections(bench: &Bench<'_>) -> Result<String> {
     let grow = |name, server: &Server| {
         let mut idle = Idle::default();
-        let mut points = vec![(0.0, idle.memory_of(server)?)];
+        let mut points = vec![(0.0, in_mebibytes(idle.memory_of(server)?.proportional))];
         for step in 1..=STEPS {
             let connections = IDLE / STEPS * step;
             idle.grow(server, connections)?;
-            points.push((connections as f64, idle.memory_of(server)?));
+            points.push((connections as f64, in_mebibytes(idle.memory_of(server)?.proportional)));
         }
         Ok::<_, anyhow::Error>(Series { name, points })
     };
