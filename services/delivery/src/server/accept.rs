@@ -43,8 +43,10 @@ pub(super) async fn serve<H: Handler>(server: Server, workers: Workers, handler:
                     let runtime = place.runtime().clone();
                     let accepted = Accepted { socket, peer, slot, place };
                     let span = tracing::debug_span!("connection", %peer);
-                    let run = connection::run(Arc::clone(&shared), accepted, stop.clone());
-                    connections.spawn_on(run.instrument(span), &runtime);
+                    match connection::begin(Arc::clone(&shared), accepted, stop.clone()) {
+                        Ok(serving) => drop(connections.spawn_on(serving.instrument(span), &runtime)),
+                        Err(error) => tracing::warn!(%peer, %error, "cannot serve a connection"),
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");

@@ -1,6 +1,6 @@
 //! One connection, from its handshake to its end: which engine serves it.
 
-use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 use ferry_runtime::workers::Place;
@@ -50,32 +50,57 @@ pub(super) struct Accepted {
     pub(super) place: Place,
 }
 
-/// Serves a connection until its client leaves, a limit is reached, or the server stops.
+/// Begins a connection; the future serves it until its client leaves, a limit is reached, or the server stops. It belongs on the thread
+/// where the connection has its place.
 ///
-/// Whatever an idle connection over plain TCP does not need is in boxes that it does not have.
-pub(super) async fn run<H: Handler>(shared: Arc<Shared<H>>, accepted: Accepted, stop: CancellationToken) {
+/// An idle connection over plain TCP is nothing but this future: it holds what is needed then, once, and whatever else may be needed is in
+/// boxes.
+pub(super) fn begin<H: Handler>(
+    shared: Arc<Shared<H>>,
+    accepted: Accepted,
+    stop: CancellationToken,
+) -> io::Result<impl Future<Output = ()> + Send> {
     let Accepted { socket, peer, slot, place } = accepted;
-    // It is driven by the thread that this runs on, not by the one that accepted it.
-    let socket = match TcpStream::from_std(socket) {
-        Ok(socket) => socket,
-        Err(error) => return tracing::warn!(%peer, %error, "cannot serve a connection"),
-    };
-    // Small answers must not wait for an acknowledgement; without it they are merely slower.
-    let _ = socket.set_nodelay(true);
-    let local = socket.local_addr().unwrap_or(shared.local);
-    let arrival = Arrival { peer, local, secure: shared.tls.is_some() };
-    if let Some(tls) = shared.tls.clone() {
-        Box::pin(run_tls(shared, tls, socket, arrival, stop)).await;
-    } else {
-        let mut connection = http1::Connection::new(shared, socket, arrival, stop);
-        if connection.serve().await == Ended::HandedOn {
-            Box::pin(hand_on(connection)).await;
+    let mut protocol = {
+        // Its readiness and its timers are that thread's.
+        let _context = place.runtime().enter();
+        let socket = TcpStream::from_std(socket)?;
+        // Small answers must not wait for an acknowledgement; without it they are merely slower.
+        let _ = socket.set_nodelay(true);
+        let local = socket.local_addr().unwrap_or(shared.local);
+        match shared.tls.clone() {
+            None => {
+                let arrival = Arrival { peer, local, secure: false };
+                Protocol::Plain(http1::Connection::new(shared, socket, arrival, stop))
+            }
+            Some(tls) => {
+                let arrival = Arrival { peer, local, secure: true };
+                Protocol::Tls(Box::pin(serve_tls(shared, tls, socket, arrival, stop)))
+            }
         }
-    }
-    drop((slot, place));
+    };
+    Ok(async move {
+        match &mut protocol {
+            Protocol::Tls(serving) => serving.await,
+            Protocol::Plain(connection) => {
+                if connection.serve().await == Ended::HandedOn
+                    && let Protocol::Plain(connection) = protocol
+                {
+                    Box::pin(hand_on(connection)).await;
+                }
+            }
+        }
+        drop((slot, place));
+    })
 }
 
-async fn run_tls<H: Handler>(
+/// What stands on the socket.
+enum Protocol<H, T> {
+    Plain(http1::Connection<H, TcpStream>),
+    Tls(Pin<Box<T>>),
+}
+
+async fn serve_tls<H: Handler>(
     shared: Arc<Shared<H>>,
     tls: TlsAcceptor,
     socket: TcpStream,
