@@ -8,6 +8,7 @@
 //! (on a local file system) or within the second before it (on any other). A directory above it may have been replaced within that
 //! second.
 
+pub(crate) mod buffers;
 mod cache;
 mod calls;
 pub mod config;
@@ -47,6 +48,7 @@ pub use resolve::Symlinks;
 pub use settings::{Dotfiles, Settings};
 
 use crate::semantics::{coding::Coding, content_type::ContentTypes};
+use buffers::Buffers;
 use cache::OpenFiles;
 use calls::Calls;
 use descriptor::Closer;
@@ -71,6 +73,7 @@ struct Inner {
     nature: Nature,
     calls: Arc<Calls>,
     files: OpenFiles,
+    buffers: Buffers,
     closer: Arc<Closer>,
 }
 
@@ -102,6 +105,7 @@ impl Disk {
             resolver: Resolver::new(settings.symlinks),
             calls: Arc::new(calls),
             files: OpenFiles::new(settings.open_files),
+            buffers: Buffers::new(settings.sending.buffer_bytes.max(1)),
             closer: Arc::default(),
             settings,
         };

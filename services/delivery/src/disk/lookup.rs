@@ -73,7 +73,15 @@ impl Inner {
         };
         let file = Descriptor::new(file, nature, Arc::clone(&self.closer));
         let kind = self.settings.types.by_name(path.file_name());
-        let file = OpenFile::new(file, &stat, clock, kind, Arc::clone(&self.calls), self.settings.sending);
+        let file = OpenFile::new(
+            file,
+            &stat,
+            clock,
+            kind,
+            Arc::clone(&self.calls),
+            self.settings.sending,
+            self.buffers.clone(),
+        );
         let file = file.map(Arc::new).map_err(|_| Failure::System(Errno::OVERFLOW))?;
         if nature == Nature::Remote || file.identity().changed_apart(clock) >= TICK {
             self.files.put(path.clone(), Held { file: Arc::clone(&file), walked: now, by_link });

@@ -12,7 +12,7 @@ use std::{
 use http::HeaderValue;
 use rustix::fs::Stat;
 
-use super::{calls::Calls, descriptor::Descriptor, filesystem::Nature, reading::Residency};
+use super::{buffers::Buffers, calls::Calls, descriptor::Descriptor, filesystem::Nature, reading::Residency};
 use crate::semantics::validators::Validators;
 
 /// A regular file, open for reading.
@@ -26,6 +26,7 @@ pub struct OpenFile {
     content_type: HeaderValue,
     sending: Sending,
     pub(super) calls: Arc<Calls>,
+    pub(super) buffers: Buffers,
     pub(super) residency: Residency,
 }
 
@@ -64,6 +65,7 @@ impl OpenFile {
         content_type: HeaderValue,
         calls: Arc<Calls>,
         sending: Sending,
+        buffers: Buffers,
     ) -> io::Result<Self> {
         let length = u64::try_from(stat.st_size).map_err(io::Error::other)?;
         let modified = moment(stat.st_mtime, stat.st_mtime_nsec);
@@ -76,6 +78,7 @@ impl OpenFile {
             content_type,
             sending,
             calls,
+            buffers,
             residency: Residency::default(),
         })
     }
@@ -87,6 +90,7 @@ impl OpenFile {
             validators: Validators::of_file(self.modified, self.length, now),
             content_type: self.content_type.clone(),
             calls: Arc::clone(&self.calls),
+            buffers: self.buffers.clone(),
             residency: Residency::default(),
             ..*self
         }

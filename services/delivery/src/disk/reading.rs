@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use rustix::{
     fs::Advice,
     io::{Errno, ReadWriteFlags},
@@ -40,26 +40,30 @@ impl OpenFile {
             Ok(count) => Ok(Some(count)),
             // A file system that cannot tell may make its reader wait.
             Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::INTR) => Ok(None),
-            Err(other) => Err(other.into()),
+            Err(other) => {
+                let error = other.into();
+                self.failed(&error);
+                Err(error)
+            }
         }
     }
 
-    /// Reads up to `most` bytes at `offset`, waiting for the disk where that is needed; nothing at or behind the end of the file
+    /// Reads up to `most` bytes at `offset`, and no more than a buffer takes, waiting for the disk where that is needed; nothing at or behind the end of the file
     /// as it is now.
     ///
     /// Cancelling leaves the helper thread to end by itself.
     pub async fn read_at(&self, offset: u64, most: usize) -> io::Result<Bytes> {
-        let mut buffer = BytesMut::zeroed(most);
-        if let Some(count @ 1..) = self.read_now(offset, &mut buffer)? {
-            buffer.truncate(count);
-            return Ok(buffer.freeze());
+        let mut buffer = self.buffers.take();
+        let most = most.min(buffer.as_ref().len());
+        if let Some(count @ 1..) = self.read_now(offset, &mut buffer.as_mut()[..most])? {
+            return Ok(buffer.freeze(count));
         }
         // Nothing read may mean the end, or a kernel that would rather not say: the other way decides.
         let file = Arc::clone(&self.file);
         self.on_a_helper(move || {
-            let count = rustix::io::retry_on_intr(|| rustix::io::pread(&*file, &mut buffer[..], offset))?;
-            buffer.truncate(count);
-            Ok(buffer.freeze())
+            let free = &mut buffer.as_mut()[..most];
+            let count = rustix::io::retry_on_intr(|| rustix::io::pread(&*file, &mut *free, offset))?;
+            Ok(buffer.freeze(count))
         })
         .await
     }

@@ -19,9 +19,6 @@ use crate::{
     transfers::Transfer,
 };
 
-/// How much of a file is in memory for one client: large enough that reading costs little, small enough for thousands of clients.
-const CHUNK: u64 = 128 * 1024;
-
 /// A body on its way; dropping it ends the transfer.
 pub(super) struct Outgoing {
     source: Source,
@@ -181,7 +178,7 @@ impl FileSource {
                 }
                 Some(Segment::Slice(Slice { offset, length })) => {
                     let (file, offset) = (Arc::clone(&self.file), *offset);
-                    let most = usize::try_from(CHUNK.min(*length)).unwrap_or(usize::MAX);
+                    let most = usize::try_from(*length).unwrap_or(usize::MAX);
                     self.reading = Some(Box::pin(async move { file.read_at(offset, most).await }));
                 }
             }

@@ -138,26 +138,17 @@ impl<S: Wire> Files<'_, S> {
     }
 
     async fn send_buffered(&mut self, file: &Arc<OpenFile>, mut slice: Slice) -> io::Result<()> {
-        let most = usize::try_from(slice.length).unwrap_or(usize::MAX).min(file.sending().buffer_bytes);
-        let mut buffer = vec![0; most];
         while slice.length > 0 {
-            let part = buffer.len().min(usize::try_from(slice.length).unwrap_or(usize::MAX));
-            let count = match file.read_now(slice.offset, &mut buffer[..part]).map_err(short)? {
-                Some(count) => count,
-                None => {
-                    let bytes = file.read_at(slice.offset, part).await.map_err(short)?;
-                    buffer[..bytes.len()].copy_from_slice(&bytes);
-                    bytes.len()
-                }
-            };
-            if count == 0 {
+            let most = usize::try_from(slice.length).unwrap_or(usize::MAX);
+            let bytes = file.read_at(slice.offset, most).await.map_err(short)?;
+            if bytes.is_empty() {
                 self.flush(false).await?;
                 return Err(short(truncated()));
             }
-            self.writer.write(&buffer[..count], &[]).await?;
-            self.outgoing.sent(std::mem::take(&mut self.unsent) + count);
-            slice.offset += count as u64;
-            slice.length -= count as u64;
+            self.writer.write(&bytes, &[]).await?;
+            self.outgoing.sent(std::mem::take(&mut self.unsent) + bytes.len());
+            slice.offset += bytes.len() as u64;
+            slice.length -= bytes.len() as u64;
             task::yield_now().await;
         }
         Ok(())
