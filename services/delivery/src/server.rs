@@ -13,6 +13,7 @@ mod framing;
 mod heads;
 mod http1;
 mod limits;
+mod linger;
 mod outgoing;
 mod over_hyper;
 mod render;

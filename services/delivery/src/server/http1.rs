@@ -23,6 +23,7 @@ use std::{
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{Method, Version, header};
+use socket2::SockRef;
 use tokio::time::Instant;
 use tokio_util::{
     io::poll_read_buf,
@@ -34,6 +35,7 @@ use super::{
     connection::{self, Engine, Shared},
     deadline::Deadline,
     framing,
+    linger::Linger,
     outgoing::Outgoing,
     wire::Wire,
 };
@@ -53,10 +55,8 @@ const READ: usize = 4 * 1024;
 /// How long a head that was begun before the server stopped may take to end.
 const LAST_HEADS: Duration = Duration::from_millis(500);
 
-/// How long, and how far, a connection that is being closed is read, so that the kernel does not answer octets that nobody
-/// took with a reset that destroys the last answer (RFC 9112 section 9.6).
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_OCTETS: usize = 1 << 20;
+/// How long a client that has ended its side may have to wait for what it asked for: it may be listening (`printf … | nc -N`), or gone.
+const LISTENS: Duration = Duration::from_secs(5);
 
 /// One connection.
 pub(super) struct Connection<H, S> {
@@ -149,7 +149,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
             };
             match after {
                 Ok(After::Next) => (idle, reader) = (self.shared.limits.keep_alive, Reader::of_later()),
-                Ok(After::Close) => break Box::pin(self.close()).await,
+                Ok(After::Close) => break Box::pin(self.close(Linger::begin().due())).await,
                 Ok(After::Linger) => break Box::pin(self.linger()).await,
                 Err(error) => {
                     tracing::debug!(peer = %self.arrival.peer, %error, "the connection broke off");
@@ -275,35 +275,34 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         };
         let framed = framing::frame(answer, &method);
         let manner = Manner::of(&framed, version, persistent && !self.stop.is_cancelled());
-        // What asked for an end on its own account may have left something unread.
-        let after = match (manner.persistent, framed.close) {
-            (true, _) => After::Next,
-            (false, true) => After::Linger,
-            (false, false) => After::Close,
-        };
+        let after = if manner.persistent { After::Next } else { After::Linger };
         let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
         response::write(writer.gathered(), framed.status, &framed.headers, version, manner);
-        body::send(writer, framed.outgoing, manner.chunked).await?;
-        Ok(after)
+        let delimited = framed.delimited || manner.chunked;
+        let sent = body::send(writer, framed.outgoing, manner.chunked).await;
+        if sent.is_err() && !delimited {
+            // An orderly end would be the end of the body. Without the reset, a client must think that it has all.
+            let _ = SockRef::from(self.wire.socket()).set_linger(Some(Duration::ZERO));
+        }
+        sent.map(|()| after)
     }
 
     /// The handler's answer; `None` if the client left before there was one.
     async fn handled(&mut self, request: Request) -> io::Result<Option<Answer>> {
         let shared = Arc::clone(&self.shared);
         let mut handling = std::pin::pin!(connection::handled(&shared, request));
+        let mut listens = None;
         poll_fn(|cx| {
             if let Poll::Ready(answer) = handling.as_mut().poll(cx) {
                 return Poll::Ready(Ok(Some(answer)));
             }
-            loop {
-                // What was sent ahead is kept for later, up to a limit: behind it, the client's end is not looked for.
-                if self.buffer.len() >= head::LARGEST {
-                    return Poll::Pending;
-                }
+            // What was sent ahead is kept for later, up to a limit: behind it, the client's end is not looked for.
+            while listens.is_none() && self.buffer.len() < head::LARGEST {
                 if ready!(self.poll_fill(cx))? == 0 {
-                    return Poll::Ready(Ok(None));
+                    listens = Some(Instant::now() + LISTENS);
                 }
             }
+            listens.map_or(Poll::Pending, |due| self.deadline.poll(cx, due).map(|()| Ok(None)))
         })
         .await
     }
@@ -328,8 +327,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         read
     }
 
-    async fn close(&mut self) {
-        let due = Instant::now() + LINGER;
+    async fn close(&mut self, due: Instant) {
         // Over TLS this says that the end is meant (RFC 8446 section 6.1).
         let _ = poll_fn(|cx| match Pin::new(&mut self.wire).poll_shutdown(cx) {
             Poll::Pending => self.deadline.poll(cx, due).map(|()| Ok(())),
@@ -339,20 +337,10 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     }
 
     async fn linger(&mut self) {
-        self.close().await;
-        let due = Instant::now() + LINGER;
-        let mut octets = self.buffer.len();
-        while octets < LINGER_OCTETS {
-            self.buffer = BytesMut::new();
-            let read = poll_fn(|cx| match self.poll_fill(cx) {
-                Poll::Pending => self.deadline.poll(cx, due).map(|()| Ok(0)),
-                read => read,
-            });
-            match read.await {
-                Ok(count @ 1..) => octets += count,
-                Ok(0) | Err(_) => return,
-            }
-        }
+        let mut linger = Linger::begin();
+        self.buffer = BytesMut::new();
+        self.close(linger.due()).await;
+        poll_fn(|cx| linger.poll(cx, &mut self.wire, &mut self.deadline)).await;
     }
 }
 

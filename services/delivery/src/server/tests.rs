@@ -5,6 +5,7 @@ mod changing;
 mod files;
 mod limits;
 mod multiplexed;
+mod parting;
 mod site;
 mod stop;
 mod tls;

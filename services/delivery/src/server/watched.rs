@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{activity::Activity, heads::Heads};
+use super::{activity::Activity, deadline::Deadline, heads::Heads, linger::Linger};
 
 /// A connection's activity and its time.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(super) struct Watched<S> {
     received: Bytes,
     clock: Arc<Clock>,
     heads: Heads,
+    /// Once this end is closed.
+    ending: Option<Box<(Linger, Deadline)>>,
 }
 
 impl Clock {
@@ -46,7 +48,7 @@ impl Clock {
 impl<S> Watched<S> {
     /// Watches a socket of which `received` was read already.
     pub(super) const fn new(socket: S, received: Bytes, clock: Arc<Clock>) -> Self {
-        Self { socket, received, clock, heads: Heads::new() }
+        Self { socket, received, clock, heads: Heads::new(), ending: None }
     }
 
     fn poll_octets(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>>
@@ -89,7 +91,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.note(&written);
@@ -120,6 +122,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        let Self { socket, ending, .. } = &mut *self;
+        if ending.is_none() {
+            ready!(Pin::new(&mut *socket).poll_shutdown(cx))?;
+        }
+        let (linger, deadline) = &mut **ending.get_or_insert_with(|| {
+            let linger = Linger::begin();
+            let deadline = Deadline::at(linger.due());
+            Box::new((linger, deadline))
+        });
+        linger.poll(cx, socket, deadline).map(Ok)
     }
 }

@@ -38,8 +38,12 @@ impl<S: Wire> Files<'_, S> {
     async fn send(mut self, source: FileSource) -> io::Result<()> {
         let FileSource { file, segments, .. } = source;
         for segment in segments {
+            // Not at the end: what nothing follows must not wait in the kernel for more.
+            if self.writer.gathered().len() >= GATHER {
+                self.flush(true).await?;
+            }
             match segment {
-                Segment::Text(text) => self.gather(&text).await?,
+                Segment::Text(text) => self.gather(&text),
                 Segment::Slice(slice) if slice.length <= GATHER as u64 => self.gather_slice(&file, slice).await?,
                 Segment::Slice(slice) => self.send_slice(&file, slice).await?,
             }
@@ -53,10 +57,9 @@ impl<S: Wire> Files<'_, S> {
         Ok(())
     }
 
-    async fn gather(&mut self, octets: &[u8]) -> io::Result<()> {
+    fn gather(&mut self, octets: &[u8]) {
         self.writer.gathered().extend_from_slice(octets);
         self.unsent += octets.len();
-        if self.writer.gathered().len() >= GATHER { self.flush(true).await } else { Ok(()) }
     }
 
     /// A small slice goes with what is there already: one call for a head and its body.
@@ -87,7 +90,7 @@ impl<S: Wire> Files<'_, S> {
             }
         }
         self.unsent += end - begin;
-        if end >= GATHER { self.flush(true).await } else { Ok(()) }
+        Ok(())
     }
 
     async fn send_slice(&mut self, file: &Arc<OpenFile>, mut slice: Slice) -> io::Result<()> {
@@ -163,8 +166,9 @@ async fn send_bytes<S: Wire>(writer: &mut Writer<'_, S>, outgoing: &mut Outgoing
             None => {
                 // Nothing that is there already waits for what is not.
                 writer.flush(false).await?;
+                let mut listens = None;
                 let next = poll_fn(|cx| match outgoing.poll_bytes(cx) {
-                    Poll::Pending => writer.poll_gone(cx).map(|()| None),
+                    Poll::Pending => writer.poll_gone(cx, &mut listens).map(|()| None),
                     Poll::Ready(next) => Poll::Ready(Some(next)),
                 });
                 next.await.ok_or(io::ErrorKind::ConnectionAborted)?

@@ -16,6 +16,7 @@ use tokio::{io::Interest, time::Instant};
 
 use super::{
     super::{deadline::Deadline, wire::Wire},
+    LISTENS,
     pace::Pace,
 };
 use crate::{answer::Slice, disk::OpenFile};
@@ -164,20 +165,22 @@ impl<'a, S: Wire> Writer<'a, S> {
         self.pace.step()
     }
 
-    /// Ready if the client has gone while it was owed an answer that is not there yet.
-    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready if the client has gone while it was owed an answer that is not there yet. One that has ended its side is given the time until
+    /// `listens`, which is set when that is seen.
+    pub(super) fn poll_gone(&mut self, cx: &mut Context<'_>, listens: &mut Option<Instant>) -> Poll<()> {
         // Over TLS, the next write finds it out.
         let Some(socket) = self.wire.plain() else { return Poll::Pending };
-        while socket.poll_read_ready(cx).is_ready() {
+        while listens.is_none() && socket.poll_read_ready(cx).is_ready() {
             let look = || Ok(rustix::net::recv(socket, &mut [0; 1], RecvFlags::PEEK)?.0);
             match socket.try_io(Interest::READABLE, look) {
+                Ok(0) => *listens = Some(Instant::now() + LISTENS),
                 // A request that came early; how its client ends is seen when it is read.
-                Ok(1..) => return Poll::Pending,
+                Ok(_) => return Poll::Pending,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) | Err(_) => return Poll::Ready(()),
+                Err(_) => return Poll::Ready(()),
             }
         }
-        Poll::Pending
+        listens.map_or(Poll::Pending, |due| self.deadline.poll(cx, due))
     }
 
     /// Lets the kernel send of a file what it takes at once. An error is the client's.

@@ -91,3 +91,20 @@ async fn a_client_that_leaves_ends_its_transfer() {
     tokio::time::timeout(Duration::from_secs(10), site.transfers.idle()).await.expect("the transfer ends");
     assert_eq!(site.transfers.totals().broken, 1);
 }
+
+#[tokio::test]
+async fn files_about_as_large_as_what_is_gathered_arrive_whole() {
+    // With its head, one of these fills what is gathered before it is written.
+    let sizes = (65_200..=65_537).step_by(7).chain([131_072, 262_144, 262_145]);
+    for setup in [Setup::default(), Setup::buffered(4096), Setup::tls()] {
+        let site = setup.start();
+        let mut wire = site.connect().await;
+        for size in sizes.clone() {
+            let content = pattern(size);
+            site.file("f.bin", &content);
+            assert!(wire.get("/f.bin", "").await.body == content, "{size}");
+            let part = wire.get("/f.bin", &format!("Range: bytes=0-0,100-{}\r\n", size - 1)).await.body;
+            assert!(part.windows(1000).any(|piece| piece == &content[size - 1000..]), "{size}");
+        }
+    }
+}

@@ -42,7 +42,9 @@ impl Response {
 
 /// A connection to the server.
 pub(super) async fn dial(address: SocketAddr) -> TcpStream {
-    TcpStream::connect(address).await.expect("the server listens")
+    let socket = TcpStream::connect(address).await.expect("the server listens");
+    socket.set_nodelay(true).expect("a socket");
+    socket
 }
 
 /// A connection whose window is small, so that little is in the kernel when this end does not read.
@@ -73,6 +75,11 @@ impl Wire {
     pub(super) async fn try_send(&mut self, octets: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(octets.as_ref()).await?;
         self.stream.flush().await
+    }
+
+    /// Says that nothing more will be sent, and goes on reading.
+    pub(super) async fn finish(&mut self) {
+        self.stream.shutdown().await.expect("the connection stands");
     }
 
     /// Sends a GET with further header lines and reads the answer.
@@ -159,6 +166,11 @@ impl Wire {
     pub(super) async fn rest(&mut self) -> Vec<u8> {
         while self.more().await {}
         std::mem::take(&mut self.buffer)
+    }
+
+    /// Whether the other end, of which everything was read, said that it was one.
+    pub(super) fn ended_well(&self) -> bool {
+        self.end.as_ref().is_some_and(Result::is_ok)
     }
 
     async fn more(&mut self) -> bool {
