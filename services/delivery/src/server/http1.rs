@@ -24,7 +24,7 @@ use std::{
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::{Method, Version, header};
 use socket2::SockRef;
-use tokio::time::Instant;
+use tokio::{task, time::Instant};
 use tokio_util::{
     io::poll_read_buf,
     sync::{CancellationToken, WaitForCancellationFutureOwned},
@@ -148,7 +148,13 @@ impl<H: Handler, S: Wire> Connection<H, S> {
                 Err(error) => Err(error),
             };
             match after {
-                Ok(After::Next) => (idle, reader) = (self.shared.limits.keep_alive, Reader::of_later()),
+                Ok(After::Next) => {
+                    (idle, reader) = (self.shared.limits.keep_alive, Reader::of_later());
+                    // A client that sent many requests ahead, and takes all it gets, must not keep the thread from the others.
+                    if self.pace.has_had_its_turn() {
+                        task::yield_now().await;
+                    }
+                }
                 Ok(After::Close) => break Box::pin(self.close(Linger::begin().due())).await,
                 Ok(After::Linger) => break Box::pin(self.linger()).await,
                 Err(error) => {
@@ -240,6 +246,9 @@ impl<H: Handler, S: Wire> Connection<H, S> {
             }
             None => 0,
         };
+        if prompt.ready.content.is_some() {
+            self.pace.took(self.wire.socket(), body as u64);
+        }
         if written == length && body as u64 == prompt.ready.file.length() {
             prompt.sent_at_once();
             return Ok(None);

@@ -5,6 +5,7 @@ mod changing;
 mod files;
 mod limits;
 mod multiplexed;
+mod neighbours;
 mod parting;
 mod site;
 mod stop;

@@ -16,6 +16,9 @@ const LOWAT: u32 = 128 * 1024;
 /// latency.
 const STEP: u64 = 2 << 20;
 
+/// An answer takes about as much time as so many bytes more.
+const ANSWER: u64 = 8 * 1024;
+
 /// A client is judged by the time that so many bytes took.
 const STRETCH: u64 = 1 << 20;
 
@@ -31,13 +34,15 @@ pub(super) struct Pace {
     restrained: bool,
     begin: Option<Instant>,
     bytes: u64,
+    /// What the client took of the thread's time since others had their turn, in bytes.
+    turn: u64,
 }
 
 impl Pace {
     /// A connection that just began.
     pub(super) fn begin(socket: &TcpStream) -> Self {
         restrain(socket, true);
-        Self { restrained: true, begin: None, bytes: 0 }
+        Self { restrained: true, begin: None, bytes: 0, turn: 0 }
     }
 
     /// How much the kernel is asked to take at once.
@@ -47,6 +52,7 @@ impl Pace {
 
     /// So many bytes were taken by the kernel.
     pub(super) fn took(&mut self, socket: &TcpStream, bytes: u64) {
+        self.turn += bytes;
         if !self.restrained {
             return;
         }
@@ -65,6 +71,16 @@ impl Pace {
             self.begin = None;
             self.bytes = 0;
         }
+    }
+
+    /// An answer has ended: whether the thread's other connections should have their turn before the next one.
+    pub(super) const fn has_had_its_turn(&mut self) -> bool {
+        self.turn += ANSWER;
+        let had = self.turn >= STEP;
+        if had {
+            self.turn = 0;
+        }
+        had
     }
 
     /// The kernel took nothing for so long.
