@@ -1,8 +1,8 @@
 //! How a figure is taken: rounds that alternate between the servers, and the server's CPU time around each.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::{
     load::{Fleet, Job, Tally},
@@ -13,6 +13,9 @@ use crate::{
 
 /// Rounds of each figure, unless its row says otherwise.
 pub(crate) const ROUNDS: usize = 6;
+
+/// Threads of clients, where both cores shall be full.
+pub(crate) const THREADS: usize = 2;
 
 /// One server's turn in a round.
 const TURN: Duration = Duration::from_millis(600);
@@ -25,26 +28,35 @@ const WARM_UP: Duration = Duration::from_millis(100);
 pub(crate) struct Cost {
     pub(crate) tally: Tally,
     pub(crate) cpu: Duration,
-    /// What it cost the thread that asked.
+    /// What it cost the threads that asked, where they are this program's.
     client: Duration,
 }
 
 impl Cost {
-    /// Of a closed loop for one turn.
-    pub(crate) fn of(family: &Family, job: &Job) -> Result<Self> {
-        let mut fleet = Fleet::connect(job)?;
-        fleet.run(WARM_UP)?;
-        Self::around(family, || fleet.run(TURN))
+    /// Of a closed loop for one turn. With a client thread for each core both cores are always full, and what is measured is
+    /// the server's work and not how often it goes to sleep; with one, the server has the other core for itself.
+    pub(crate) fn of(family: &Family, job: &Job, threads: usize) -> Result<Self> {
+        let mut fleets = Vec::with_capacity(threads);
+        for thread in 0..threads {
+            let connections = job.connections / threads + usize::from(thread < job.connections % threads);
+            fleets.push(Fleet::connect(&Job { connections, ..job.clone() })?);
+        }
+        at_once(&mut fleets, WARM_UP)?;
+        let mut client = Duration::ZERO;
+        let cost = Self::around(family, || {
+            let (tally, used) = at_once(&mut fleets, TURN)?;
+            client = used;
+            Ok(tally)
+        })?;
+        Ok(Self { client, ..cost })
     }
 
     /// Of some work.
     pub(crate) fn around(family: &Family, work: impl FnOnce() -> Result<Tally>) -> Result<Self> {
         let before = settled(family)?;
-        let asked = own_cpu_time()?;
         let tally = work()?;
-        let client = own_cpu_time()?.saturating_sub(asked);
         let cpu = settled(family)?.since(&before);
-        Ok(Self { tally, cpu, client })
+        Ok(Self { tally, cpu, client: Duration::ZERO })
     }
 
     /// Microseconds of server CPU per request.
@@ -63,6 +75,24 @@ impl Cost {
     pub(crate) fn shares(&self) -> [f64; 2] {
         [self.cpu, self.client].map(|used| used.as_secs_f64() / self.tally.elapsed.as_secs_f64())
     }
+}
+
+/// Has each fleet run on a thread of its own. What all of them did, and the CPU time that they used.
+fn at_once(fleets: &mut [Fleet], duration: Duration) -> Result<(Tally, Duration)> {
+    let run = |fleet: &mut Fleet| {
+        let before = own_cpu_time()?;
+        let tally = fleet.run(duration)?;
+        Ok((tally, own_cpu_time()?.saturating_sub(before)))
+    };
+    let done: Vec<Result<(Tally, Duration)>> = thread::scope(|scope| {
+        let running: Vec<_> = fleets.iter_mut().map(|fleet| scope.spawn(|| run(fleet))).collect();
+        let joined = running.into_iter().map(thread::ScopedJoinHandle::join);
+        joined.map(|done| done.unwrap_or_else(|_| bail!("a client thread panicked"))).collect()
+    });
+    done.into_iter().try_fold((Tally::default(), Duration::ZERO), |(sum, used), done| {
+        let (tally, more) = done?;
+        Ok((sum.and(tally), used + more))
+    })
 }
 
 /// The 99th percentile of the latencies of an open loop, in microseconds.

@@ -51,6 +51,17 @@ pub(crate) struct Tally {
     pub(crate) elapsed: Duration,
 }
 
+impl Tally {
+    /// Of both, that went on at the same time.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            bytes: self.bytes + other.bytes,
+            elapsed: self.elapsed.max(other.elapsed),
+        }
+    }
+}
+
 impl Fleet {
     /// Connects all clients of a job. Nothing is asked for yet.
     pub(crate) fn connect(job: &Job) -> Result<Self> {

@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::Bench;
 use crate::{
     load::Job,
-    measure::{Cost, ROUNDS},
+    measure::{Cost, ROUNDS, THREADS},
     server::{Layout, Server},
     site::{GIB, KIB, MIB, size_name, target},
     statistics::Spread,
@@ -14,7 +14,7 @@ use crate::{
 
 /// Sizes, and clients for each: enough that the server always has work, not so many that large files wait for each other.
 pub(super) const SIZES: [(u64, usize); 7] =
-    [(KIB, 32), (16 * KIB, 32), (100 * KIB, 32), (MIB, 16), (10 * MIB, 8), (100 * MIB, 4), (GIB, 2)];
+    [(KIB, 64), (16 * KIB, 64), (100 * KIB, 64), (MIB, 16), (10 * MIB, 8), (100 * MIB, 4), (GIB, 2)];
 
 /// For each of those sizes what to reach, and the floor seen.
 const PLAIN: [(f64, &str); 7] =
@@ -22,7 +22,7 @@ const PLAIN: [(f64, &str); 7] =
 
 /// Size, clients, what to reach, and the floor seen.
 const TLS: [(u64, usize, f64, &str); 3] =
-    [(KIB, 32, 0.65, "0.59"), (100 * KIB, 32, 0.55, "0.39"), (10 * MIB, 8, 0.62, "0.48")];
+    [(KIB, 64, 0.65, "0.59"), (100 * KIB, 64, 0.55, "0.39"), (10 * MIB, 8, 0.62, "0.48")];
 
 /// The size at which nginx is also measured against itself: how far the machine lets two equal servers differ.
 const AGAINST_ITSELF: u64 = 16 * KIB;
@@ -32,7 +32,7 @@ pub(super) fn plain(bench: &Bench<'_>) -> Result<()> {
     for ((size, clients), (bound, floor)) in SIZES.into_iter().zip(PLAIN) {
         let micros = |server: &Server| {
             let job = Job::file(server.doors.http, &target(size), size, clients);
-            Ok(Cost::of(&server.family, &job)?.micros_per_request())
+            Ok(Cost::of(&server.family, &job, THREADS)?.micros_per_request())
         };
         compare(bench, [&nginx, &ferry], &format!("plain, {}", size_name(size)), (bound, floor), micros)?;
         if size == AGAINST_ITSELF {
@@ -55,7 +55,7 @@ pub(super) fn tls(bench: &Bench<'_>) -> Result<()> {
     for (size, clients, bound, floor) in TLS {
         let micros = |server: &Server| {
             let job = Job::file(server.doors.https, &target(size), size, clients).over_tls();
-            Ok(Cost::of(&server.family, &job)?.micros_per_request())
+            Ok(Cost::of(&server.family, &job, THREADS)?.micros_per_request())
         };
         compare(bench, [&nginx, &ferry], &format!("TLS 1.3, {}", size_name(size)), (bound, floor), micros)?;
     }

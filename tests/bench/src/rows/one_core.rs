@@ -18,7 +18,7 @@ const CLIENTS_CORE: usize = 1;
 
 /// Size, and the best that was seen.
 const SIZES: [(u64, &str); 3] = [(KIB, "1.85"), (16 * KIB, "1.7"), (100 * KIB, "1.5")];
-const CLIENTS: usize = 32;
+const CLIENTS: usize = 64;
 
 pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
     let layout = Layout { workers: 1, core: Some(SERVERS_CORE) };
@@ -27,7 +27,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
         let costs = bench.interleave(ROUNDS, servers.len(), |contender| {
             let server = &servers[contender];
             let job = Job::file(server.doors.http, &target(size), size, CLIENTS);
-            cores::on(Some(CLIENTS_CORE), || Cost::of(&server.family, &job))?
+            cores::on(Some(CLIENTS_CORE), || Cost::of(&server.family, &job, 1))?
         })?;
         let [nginx, ferry] = [0, 1].map(|contender: usize| {
             let rates: Vec<f64> = costs[contender].iter().map(Cost::requests_per_second).collect();

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     load::Job,
-    measure::Cost,
+    measure::{Cost, THREADS},
     plot::{Axis, Scale, Series, svg},
     server::{Layout, Server},
     site::{GIB, size_name, target},
@@ -34,7 +34,7 @@ fn cost_by_size(bench: &Bench<'_>) -> Result<String> {
     for (size, clients) in SIZES {
         let costs = bench.interleave(ROUNDS, servers.len(), |contender| {
             let server: &Server = &servers[contender];
-            let cost = Cost::of(&server.family, &Job::file(server.doors.http, &target(size), size, clients))?;
+            let cost = Cost::of(&server.family, &Job::file(server.doors.http, &target(size), size, clients), THREADS)?;
             Ok(cost.cpu.as_secs_f64() * GIB as f64 / cost.tally.bytes as f64)
         })?;
         for (line, costs) in lines.iter_mut().zip(&costs) {

@@ -16,12 +16,12 @@ use super::{Bench, files::compare};
 use crate::{
     ground::{Ground, free_address},
     load::Job,
-    measure::Cost,
+    measure::{Cost, THREADS},
     server::{Doors, Layout, Server, pause},
 };
 
 const NODES: usize = 3;
-const CLIENTS: usize = 32;
+const CLIENTS: usize = 64;
 
 /// So many files that no cache of decisions would be measured.
 const FILES: usize = 1_000;
@@ -44,7 +44,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
     let alternates = if cluster.joined(&targets)? { "with Link" } else { "without Link" };
     let micros = |server: &Server| {
         let job = Job { targets: targets.clone(), status: 302, ..Job::file(server.doors.http, "", 0, CLIENTS) };
-        Ok(Cost::of(&server.family, &Job { length: None, ..job })?.micros_per_request())
+        Ok(Cost::of(&server.family, &Job { length: None, ..job }, THREADS)?.micros_per_request())
     };
     let work = format!("redirect, selected, signed, {alternates}");
     compare(bench, [&nginx, &cluster.gateway], &work, (0.90, "0.74"), micros)

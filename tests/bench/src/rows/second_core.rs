@@ -5,7 +5,7 @@ use anyhow::Result;
 use super::Bench;
 use crate::{
     load::Job,
-    measure::{Cost, ROUNDS},
+    measure::{Cost, ROUNDS, THREADS},
     server::{Layout, Server},
     site::{KIB, MIB, size_name, target},
     statistics::Spread,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Size and clients.
-const SIZES: [(u64, usize); 2] = [(16 * KIB, 32), (MIB, 16)];
+const SIZES: [(u64, usize); 2] = [(16 * KIB, 64), (MIB, 16)];
 
 pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
     let one = Layout { workers: 1, core: None };
@@ -22,7 +22,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
     for (size, clients) in SIZES {
         let work = |server: &Server| {
             let job = Job::file(server.doors.http, &target(size), size, clients);
-            Ok(Cost::of(&server.family, &job)?.micros_per_request().recip())
+            Ok(Cost::of(&server.family, &job, THREADS)?.micros_per_request().recip())
         };
         let rates = bench.interleave(ROUNDS, servers.len(), |contender| work(&servers[contender]))?;
         bench.tell(Line {

@@ -9,7 +9,7 @@ use anyhow::Result;
 use super::Bench;
 use crate::{
     load::Job,
-    measure::{Cost, ROUNDS, p99_micros},
+    measure::{Cost, ROUNDS, THREADS, p99_micros},
     server::{Layout, Server},
     site::{KIB, MIB, size_name, target},
     statistics::Spread,
@@ -31,7 +31,7 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
     let (nginx, ferry) = (bench.ground.nginx(Layout::USUAL)?, bench.ground.ferry(Layout::USUAL)?);
     for (size, turn) in SIZES {
         let job = |server: &Server| Job::file(server.doors.http, &target(size), size, CLIENTS);
-        let rate = Cost::of(&nginx.family, &job(&nginx))?.requests_per_second() * MODERATE;
+        let rate = Cost::of(&nginx.family, &job(&nginx), THREADS)?.requests_per_second() * MODERATE;
         // nginx at both ends of a round: its two turns are as far apart as any turns of it and of ferry.
         let contenders = [&nginx, &ferry, &nginx];
         let p99 = bench
