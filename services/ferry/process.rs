@@ -7,11 +7,12 @@ use clap::ArgMatches;
 use ferry_runtime::{
     Clock, Tasks, Workers,
     config::{Common, EXIT_CONFIG, Environment, Refusal, Sources},
+    descriptors,
     metrics::Metrics,
     signals::{Signals, Stop},
     telemetry::{Sampler, Telemetry, TelemetryConfig},
 };
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{cli::Role, output};
 
@@ -54,6 +55,7 @@ pub(crate) fn run<D>(
 where
     D: Future<Output = ()>,
 {
+    let descriptors = descriptors::raise();
     // Clients have threads of their own: what keeps the cluster together is a few messages per second.
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.enable_all().worker_threads(CONTROL).build().context("could not start the runtime")?;
@@ -65,6 +67,7 @@ where
         otlp_endpoint: common.otlp_endpoint.clone(),
         trace_sample: common.trace_sample,
     })?;
+    debug!(descriptors, "the most that may be open");
     let process = Process {
         clock: Clock::system(),
         metrics: Metrics::new(),

@@ -98,6 +98,9 @@ async fn nodes_check_tokens_with_nobody_to_ask_even_after_a_restart() {
     let mut cluster = Cluster::start(Topology::nodes(1).routes(guarded)).await;
     let sample = samples::write(&cluster.root(), "a.bin", MIB);
     let location = cluster.ask(&sample.path()).await.location().expect("a redirect").to_owned();
+    // It writes down what it heard a moment after it heard it.
+    let written = cluster.workshop.path().join("node-0-storage/cluster");
+    until("the node to keep the ring", Duration::from_secs(10), async || written.exists().then_some(())).await;
     cluster.coordinators[0].program.kill().await;
     cluster.nodes[0].program.kill().await;
     cluster.nodes[0].program.start();

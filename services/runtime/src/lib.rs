@@ -11,6 +11,7 @@ pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod coordinators;
+pub mod descriptors;
 pub mod health;
 pub mod key_file;
 pub mod metrics;

@@ -95,6 +95,7 @@ pub(super) fn begin<H: Handler>(
 }
 
 /// What stands on the socket.
+#[expect(clippy::large_enum_variant, reason = "nearly all are plain, and each is in one allocation with its task")]
 enum Protocol<H, T> {
     Plain(http1::Connection<H, TcpStream>),
     Tls(Pin<Box<T>>),
