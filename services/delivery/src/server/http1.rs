@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     answer::{Answer, Body},
-    ready::Prompt,
+    ready::{Prompt, Ready},
     request::{Arrival, Content, Request},
 };
 use head::{Found, Head, Reader, Reading, Refusal};
@@ -227,33 +227,40 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     /// Gives an answer that was ready, if the socket takes all of it at once; else says what is left.
     fn give(&mut self, prompt: Prompt) -> io::Result<Option<Rest>> {
         let date = response::date();
+        match self.give_now(&prompt.ready, &date) {
+            Ok(None) => {
+                prompt.sent_at_once();
+                Ok(None)
+            }
+            Ok(Some((written, body))) => Ok(Some(Rest { prompt, date, written, body })),
+            Err(error) => {
+                // A transfer that began, and broke off.
+                drop(prompt.begin());
+                Err(error)
+            }
+        }
+    }
+
+    /// Hands the kernel what it takes at once; unless that was all, returns how much it was of the head, and of the body.
+    fn give_now(&mut self, ready: &Ready, date: &[u8]) -> io::Result<Option<(usize, usize)>> {
         let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
-        let (head, mut body) = ([&prompt.ready.head, &date[..], response::END].map(IoSlice::new), 0);
+        let head = [&ready.head, date, response::END].map(IoSlice::new);
         let length = head.iter().map(|piece| piece.len()).sum::<usize>();
-        let written = match &prompt.ready.content {
-            Some(content) => {
-                let [first, date, end] = head;
-                let written = writer.send_now(&[first, date, end, IoSlice::new(content)], false)?;
-                body = written.saturating_sub(length);
-                written.min(length)
-            }
-            None if prompt.ready.goes_at_once(writer.step()) => {
-                let written = writer.send_now(&head, true)?;
-                if written == length {
-                    body = writer.send_file(&prompt.ready.file, prompt.ready.whole())?.count();
-                }
-                written
-            }
-            None => 0,
-        };
-        if prompt.ready.content.is_some() {
+        let (written, body) = if let Some(content) = &ready.content {
+            let [first, date, end] = head;
+            let written = writer.send_now(&[first, date, end, IoSlice::new(content)], false)?;
+            let body = written.saturating_sub(length);
             self.pace.took(self.wire.socket(), body as u64);
-        }
-        if written == length && body as u64 == prompt.ready.file.length() {
-            prompt.sent_at_once();
-            return Ok(None);
-        }
-        Ok(Some(Rest { prompt, date, written, body }))
+            (written.min(length), body)
+        } else if ready.goes_at_once(writer.step()) {
+            let written = writer.send_now(&head, true)?;
+            let body = if written == length { writer.send_file(&ready.file, ready.whole())?.count() } else { 0 };
+            (written, body)
+        } else {
+            (0, 0)
+        };
+        let all = written == length && body as u64 == ready.file.length();
+        Ok((!all).then_some((written, body)))
     }
 
     /// Gives what the socket did not take at once.
