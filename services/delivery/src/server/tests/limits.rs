@@ -8,7 +8,7 @@ use futures_util::stream;
 use super::*;
 use crate::{answer::Body, stream::ByteStream};
 
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(400);
 
 #[tokio::test]
 async fn a_client_that_reads_nothing_costs_a_bounded_number_of_bytes_and_loses_its_connection() {
