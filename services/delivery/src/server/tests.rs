@@ -2,12 +2,14 @@
 
 mod alike;
 mod changing;
+mod cold;
 mod files;
 mod limits;
 mod multiplexed;
 mod neighbours;
 mod parting;
 mod site;
+mod slow;
 mod stop;
 mod tls;
 mod wire;

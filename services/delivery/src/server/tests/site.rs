@@ -129,6 +129,10 @@ impl Site {
         path
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(super) async fn connect(&self) -> Wire {
         self.shaken(wire::dial(self.address).await).await
     }

@@ -1,0 +1,81 @@
+//! Files that the page cache does not hold: somebody else waits for the disk, and the thread's other clients do not.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+};
+
+use ferry_core::object::ObjectPath;
+use rustix::fs::{Advice, fadvise};
+use tempfile::TempDir;
+
+use super::*;
+use crate::disk::{Disk, Settings};
+
+/// A folder on a disk: what lies in memory is never cold.
+fn folder() -> TempDir {
+    let program = std::env::current_exe().expect("this test");
+    TempDir::new_in(program.parent().expect("a folder")).expect("a folder beside this test")
+}
+
+/// Brings a file onto the disk, and out of the page cache.
+fn cool(path: &Path) {
+    let file = File::options().write(true).open(path).expect("our own file");
+    file.sync_all().expect("a disk that works");
+    fadvise(&file, 0, None, Advice::DontNeed).expect("a file system that takes advice");
+}
+
+/// How much of a file of a folder the page cache holds, and its length.
+async fn held(folder: &Path, name: &str) -> (u64, u64) {
+    let disk = Disk::open_root(folder).expect("a good root");
+    let path = ObjectPath::from_decoded(name).expect("a path");
+    let file = disk.open(&path).await.expect("a file");
+    (file.resident(0, file.length()), file.length())
+}
+
+/// A site on a disk with a cold file of that length.
+async fn site_with_cold(setup: Setup, length: usize) -> (Site, PathBuf, Vec<u8>) {
+    let (site, content) = (setup.start_in(folder()), pattern(length));
+    // Another one is looked at: to be asked, the kernel begins to read.
+    cool(&site.file("control", &content));
+    let held = held(site.folder(), "control").await;
+    assert_eq!(held, (0, length as u64), "the file is in memory: is the build folder on a tmpfs?");
+    let path = site.file("cold", &content);
+    cool(&path);
+    (site, path, content)
+}
+
+#[tokio::test]
+async fn cold_files_arrive_whole() {
+    for length in [1_000, 60_000, 5_000_001] {
+        for setup in [Setup::default(), Setup::buffered(50_000), Setup::tls()] {
+            let (site, path, content) = site_with_cold(setup, length).await;
+            let mut wire = site.connect().await;
+            assert!(wire.get("/cold", "").await.body == content, "{length}");
+            assert_eq!(held(site.folder(), "cold").await, (length as u64, length as u64), "it is warm now");
+            cool(&path);
+            let part = wire.get("/cold", &format!("Range: bytes={}-,3-7\r\n", length / 2)).await;
+            assert!(part.body.windows(500).any(|piece| piece == &content[length - 500..]), "{length}");
+            assert_eq!(site.ended().await, (2, 0));
+        }
+    }
+}
+
+#[tokio::test]
+async fn while_the_disk_is_waited_for_others_are_served() {
+    for setup in [Setup::default(), Setup::buffered(50_000), Setup::tls()] {
+        // Nobody may wait for this disk: if the file went out all the same, the thread itself waited.
+        let settings = Settings { calls_at_once: 0, patience: Duration::from_millis(50), ..setup.settings };
+        let (site, _, content) = site_with_cold(Setup { settings, ..setup }, 5_000_001).await;
+        site.file("hot", b"hot");
+        let (mut cold, mut hot) = (site.connect().await, site.connect().await);
+        cold.send("GET /cold HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        while site.transfers.under_way() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(hot.get("/hot", "").await.body, b"hot");
+        assert_eq!(site.transfers.under_way(), 1, "the cold one waits");
+        assert!(cold.rest().await.len() < content.len(), "patience has its end");
+        assert_eq!(site.ended().await, (1, 1));
+    }
+}
