@@ -108,10 +108,15 @@ impl Outgoing {
         }
     }
 
-    /// The next bytes; `None` at the end. After an error nothing more is to be asked for: the message cannot be completed.
+    /// The next bytes, one at least; `None` at the end. After an error nothing more is to be asked for: the message cannot be completed.
     pub(super) fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        let item = ready!(self.source.poll_bytes(cx));
-        Poll::Ready(self.account(item))
+        loop {
+            let item = ready!(self.source.poll_bytes(cx));
+            // Nothing is sent of nothing: clients count the empty frames of HTTP/2, and leave when there are many.
+            if !matches!(&item, Some(Ok(bytes)) if bytes.is_empty()) {
+                return Poll::Ready(self.account(item));
+            }
+        }
     }
 
     fn account(&mut self, item: Option<io::Result<Bytes>>) -> Option<io::Result<Bytes>> {

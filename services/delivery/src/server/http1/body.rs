@@ -175,11 +175,11 @@ async fn send_bytes<S: Wire>(writer: &mut Writer<'_, S>, outgoing: &mut Outgoing
             }
         };
         let Some(bytes) = next.transpose().map_err(short)? else { break };
-        if chunked && !bytes.is_empty() {
+        if chunked {
             let size = format!("{:x}\r\n", bytes.len());
             writer.gathered().extend_from_slice(size.as_bytes());
         }
-        let behind: &[u8] = if chunked && !bytes.is_empty() { b"\r\n" } else { b"" };
+        let behind: &[u8] = if chunked { b"\r\n" } else { b"" };
         if writer.gathered().len() + bytes.len() <= GATHER {
             writer.gathered().extend_from_slice(&bytes);
             writer.gathered().extend_from_slice(behind);

@@ -55,6 +55,16 @@ async fn a_stream_is_held_to_its_announced_length() {
 }
 
 #[tokio::test]
+async fn no_frame_is_empty() {
+    let mut body = streamed(None, &[b"", b"one", b"", b"two", b""]);
+    for expected in [b"one", b"two"] {
+        let frame = body.frame().await.expect("a frame").expect("no failure");
+        assert_eq!(frame.into_data().expect("bodies have data only"), expected.as_slice());
+    }
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
 async fn a_truncated_file_ends_where_it_was_cut() {
     let folder = TempDir::new().expect("a temporary folder");
     let path = folder.path().join("f");
