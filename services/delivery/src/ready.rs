@@ -23,8 +23,9 @@ const MOST: u64 = 32 << 20;
 /// What an entry takes besides its octets, roughly.
 const OVERHEAD: u64 = 512;
 
-/// The largest content that is kept: of a larger file, the kernel sends what it has in its own cache.
-const LARGEST: u64 = 32 * 1024;
+/// The largest content that is kept: of a larger file, the kernel sends what it has in its own cache, which costs a call more and a copy
+/// less.
+const LARGEST: u64 = 4 * 1024;
 
 /// An answer that can be given again.
 #[derive(Debug)]

@@ -18,6 +18,9 @@ use crate::{
     disk::OpenFile,
 };
 
+/// What is copied behind its head rather than sent by the kernel out of its own cache: a call less, for a copy more.
+const SMALL: u64 = 8 * 1024;
+
 /// Sends what was gathered (a head), and a body behind it.
 pub(super) async fn send<S: Wire>(mut writer: Writer<'_, S>, mut outgoing: Outgoing, chunked: bool) -> io::Result<()> {
     match outgoing.take_file() {
@@ -37,6 +40,8 @@ struct Files<'a, S> {
 impl<S: Wire> Files<'_, S> {
     async fn send(mut self, source: FileSource) -> io::Result<()> {
         let FileSource { file, segments, .. } = source;
+        let by_kernel = self.writer.is_plain() && file.sending().sendfile;
+        let small = if by_kernel { SMALL } else { GATHER as u64 };
         for segment in segments {
             // Not at the end: what nothing follows must not wait in the kernel for more.
             if self.writer.gathered().len() >= GATHER {
@@ -44,7 +49,7 @@ impl<S: Wire> Files<'_, S> {
             }
             match segment {
                 Segment::Text(text) => self.gather(&text),
-                Segment::Slice(slice) if slice.length <= GATHER as u64 => self.gather_slice(&file, slice).await?,
+                Segment::Slice(slice) if slice.length <= small => self.gather_slice(&file, slice).await?,
                 Segment::Slice(slice) => self.send_slice(&file, slice).await?,
             }
         }
