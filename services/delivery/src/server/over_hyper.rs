@@ -2,12 +2,15 @@
 
 use std::{
     convert::Infallible,
+    error::Error,
     pin::{Pin, pin},
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::poll;
 use http::{Response, Version};
 use http_body::Body as _;
 use hyper::{body::Incoming, service::service_fn};
@@ -55,11 +58,16 @@ pub(super) async fn serve<H, S>(
         let (shared, clock) = (Arc::clone(&shared), Arc::clone(&clock));
         async move { Ok::<_, Infallible>(answer(&shared, head, arrival, clock).await) }
     });
+    let begun = !received.is_empty();
     let io = TokioIo::new(Watched::new(stream, received, Arc::clone(&clock)));
     let engine = engine();
     let mut connection = pin!(engine.serve_connection(io, service));
     let mut glance = time::interval(shared.limits.glance());
     let mut last_heads = pin!(None::<time::Sleep>);
+    // A request that was handed over is heard before a stop: hyper ends a connection at once that has none.
+    if begun && let Poll::Ready(ended) = poll!(connection.as_mut()) {
+        return tell(ended, arrival);
+    }
     loop {
         tokio::select! {
             biased; // a stop is heard before more work is taken on
@@ -67,12 +75,7 @@ pub(super) async fn serve<H, S>(
                 connection.as_mut().graceful_shutdown();
                 last_heads.set(Some(time::sleep(LAST_HEADS)));
             }
-            ended = connection.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(peer = %arrival.peer, error, "the connection broke off");
-                }
-                return;
-            }
+            ended = connection.as_mut() => return tell(ended, arrival),
             () = elapsed(last_heads.as_mut()), if clock.activity.is_quiet() => return,
             _ = glance.tick() => {
                 if let Some(why) = clock.activity.overdue(clock.now(), &shared.limits) {
@@ -81,6 +84,12 @@ pub(super) async fn serve<H, S>(
                 }
             }
         }
+    }
+}
+
+fn tell(ended: Result<(), Box<dyn Error + Send + Sync>>, arrival: Arrival) {
+    if let Err(error) = ended {
+        tracing::debug!(peer = %arrival.peer, error, "the connection broke off");
     }
 }
 
