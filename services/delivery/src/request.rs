@@ -84,6 +84,12 @@ pub enum Refusal {
     /// The header fields are larger than [`LARGEST_HEADERS`].
     #[error("the request's header fields are too large")]
     HeadersTooLarge,
+    /// Chunks in chunks (RFC 9112 section 7.1): where such content ends, its readers disagree.
+    #[error("the request's content is chunked more than once")]
+    Chunks,
+    /// A transfer coding besides chunks (RFC 9112 section 6.1).
+    #[error("the request's transfer coding is not known")]
+    Coding,
     /// CONNECT or TRACE: there is no tunnel here, and nobody needs his own header fields back.
     #[error("the method is not served")]
     Method,
@@ -99,6 +105,9 @@ impl Request {
         let octets: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         if octets > LARGEST_HEADERS {
             return Err(Refusal::HeadersTooLarge);
+        }
+        if headers.contains_key(header::TRANSFER_ENCODING) {
+            chunked_once(&headers)?;
         }
         let host = host::of(&uri, version, &headers)?;
         if method == Method::CONNECT || method == Method::TRACE {
@@ -130,6 +139,19 @@ impl Request {
             secure: false,
             plain: false,
         })
+    }
+}
+
+/// The one transfer coding that is read, once.
+fn chunked_once(headers: &HeaderMap) -> Result<(), Refusal> {
+    let values = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let codings = values.flat_map(|value| value.as_bytes().split(|b| *b == b',')).map(<[u8]>::trim_ascii);
+    let (chunks, others): (Vec<_>, Vec<_>) =
+        codings.filter(|coding| !coding.is_empty()).partition(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+    match (chunks.len(), others.is_empty()) {
+        (_, false) => Err(Refusal::Coding),
+        (0 | 1, true) => Ok(()),
+        (_, true) => Err(Refusal::Chunks),
     }
 }
 
@@ -197,7 +219,8 @@ impl Refusal {
     #[must_use]
     pub fn answer(self) -> Answer {
         let status = match self {
-            Self::Host | Self::Target => StatusCode::BAD_REQUEST,
+            Self::Host | Self::Target | Self::Chunks => StatusCode::BAD_REQUEST,
+            Self::Coding => StatusCode::NOT_IMPLEMENTED,
             Self::Scheme => StatusCode::MISDIRECTED_REQUEST,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -207,9 +230,14 @@ impl Refusal {
         let answer = Answer::text(status, self.to_string()).closing();
         match self {
             Self::Method => answer.with(header::ALLOW, HeaderValue::from_static(methods::ALLOW)),
-            Self::Host | Self::Target | Self::Scheme | Self::TargetTooLong | Self::HeadersTooLarge | Self::Server => {
-                answer
-            }
+            Self::Host
+            | Self::Target
+            | Self::Scheme
+            | Self::TargetTooLong
+            | Self::HeadersTooLarge
+            | Self::Chunks
+            | Self::Coding
+            | Self::Server => answer,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use super::*;
+use super::{site::resident_bytes, *};
 
 /// What a client may take before others have their turn: a step of a large file, and one more where an answer ends between two.
 const TURN: u64 = 2 * (2 << 20);
@@ -64,14 +64,6 @@ async fn many_requests_at_once_leave_others_their_turns() {
             assert!(client.join().expect("no panic") > (length * times) as u64);
         }
     }
-}
-
-/// How much memory this process holds.
-fn resident_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line for it");
-    let kibibytes: usize = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kibibytes << 10
 }
 
 #[tokio::test]
