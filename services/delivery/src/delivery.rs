@@ -152,13 +152,12 @@ impl Delivery {
     #[must_use]
     pub fn ready(&self, target: &str, client: SocketAddr) -> Option<Prompt> {
         let ready = self.shared.ready.get(target)?;
-        let current = self.disk()?.at_hand(&ready.key.path);
-        if !current.is_some_and(|file| Arc::ptr_eq(&file, &ready.file)) {
+        let Some(file) = self.disk()?.at_hand(&ready.key().path).filter(|file| ready.is_of(file)) else {
             self.shared.ready.forget(target, &ready);
             return None;
-        }
+        };
         self.shared.metrics.answered(StatusCode::OK);
-        Some(Prompt { ready, transfers: self.shared.transfers.clone(), client, transfer: None })
+        Some(Prompt { ready, file, transfers: self.shared.transfers.clone(), client, transfer: None })
     }
 
     async fn find(&self, request: &Request, object: &Object) -> Answer {

@@ -194,6 +194,12 @@ impl Disk {
         }
     }
 
+    /// Lets go of all files that are open between requests.
+    #[cfg(test)]
+    pub(crate) fn let_go(&self) {
+        self.inner.files.clear();
+    }
+
     /// How many files are open between requests.
     #[must_use]
     pub fn open_files(&self) -> usize {

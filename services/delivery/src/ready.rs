@@ -2,9 +2,15 @@
 //!
 //! Nothing is decided here. An answer that was made in the ordinary way to such a request is what every other such request for
 //! the same target gets, for as long as its file is the one that the disk would give out now (invariant D5) and whoever decided about
-//! access stands by it. What is kept is that answer's head, and the content of a small file.
+//! access stands by it. What is kept is that answer's head, and the content of a small file; the file itself is the disk's to keep
+//! open, or to let go.
 
-use std::{hash::RandomState, net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{
+    hash::RandomState,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::SystemTime,
+};
 
 use bytes::Bytes;
 use ferry_core::object::ObjectKey;
@@ -34,14 +40,15 @@ pub struct Ready {
     pub(crate) head: Bytes,
     /// The content, where it is small.
     pub(crate) content: Option<Bytes>,
-    pub(crate) file: Arc<OpenFile>,
-    pub(crate) key: ObjectKey,
+    file: Weak<OpenFile>,
+    key: ObjectKey,
 }
 
 /// An answer to be given now, and the books that it is entered in.
 #[derive(Debug)]
 pub struct Prompt {
     pub(crate) ready: Arc<Ready>,
+    pub(crate) file: Arc<OpenFile>,
     pub(crate) transfers: Transfers,
     pub(crate) client: SocketAddr,
     /// The entry of a transfer that somebody waits for the end of.
@@ -64,20 +71,15 @@ impl Weighter<Box<str>, Arc<Ready>> for Octets {
 }
 
 impl Ready {
-    /// All of the file.
-    pub(crate) fn whole(&self) -> Slice {
-        Slice { offset: 0, length: self.file.length() }
+    /// Whether this is the file that the answer was made of. Where the file was closed since, no other has its place in memory: the
+    /// answer holds on to that.
+    pub(crate) fn is_of(&self, file: &Arc<OpenFile>) -> bool {
+        std::ptr::eq(self.file.as_ptr(), Arc::as_ptr(file))
     }
 
-    /// The body.
-    pub(crate) fn body(&self) -> FileBody {
-        FileBody { file: Arc::clone(&self.file), parts: Parts::One(self.whole()) }
-    }
-
-    /// Whether the kernel can send all of the file in one step, and need not wait for the disk.
-    pub(crate) fn goes_at_once(&self, step: u64) -> bool {
-        let length = self.file.length();
-        self.file.sending().sendfile && length <= step && self.file.resident(0, length) == length
+    /// The object that it is of.
+    pub(crate) const fn key(&self) -> &ObjectKey {
+        &self.key
     }
 
     /// Keeps an answer to a plain request; `None` if it is not the whole of a file.
@@ -88,7 +90,7 @@ impl Ready {
             return None;
         }
         let head = plain_head(answer)?;
-        Some(Self { head, content: content_of(file), file: Arc::clone(file), key: key.clone() })
+        Some(Self { head, content: content_of(file), file: Arc::downgrade(file), key: key.clone() })
     }
 }
 
@@ -126,6 +128,25 @@ impl ReadyAnswers {
 }
 
 impl Prompt {
+    /// All of the file.
+    pub(crate) fn whole(&self) -> Slice {
+        Slice { offset: 0, length: self.file.length() }
+    }
+
+    /// The body: what is kept of it, else the file.
+    pub(crate) fn body(&self) -> Body {
+        match &self.ready.content {
+            Some(content) => Body::Bytes(content.clone()),
+            None => Body::File(FileBody { file: Arc::clone(&self.file), parts: Parts::One(self.whole()) }),
+        }
+    }
+
+    /// Whether the kernel can send all of the file in one step, and need not wait for the disk.
+    pub(crate) fn goes_at_once(&self, step: u64) -> bool {
+        let length = self.file.length();
+        self.file.sending().sendfile && length <= step && self.file.resident(0, length) == length
+    }
+
     /// The object that is delivered.
     #[must_use]
     pub fn key(&self) -> &ObjectKey {
@@ -134,14 +155,14 @@ impl Prompt {
 
     /// Registers the transfer now, and not only if it takes its time: somebody waits for its end.
     pub fn transfer(&mut self) -> &mut Transfer {
-        let Self { ready, transfers, client, transfer } = self;
-        let begin = || transfers.begin(ready.key.clone(), *client, Some(ready.file.length()), SystemTime::now());
+        let Self { ready, file, transfers, client, transfer } = self;
+        let begin = || transfers.begin(ready.key.clone(), *client, Some(file.length()), SystemTime::now());
         transfer.get_or_insert_with(begin)
     }
 
     /// All of it was sent in one go: it is entered as a transfer that began and ended.
     pub(crate) fn sent_at_once(self) {
-        let bytes = self.ready.file.length();
+        let bytes = self.file.length();
         match self.transfer {
             Some(transfer) => {
                 transfer.sent(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -152,9 +173,9 @@ impl Prompt {
     }
 
     /// It takes its time: the transfer is under way from now on.
-    pub(crate) fn begin(mut self) -> (Arc<Ready>, Option<Transfer>) {
+    pub(crate) fn begin(mut self) -> Self {
         self.transfer();
-        (self.ready, self.transfer)
+        self
     }
 }
 

@@ -20,6 +20,11 @@ pub const LONGEST_TARGET: usize = 8 * 1024;
 /// The most octets that all header fields may have together.
 pub const LARGEST_HEADERS: usize = 32 * 1024;
 
+/// Whether fields with names and values of these lengths are more than is served; the colon, the blank and the line's end count.
+pub(crate) fn are_too_large(fields: impl Iterator<Item = (usize, usize)>) -> bool {
+    fields.map(|(name, value)| name + value + 4).sum::<usize>() > LARGEST_HEADERS
+}
+
 /// A request whose head is sound.
 #[derive(Debug)]
 pub struct Request {
@@ -102,8 +107,7 @@ impl Request {
     /// Checks a head that an engine has parsed.
     pub fn admit(head: http::request::Parts, content: Content, arrival: Arrival) -> Result<Self, Refusal> {
         let http::request::Parts { method, uri, version, headers, .. } = head;
-        let octets: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if octets > LARGEST_HEADERS {
+        if are_too_large(headers.iter().map(|(name, value)| (name.as_str().len(), value.len()))) {
             return Err(Refusal::HeadersTooLarge);
         }
         if headers.contains_key(header::TRANSFER_ENCODING) {

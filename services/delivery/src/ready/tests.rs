@@ -137,7 +137,7 @@ async fn a_prompt_answer_is_in_the_books_like_any_other() {
     assert_eq!(site.delivery.transfers().under_way(), 1);
     traced.sent_at_once();
     assert_eq!(heard.try_recv(), Ok(true));
-    let (_, slow) = site.delivery.ready("/a", CLIENT.into()).expect("it is ready").begin();
+    let slow = site.delivery.ready("/a", CLIENT.into()).expect("it is ready").begin();
     assert_eq!(site.delivery.transfers().list().len(), 1);
     drop(slow);
     let after = site.delivery.transfers().totals();
@@ -147,4 +147,19 @@ async fn a_prompt_answer_is_in_the_books_like_any_other() {
         broken: after.broken - before.broken,
     };
     assert_eq!(grown, Totals { sent_bytes: 14, completed: 2, broken: 1 });
+}
+
+#[tokio::test]
+async fn what_is_ready_keeps_no_file_open() {
+    let site = Site::new();
+    site.file("a", b"content");
+    site.ask_until_ready("a").await;
+    let held = {
+        let prompt = site.delivery.ready("/a", CLIENT.into()).expect("it is ready");
+        std::sync::Arc::downgrade(&prompt.file)
+    };
+    let Backend::Filesystem(disk) = site.delivery.backend() else { panic!("it has a disk") };
+    disk.let_go();
+    assert_eq!(held.strong_count(), 0, "a deleted file would keep its space, and its descriptor");
+    assert!(!site.is_ready("a"), "and then it is asked for in the ordinary way");
 }

@@ -40,8 +40,8 @@ use super::{
     wire::Wire,
 };
 use crate::{
-    answer::{Answer, Body},
-    ready::{Prompt, Ready},
+    answer::Answer,
+    ready::Prompt,
     request::{Arrival, Content, Request},
 };
 use head::{Found, Head, Reader, Reading, Refusal};
@@ -227,7 +227,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     /// Gives an answer that was ready, if the socket takes all of it at once; else says what is left.
     fn give(&mut self, prompt: Prompt) -> io::Result<Option<Rest>> {
         let date = response::date();
-        match self.give_now(&prompt.ready, &date) {
+        match self.give_now(&prompt, &date) {
             Ok(None) => {
                 prompt.sent_at_once();
                 Ok(None)
@@ -242,37 +242,37 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     }
 
     /// Hands the kernel what it takes at once; unless that was all, returns how much it was of the head, and of the body.
-    fn give_now(&mut self, ready: &Ready, date: &[u8]) -> io::Result<Option<(usize, usize)>> {
+    fn give_now(&mut self, prompt: &Prompt, date: &[u8]) -> io::Result<Option<(usize, usize)>> {
         let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
-        let head = [&ready.head, date, response::END].map(IoSlice::new);
+        let head = [&prompt.ready.head, date, response::END].map(IoSlice::new);
         let length = head.iter().map(|piece| piece.len()).sum::<usize>();
-        let (written, body) = if let Some(content) = &ready.content {
+        let (written, body) = if let Some(content) = &prompt.ready.content {
             let [first, date, end] = head;
             let written = writer.send_now(&[first, date, end, IoSlice::new(content)], false)?;
             let body = written.saturating_sub(length);
             self.pace.took(self.wire.socket(), body as u64);
             (written.min(length), body)
-        } else if ready.goes_at_once(writer.step()) {
+        } else if prompt.goes_at_once(writer.step()) {
             let written = writer.send_now(&head, true)?;
-            let body = if written == length { writer.send_file(&ready.file, ready.whole())?.count() } else { 0 };
+            let body = if written == length { writer.send_file(&prompt.file, prompt.whole())?.count() } else { 0 };
             (written, body)
         } else {
             (0, 0)
         };
-        let all = written == length && body as u64 == ready.file.length();
+        let all = written == length && body as u64 == prompt.file.length();
         Ok((!all).then_some((written, body)))
     }
 
     /// Gives what the socket did not take at once.
     async fn give_rest(&mut self, rest: Rest) -> io::Result<After> {
         let Rest { prompt, date, written, body } = rest;
-        let (ready, transfer) = prompt.begin();
+        let prompt = prompt.begin();
         let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
-        for piece in [&ready.head, &date[..], response::END] {
+        for piece in [&prompt.ready.head, &date[..], response::END] {
             writer.gathered().extend_from_slice(piece);
         }
         writer.skip(written);
-        let mut outgoing = Outgoing::new(Body::File(ready.body()), transfer);
+        let mut outgoing = Outgoing::new(prompt.body(), prompt.transfer);
         outgoing.skip(body);
         body::send(writer, outgoing, false).await?;
         Ok(After::Next)

@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use futures_util::Stream as _;
 
 use crate::{
@@ -85,15 +85,19 @@ impl Outgoing {
         }
     }
 
-    /// The first bytes, of a file and less than all of them, were sent before anybody counted.
+    /// The first bytes of memory or of a file's first slice, and no more than there are, were sent before anybody counted.
     pub(super) fn skip(&mut self, count: usize) {
-        if let Source::File(FileSource { segments, .. }) = &mut self.source
-            && let Some(Segment::Slice(slice)) = segments.front_mut()
-        {
-            slice.offset += count as u64;
-            slice.length -= (count as u64).min(slice.length);
-            self.sent(count);
+        match &mut self.source {
+            Source::Bytes(bytes) => bytes.advance(count),
+            Source::File(FileSource { segments, .. }) => {
+                if let Some(Segment::Slice(slice)) = segments.front_mut() {
+                    slice.offset += count as u64;
+                    slice.length -= (count as u64).min(slice.length);
+                }
+            }
+            Source::Nothing | Source::Stream(_) => {}
         }
+        self.sent(count);
     }
 
     /// Counts bytes that [`Self::poll_bytes`] did not hand over.

@@ -77,8 +77,9 @@ impl<S: Wire> Files<'_, S> {
         while at < end {
             let free = &mut self.writer.gathered()[at..];
             let count = match file.read_now(offset, free).map_err(short)? {
-                Some(count) => count,
-                None => {
+                Some(count @ 1..) => count,
+                // Nothing may also mean a kernel that would rather not say.
+                Some(0) | None => {
                     let bytes = file.read_at(offset, end - at).await.map_err(short)?;
                     self.writer.gathered()[at..at + bytes.len()].copy_from_slice(&bytes);
                     bytes.len()

@@ -11,7 +11,7 @@ use httparse::{Error, ParserConfig, Status};
 
 use crate::{
     answer::Answer,
-    request::{LARGEST_HEADERS, LONGEST_TARGET, host},
+    request::{LARGEST_HEADERS, LONGEST_TARGET, are_too_large, host},
 };
 
 /// The most octets that a head may have: what a target and the fields may take, and the rest of the request line.
@@ -289,7 +289,8 @@ impl Found {
         let plain = self.version == Version::HTTP_11
             && self.method == Method::GET
             && self.fields().all(&mut says_little)
-            && hosts == 1;
+            && hosts == 1
+            && !are_too_large(self.fields().map(|(name, value)| (name.range().len(), value.range().len())));
         let target = plain.then(|| std::str::from_utf8(&octets[self.target.range()]).ok()).flatten()?;
         // A target in another form, or with a query, may mean more than its path.
         (target.starts_with('/') && target.len() <= LONGEST_TARGET && !target.contains(['?', '#'])).then_some(target)

@@ -200,6 +200,8 @@ fn a_request_is_plain_if_nothing_in_it_bears_on_the_answer() {
     ] {
         assert_eq!(with(line, fields), None, "{line} {fields:?}");
     }
+    let cookie = format!("Cookie: {}\r\n", "a".repeat(LARGEST_HEADERS));
+    assert_eq!(with("GET /a HTTP/1.1", &cookie), None, "it is refused, whoever was answered before");
     assert_eq!(plain("GET /a HTTP/1.1\r\nHost: a b\r\n\r\n"), None);
     assert_eq!(plain("GET /a HTTP/1.1\r\nUser-Agent: a\r\n\r\n"), None);
 }
