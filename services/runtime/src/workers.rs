@@ -47,9 +47,11 @@ impl Workers {
     /// Fails where the system gives no thread or no descriptor.
     pub fn start(count: Option<NonZeroUsize>) -> io::Result<Self> {
         let count = count.map_or_else(thread::available_parallelism, Ok)?;
-        let end = CancellationToken::new();
-        let workers = (0..count.get()).map(|index| Worker::start(index, end.clone())).collect::<io::Result<_>>()?;
-        Ok(Self { workers, _end: Some(Arc::new(end.drop_guard())) })
+        // Where not all of them can be had, those that there are end.
+        let end = CancellationToken::new().drop_guard();
+        let start = |index| Worker::start(index, end.token().clone());
+        let workers = (0..count.get()).map(start).collect::<io::Result<_>>()?;
+        Ok(Self { workers, _end: Some(Arc::new(end)) })
     }
 
     /// No threads of their own: connections run where this is called, which is in a tokio runtime.
@@ -100,6 +102,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::RecvTimeoutError;
+
     use super::*;
 
     #[test]
@@ -113,6 +117,24 @@ mod tests {
         assert_eq!((held(0), held(1)), (1, 1), "the freed place is taken first");
         drop(second);
         assert_eq!(held(0) + held(1), 1);
+    }
+
+    #[test]
+    fn threads_end_with_the_last_clone() {
+        let workers = Workers::start(NonZeroUsize::new(2)).expect("two threads");
+        let (held, ended) = std::sync::mpsc::channel::<()>();
+        for _ in 0..2 {
+            let (place, held) = (workers.place(), held.clone());
+            place.runtime().spawn(async move {
+                let _held = held;
+                std::future::pending::<()>().await;
+            });
+            std::mem::forget(place);
+        }
+        drop((held, workers.clone()));
+        assert_eq!(ended.recv_timeout(Duration::from_millis(50)), Err(RecvTimeoutError::Timeout), "one is left");
+        drop(workers);
+        assert_eq!(ended.recv_timeout(Duration::from_secs(10)), Err(RecvTimeoutError::Disconnected), "their tasks too");
     }
 
     #[test]
