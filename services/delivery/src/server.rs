@@ -39,7 +39,8 @@ const BACKLOG: u32 = 1024;
 
 /// Answers requests; shared by all connections of a server.
 pub trait Handler: Send + Sync + 'static {
-    /// Answers one request. It is dropped when the client goes away; a panic becomes a 500.
+    /// Answers one request. It is dropped when the client breaks off, and a few seconds after the client has sent its end, which may mean that it
+    /// only listens; a panic becomes a 500.
     fn handle(&self, request: Request) -> impl Future<Output = Answer> + Send;
 
     /// An answer that is ready to this request, the same in every way as [`Self::handle`] would give; `None` is never wrong.
