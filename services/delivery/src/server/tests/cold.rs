@@ -33,23 +33,30 @@ async fn held(folder: &Path, name: &str) -> (u64, u64) {
     (file.resident(0, file.length()), file.length())
 }
 
-/// A site on a disk with a cold file of that length.
-async fn site_with_cold(setup: Setup, length: usize) -> (Site, PathBuf, Vec<u8>) {
+/// A site on a disk with a cold file of that length; `None` where no file can be cold, or none be seen to be warm: on a tmpfs, and on file
+/// systems that read nothing without waiting.
+#[expect(clippy::print_stderr, reason = "whoever reads the log of the tests should know what was not tested")]
+async fn site_with_cold(setup: Setup, length: usize) -> Option<(Site, PathBuf, Vec<u8>)> {
     let (site, content) = (setup.start_in(folder()), pattern(length));
     // Another one is looked at: to be asked, the kernel begins to read.
-    cool(&site.file("control", &content));
-    let held = held(site.folder(), "control").await;
-    assert_eq!(held, (0, length as u64), "the file is in memory: is the build folder on a tmpfs?");
+    let control = site.file("control", &content);
+    let whole = length as u64;
+    let warm = held(site.folder(), "control").await == (whole, whole);
+    cool(&control);
+    if !warm || held(site.folder(), "control").await != (0, whole) {
+        eprintln!("skipped: on this file system no file is known to be cold");
+        return None;
+    }
     let path = site.file("cold", &content);
     cool(&path);
-    (site, path, content)
+    Some((site, path, content))
 }
 
 #[tokio::test]
 async fn cold_files_arrive_whole() {
     for length in [1_000, 60_000, 5_000_001] {
         for setup in [Setup::default(), Setup::buffered(50_000), Setup::tls()] {
-            let (site, path, content) = site_with_cold(setup, length).await;
+            let Some((site, path, content)) = site_with_cold(setup, length).await else { return };
             let mut wire = site.connect().await;
             assert!(wire.get("/cold", "").await.body == content, "{length}");
             assert_eq!(held(site.folder(), "cold").await, (length as u64, length as u64), "it is warm now");
@@ -66,7 +73,7 @@ async fn while_the_disk_is_waited_for_others_are_served() {
     for setup in [Setup::default(), Setup::buffered(50_000), Setup::tls()] {
         // Nobody may wait for this disk: if the file went out all the same, the thread itself waited.
         let settings = Settings { calls_at_once: 0, patience: Duration::from_millis(50), ..setup.settings };
-        let (site, _, content) = site_with_cold(Setup { settings, ..setup }, 5_000_001).await;
+        let Some((site, _, content)) = site_with_cold(Setup { settings, ..setup }, 5_000_001).await else { return };
         site.file("hot", b"hot");
         let (mut cold, mut hot) = (site.connect().await, site.connect().await);
         cold.send("GET /cold HTTP/1.1\r\nHost: x\r\n\r\n").await;
