@@ -20,6 +20,9 @@ pub const LONGEST_TARGET: usize = 8 * 1024;
 /// The most octets that all header fields may have together.
 pub const LARGEST_HEADERS: usize = 32 * 1024;
 
+/// The most octets that a head may have: what a target and the fields may take, and the rest of the request line.
+pub(crate) const LARGEST_HEAD: usize = LARGEST_HEADERS + LONGEST_TARGET + 8 * 1024;
+
 /// Whether fields with names and values of these lengths are more than is served; the colon, the blank and the line's end count.
 pub(crate) fn are_too_large(fields: impl Iterator<Item = (usize, usize)>) -> bool {
     fields.map(|(name, value)| name + value + 4).sum::<usize>() > LARGEST_HEADERS

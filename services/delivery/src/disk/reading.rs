@@ -48,8 +48,8 @@ impl OpenFile {
         }
     }
 
-    /// Reads up to `most` bytes at `offset`, and no more than a buffer takes, waiting for the disk where that is needed; nothing at or behind the end of the file
-    /// as it is now.
+    /// Reads up to `most` bytes at `offset`, and no more than a buffer takes, waiting for the disk where that is needed; nothing at
+    /// or behind the end of the file as it is now.
     ///
     /// Cancelling leaves the helper thread to end by itself.
     pub async fn read_at(&self, offset: u64, most: usize) -> io::Result<Bytes> {

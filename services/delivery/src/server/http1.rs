@@ -35,6 +35,7 @@ use super::{
     connection::{self, Engine, Shared},
     deadline::Deadline,
     framing,
+    limits::LAST_HEADS,
     linger::Linger,
     outgoing::Outgoing,
     wire::Wire,
@@ -42,7 +43,7 @@ use super::{
 use crate::{
     answer::Answer,
     ready::Prompt,
-    request::{Arrival, Content, Request},
+    request::{Arrival, Content, LARGEST_HEAD, Request},
 };
 use head::{Found, Head, Reader, Reading, Refusal};
 use pace::Pace;
@@ -51,9 +52,6 @@ use writer::Writer;
 
 /// How much is read at a time: a head with what browsers put into it.
 const READ: usize = 4 * 1024;
-
-/// How long a head that was begun before the server stopped may take to end.
-const LAST_HEADS: Duration = Duration::from_millis(500);
 
 /// How long a client that has ended its side may have to wait for what it asked for: it may be listening (`printf … | nc -N`), or gone.
 const LISTENS: Duration = Duration::from_secs(5);
@@ -210,6 +208,11 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         }
     }
 
+    /// Writes an answer.
+    fn writer(&mut self) -> Writer<'_, S> {
+        Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall)
+    }
+
     /// Takes a head, and looks whether its answer is ready.
     fn begin(&mut self, found: Found) -> Next {
         let plain = found.plain(&self.buffer);
@@ -243,7 +246,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
 
     /// Hands the kernel what it takes at once; unless that was all, returns how much it was of the head, and of the body.
     fn give_now(&mut self, prompt: &Prompt, date: &[u8]) -> io::Result<Option<(usize, usize)>> {
-        let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
+        let mut writer = self.writer();
         let head = [&prompt.ready.head, date, response::END].map(IoSlice::new);
         let length = head.iter().map(|piece| piece.len()).sum::<usize>();
         let (written, body) = if let Some(content) = &prompt.ready.content {
@@ -267,7 +270,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     async fn give_rest(&mut self, rest: Rest) -> io::Result<After> {
         let Rest { prompt, date, written, body } = rest;
         let prompt = prompt.begin();
-        let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
+        let mut writer = self.writer();
         for piece in [&prompt.ready.head, &date[..], response::END] {
             writer.gathered().extend_from_slice(piece);
         }
@@ -292,7 +295,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         let framed = framing::frame(answer, &method);
         let manner = Manner::of(&framed, version, persistent && !self.stop.is_cancelled());
         let after = if manner.persistent { After::Next } else { After::Linger };
-        let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
+        let mut writer = self.writer();
         response::write(writer.gathered(), framed.status, &framed.headers, version, manner);
         let delimited = framed.delimited || manner.chunked;
         let sent = body::send(writer, framed.outgoing, manner.chunked).await;
@@ -313,7 +316,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
                 return Poll::Ready(Ok(Some(answer)));
             }
             // What was sent ahead is kept for later, up to a limit: behind it, the client's end is not looked for.
-            while listens.is_none() && self.buffer.len() < head::LARGEST {
+            while listens.is_none() && self.buffer.len() < LARGEST_HEAD {
                 if ready!(self.poll_fill(cx))? == 0 {
                     listens = Some(Instant::now() + LISTENS);
                 }
@@ -326,7 +329,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     async fn refuse(&mut self, why: Refusal) -> io::Result<After> {
         let framed = framing::frame(why.answer(), &Method::GET);
         let manner = Manner::of(&framed, Version::HTTP_11, false);
-        let mut writer = Writer::new(&mut self.wire, &mut self.deadline, &mut self.pace, self.shared.limits.stall);
+        let mut writer = self.writer();
         response::write(writer.gathered(), framed.status, &framed.headers, Version::HTTP_11, manner);
         body::send(writer, framed.outgoing, manner.chunked).await?;
         Ok(After::Linger)

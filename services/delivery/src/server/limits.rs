@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// How long a head that was begun before the server stopped may take to end; connections without one are closed at once.
+pub(super) const LAST_HEADS: Duration = Duration::from_millis(500);
+
 /// Limits of one listening socket.
 #[derive(Debug, Clone)]
 pub struct Limits {

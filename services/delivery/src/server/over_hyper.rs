@@ -6,7 +6,6 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
-    time::Duration,
 };
 
 use bytes::Bytes;
@@ -27,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Handler,
     connection::{Shared, handled},
+    limits::LAST_HEADS,
     render::{self, Rendered},
     watched::{Clock, Watched},
 };
@@ -37,10 +37,7 @@ use crate::{
 
 /// What a request's head may take in hyper's buffer; larger ones are answered 431 by hyper. It also bounds what an answer may have
 /// waiting before the next chunk of a file is read.
-const BUFFER: usize = request::LARGEST_HEADERS + request::LONGEST_TARGET + 8 * 1024;
-
-/// How long a head that was begun before the server stopped may take to end. hyper closes connections without one at once.
-const LAST_HEADS: Duration = Duration::from_millis(500);
+const BUFFER: usize = request::LARGEST_HEAD;
 
 /// Serves a connection, of which `received` was read already, until its client leaves, a limit is reached, or the server stops.
 pub(super) async fn serve<H, S>(

@@ -40,8 +40,7 @@ struct Files<'a, S> {
 impl<S: Wire> Files<'_, S> {
     async fn send(mut self, source: FileSource) -> io::Result<()> {
         let FileSource { file, segments, .. } = source;
-        let by_kernel = self.writer.is_plain() && file.sending().sendfile;
-        let small = if by_kernel { SMALL } else { GATHER as u64 };
+        let small = if self.goes_by_kernel(&file) { SMALL } else { GATHER as u64 };
         for segment in segments {
             // Not at the end: what nothing follows must not wait in the kernel for more.
             if self.writer.gathered().len() >= GATHER {
@@ -54,6 +53,11 @@ impl<S: Wire> Files<'_, S> {
             }
         }
         self.flush(false).await
+    }
+
+    /// Whether the kernel sends this file by itself.
+    fn goes_by_kernel(&self, file: &OpenFile) -> bool {
+        self.writer.is_plain() && file.sending().sendfile
     }
 
     async fn flush(&mut self, more: bool) -> io::Result<()> {
@@ -100,7 +104,7 @@ impl<S: Wire> Files<'_, S> {
     }
 
     async fn send_slice(&mut self, file: &Arc<OpenFile>, mut slice: Slice) -> io::Result<()> {
-        if !(self.writer.is_plain() && file.sending().sendfile) {
+        if !self.goes_by_kernel(file) {
             return self.send_buffered(file, slice).await;
         }
         let began = Instant::now();

@@ -11,11 +11,8 @@ use httparse::{Error, ParserConfig, Status};
 
 use crate::{
     answer::Answer,
-    request::{LARGEST_HEADERS, LONGEST_TARGET, are_too_large, host},
+    request::{LARGEST_HEAD, LONGEST_TARGET, are_too_large, host},
 };
-
-/// The most octets that a head may have: what a target and the fields may take, and the rest of the request line.
-pub(super) const LARGEST: usize = LARGEST_HEADERS + LONGEST_TARGET + 8 * 1024;
 
 /// The most octets that a request line may have: a target, a method, a version.
 const LONGEST_LINE: usize = LONGEST_TARGET + 64;
@@ -105,7 +102,7 @@ pub(super) struct Reader {
     later: bool,
 }
 
-/// Where a part stands among the octets of its head, which [`LARGEST`] keeps small.
+/// Where a part stands among the octets of its head, which [`LARGEST_HEAD`] keeps small.
 #[derive(Debug, Clone, Copy, Default)]
 struct Place {
     begin: u16,
@@ -158,7 +155,7 @@ impl Reader {
         let new = octets.get(before.saturating_sub(3)..).unwrap_or_default();
         let ends = || new.windows(2).any(|two| two == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n");
         let grew_past = |length| before <= length && octets.len() > length;
-        self.looks <= LOOKS || grew_past(LONGEST_LINE) || octets.len() >= LARGEST || ends()
+        self.looks <= LOOKS || grew_past(LONGEST_LINE) || octets.len() >= LARGEST_HEAD || ends()
     }
 }
 
@@ -185,11 +182,11 @@ fn unfinished(octets: &[u8]) -> Reading {
     if octets.len() > LONGEST_LINE && !octets[..LONGEST_LINE].contains(&b'\n') {
         return Reading::Refused(Refusal::TargetTooLong);
     }
-    if octets.len() >= LARGEST { Reading::Refused(Refusal::FieldsTooLarge) } else { Reading::Partial }
+    if octets.len() >= LARGEST_HEAD { Reading::Refused(Refusal::FieldsTooLarge) } else { Reading::Partial }
 }
 
 fn find(octets: &[u8]) -> Result<Option<Found>, Error> {
-    let octets = octets.get(..LARGEST).unwrap_or(octets);
+    let octets = octets.get(..LARGEST_HEAD).unwrap_or(octets);
     let mut fields = [const { MaybeUninit::uninit() }; FIELDS];
     let mut request = httparse::Request::new(&mut []);
     let parsed = ParserConfig::default().parse_request_with_uninit_headers(&mut request, octets, &mut fields)?;

@@ -1,6 +1,7 @@
 //! Heads as octets, cut in every way that packets may cut them.
 
 use super::*;
+use crate::request::LARGEST_HEADERS;
 
 /// The head, or the name of whatever else it is; and what is left of the octets.
 fn all_at_once(octets: &[u8]) -> (Result<Head, String>, BytesMut) {
@@ -71,7 +72,7 @@ fn a_head_of_single_octets_is_not_parsed_at_each() {
 #[test]
 fn empty_lines_before_a_head_are_no_part_of_it() {
     let (mut reader, mut octets) = (Reader::default(), BytesMut::new());
-    for _ in 0..LARGEST {
+    for _ in 0..LARGEST_HEAD {
         octets.extend_from_slice(b"\n\r\n\r");
         assert_eq!(outcome(&mut reader, &mut octets).expect_err("no head"), "partial");
         assert_eq!(octets, "\r", "nothing piles up");
@@ -146,7 +147,7 @@ fn a_higher_minor_version_is_read_as_1_1_and_no_other_major_one_is() {
 fn what_is_too_large_is_told_apart_and_never_waited_for() {
     let target = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(LONGEST_LINE));
     assert_eq!(other(&target.as_bytes()[..LONGEST_LINE + 10]), "TargetTooLong");
-    let field = format!("GET / HTTP/1.1\r\nHost: x\r\nA: {}", "a".repeat(LARGEST));
+    let field = format!("GET / HTTP/1.1\r\nHost: x\r\nA: {}", "a".repeat(LARGEST_HEAD));
     assert_eq!(other(field.as_bytes()), "FieldsTooLarge");
     let whole = format!("{field}\r\n\r\n");
     assert_eq!(other(whole.as_bytes()), "FieldsTooLarge");
