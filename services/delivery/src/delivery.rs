@@ -2,7 +2,7 @@
 
 mod variant;
 
-use std::{future, net::SocketAddr, sync::Arc, time::SystemTime};
+use std::{future, sync::Arc, time::SystemTime};
 
 use ferry_core::{chain::Chain, object::ObjectKey};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -15,6 +15,7 @@ use crate::{
     ready::{Prompt, ReadyAnswers},
     request::Request,
     semantics::{self, Representation, disposition, methods, multipart::Boundaries},
+    server::Plain,
     transfers::Transfers,
 };
 use variant::{Form, Variant};
@@ -144,20 +145,22 @@ impl Delivery {
     pub fn keep_ready(&self, request: &Request, object: &Object, answer: &Answer) {
         // What depends on `Accept-Encoding` is not the same for all of them.
         if request.plain && !answer.headers.contains_key(header::VARY) {
-            self.shared.ready.keep(request.target.as_str(), answer, &object.key);
+            self.shared.ready.keep(request.target.as_str(), answer, &object.key, &self.shared.transfers);
         }
     }
 
     /// The answer to a plain request for `target`, if one was kept and its file is still the one. It counts as given.
     #[must_use]
-    pub fn ready(&self, target: &str, client: SocketAddr) -> Option<Prompt> {
+    pub fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
+        let Plain { target, peer, since } = plain;
         let ready = self.shared.ready.get(target)?;
-        let Some(file) = self.disk()?.at_hand(&ready.key().path).filter(|file| ready.is_of(file)) else {
+        let again = || self.disk()?.at_hand(&ready.key().path).filter(|file| ready.is_of(file));
+        let Some(file) = ready.standing(since).or_else(again) else {
             self.shared.ready.forget(target, &ready);
             return None;
         };
         self.shared.metrics.answered(StatusCode::OK);
-        Some(Prompt { ready, file, transfers: self.shared.transfers.clone(), client, transfer: None })
+        Some(Prompt { ready, file, client: peer, transfer: None })
     }
 
     async fn find(&self, request: &Request, object: &Object) -> Answer {

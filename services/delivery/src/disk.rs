@@ -160,6 +160,8 @@ impl Disk {
     }
 
     /// The file of that path, if it is open already and still the one (invariant D5). Never waits.
+    ///
+    /// An [`OpenFile`] remembers when that was last so: [`OpenFile::stood_at`].
     #[must_use]
     pub fn at_hand(&self, path: &ObjectPath) -> Option<Arc<OpenFile>> {
         self.inner.still_open(path, Instant::now())

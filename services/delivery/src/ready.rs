@@ -15,6 +15,7 @@ use std::{
 use bytes::Bytes;
 use ferry_core::object::ObjectKey;
 use quick_cache::{Weighter, sync};
+use tokio::time::Instant;
 
 use crate::{
     answer::{Answer, Body, FileBody, Parts, Slice},
@@ -42,6 +43,7 @@ pub struct Ready {
     pub(crate) content: Option<Bytes>,
     file: Weak<OpenFile>,
     key: ObjectKey,
+    transfers: Transfers,
 }
 
 /// An answer to be given now, and the books that it is entered in.
@@ -49,7 +51,6 @@ pub struct Ready {
 pub struct Prompt {
     pub(crate) ready: Arc<Ready>,
     pub(crate) file: Arc<OpenFile>,
-    pub(crate) transfers: Transfers,
     pub(crate) client: SocketAddr,
     /// The entry of a transfer that somebody waits for the end of.
     pub(crate) transfer: Option<Transfer>,
@@ -77,20 +78,26 @@ impl Ready {
         std::ptr::eq(self.file.as_ptr(), Arc::as_ptr(file))
     }
 
+    /// The file that it is of, if it was looked at since then.
+    pub(crate) fn standing(&self, since: Instant) -> Option<Arc<OpenFile>> {
+        self.file.upgrade().filter(|file| file.stood_at(since))
+    }
+
     /// The object that it is of.
     pub(crate) const fn key(&self) -> &ObjectKey {
         &self.key
     }
 
     /// Keeps an answer to a plain request; `None` if it is not the whole of a file.
-    fn of(answer: &Answer, key: &ObjectKey) -> Option<Self> {
+    fn of(answer: &Answer, key: &ObjectKey, transfers: &Transfers) -> Option<Self> {
         let Body::File(FileBody { file, parts: Parts::One(slice) }) = &answer.body else { return None };
         let whole = Slice { offset: 0, length: file.length() };
         if *slice != whole || answer.close {
             return None;
         }
         let head = plain_head(answer)?;
-        Some(Self { head, content: content_of(file), file: Arc::downgrade(file), key: key.clone() })
+        let (content, file) = (content_of(file), Arc::downgrade(file));
+        Some(Self { head, content, file, key: key.clone(), transfers: transfers.clone() })
     }
 }
 
@@ -116,8 +123,9 @@ impl ReadyAnswers {
         self.0.get(target)
     }
 
-    pub(crate) fn keep(&self, target: &str, answer: &Answer, key: &ObjectKey) {
-        if let Some(ready) = Ready::of(answer, key) {
+    /// Keeps an answer that can be given again; each time it is given, that is entered in the books of `transfers`.
+    pub(crate) fn keep(&self, target: &str, answer: &Answer, key: &ObjectKey, transfers: &Transfers) {
+        if let Some(ready) = Ready::of(answer, key, transfers) {
             self.0.insert(target.into(), Arc::new(ready));
         }
     }
@@ -141,10 +149,9 @@ impl Prompt {
         }
     }
 
-    /// Whether the kernel can send all of the file in one step, and need not wait for the disk.
-    pub(crate) fn goes_at_once(&self, step: u64) -> bool {
-        let length = self.file.length();
-        self.file.sending().sendfile && length <= step && self.file.resident(0, length) == length
+    /// Whether the kernel sends so many bytes from `offset` on by itself, and need not wait for the disk.
+    pub(crate) fn goes_by_itself(&self, offset: u64, length: u64) -> bool {
+        self.file.sending().sendfile && (length == 0 || self.file.resident(offset, length) == length)
     }
 
     /// The object that is delivered.
@@ -155,8 +162,8 @@ impl Prompt {
 
     /// Registers the transfer now, and not only if it takes its time: somebody waits for its end.
     pub fn transfer(&mut self) -> &mut Transfer {
-        let Self { ready, file, transfers, client, transfer } = self;
-        let begin = || transfers.begin(ready.key.clone(), *client, Some(file.length()), SystemTime::now());
+        let Self { ready, file, client, transfer } = self;
+        let begin = || ready.transfers.begin(ready.key.clone(), *client, Some(file.length()), SystemTime::now());
         transfer.get_or_insert_with(begin)
     }
 
@@ -168,14 +175,15 @@ impl Prompt {
                 transfer.sent(usize::try_from(bytes).unwrap_or(usize::MAX));
                 transfer.complete();
             }
-            None => self.transfers.sent_at_once(self.client, bytes),
+            None => self.ready.transfers.sent_at_once(self.client, bytes),
         }
     }
 
-    /// It takes its time: the transfer is under way from now on.
-    pub(crate) fn begin(mut self) -> Self {
-        self.transfer();
-        self
+    /// The transfer that began is at its end.
+    pub(crate) fn complete(self) {
+        if let Some(transfer) = self.transfer {
+            transfer.complete();
+        }
     }
 }
 

@@ -23,9 +23,9 @@ pub const LARGEST_HEADERS: usize = 32 * 1024;
 /// The most octets that a head may have: what a target and the fields may take, and the rest of the request line.
 pub(crate) const LARGEST_HEAD: usize = LARGEST_HEADERS + LONGEST_TARGET + 8 * 1024;
 
-/// Whether fields with names and values of these lengths are more than is served; the colon, the blank and the line's end count.
-pub(crate) fn are_too_large(fields: impl Iterator<Item = (usize, usize)>) -> bool {
-    fields.map(|(name, value)| name + value + 4).sum::<usize>() > LARGEST_HEADERS
+/// What a field takes of [`LARGEST_HEADERS`]: its name and value in octets, the colon, the blank and the line's end.
+pub(crate) const fn size_of_field(name: usize, value: usize) -> usize {
+    name + value + 4
 }
 
 /// A request whose head is sound.
@@ -110,7 +110,9 @@ impl Request {
     /// Checks a head that an engine has parsed.
     pub fn admit(head: http::request::Parts, content: Content, arrival: Arrival) -> Result<Self, Refusal> {
         let http::request::Parts { method, uri, version, headers, .. } = head;
-        if are_too_large(headers.iter().map(|(name, value)| (name.as_str().len(), value.len()))) {
+        if headers.iter().map(|(name, value)| size_of_field(name.as_str().len(), value.len())).sum::<usize>()
+            > LARGEST_HEADERS
+        {
             return Err(Refusal::HeadersTooLarge);
         }
         if headers.contains_key(header::TRANSFER_ENCODING) {

@@ -16,6 +16,7 @@ mod limits;
 mod linger;
 mod outgoing;
 mod over_hyper;
+mod reactor;
 mod render;
 mod watched;
 mod wire;
@@ -24,7 +25,10 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use ferry_runtime::Workers;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use http1::plain_head;
@@ -56,6 +60,8 @@ pub struct Plain<'a> {
     pub target: &'a str,
     /// The client's end of the connection.
     pub peer: SocketAddr,
+    /// Its first octets came before: a look at a file that was taken since then saw what this request is to see.
+    pub since: Instant,
 }
 
 impl<F, A> Handler for F

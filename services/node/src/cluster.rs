@@ -80,6 +80,11 @@ impl Cluster {
         Arc::clone(&self.state.borrow().facts)
     }
 
+    /// Whether downloads without a token are refused, as far as that is known.
+    pub(crate) fn guarded(&self) -> Option<bool> {
+        self.state.borrow().facts.guarded
+    }
+
     /// The coordinators that others name, as they come and go.
     pub(crate) fn discovered(&self) -> watch::Receiver<Vec<Peer>> {
         self.peers.subscribe()

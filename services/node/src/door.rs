@@ -133,10 +133,10 @@ impl Door {
     }
 
     /// Whether what was admitted to everybody at an earlier time still is.
-    pub(crate) fn stands_open(&self, facts: &Facts) -> bool {
+    pub(crate) fn stands_open(&self, guarded: Option<bool>) -> bool {
         match self.trust {
             Trust::Users(_) => true,
-            Trust::Cluster => self.own_routes || facts.guarded != Some(true),
+            Trust::Cluster => self.own_routes || guarded != Some(true),
         }
     }
 
@@ -173,7 +173,7 @@ impl Door {
         let Some(found) = self.routes.match_target(path, visit.query) else {
             return Entry::Refused(Refusal::NoObject);
         };
-        let closed = (self.own_routes && found.access != Access::Open) || !self.stands_open(facts);
+        let closed = (self.own_routes && found.access != Access::Open) || !self.stands_open(facts.guarded);
         if closed { Entry::Refused(Refusal::NoToken) } else { Entry::Admitted(Box::new(found.into())) }
     }
 

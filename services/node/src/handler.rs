@@ -62,10 +62,10 @@ impl Handler for Clients {
 
     fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
         // What was open when the answer was kept may have been closed since.
-        if !self.door.stands_open(&self.cluster.facts()) {
+        if !self.door.stands_open(self.cluster.guarded()) {
             return None;
         }
-        let mut prompt = self.delivery.ready(plain.target, plain.peer)?;
+        let mut prompt = self.delivery.ready(plain)?;
         self.trace(&mut prompt);
         Some(prompt)
     }

@@ -37,6 +37,7 @@ struct Worker {
 /// A connection's place on a worker, given back when it is dropped.
 #[derive(Debug)]
 pub struct Place {
+    index: usize,
     runtime: Handle,
     connections: Arc<AtomicUsize>,
 }
@@ -63,10 +64,16 @@ impl Workers {
     /// A place for one more connection.
     #[must_use]
     pub fn place(&self) -> Place {
-        let least = self.workers.iter().min_by_key(|worker| worker.connections.load(Relaxed));
-        let Worker { runtime, connections } = least.expect("there is at least one worker");
+        let all = self.workers.iter().enumerate();
+        let least = all.min_by_key(|(_, worker)| worker.connections.load(Relaxed));
+        let (index, Worker { runtime, connections }) = least.expect("there is at least one worker");
         connections.fetch_add(1, Relaxed);
-        Place { runtime: runtime.clone(), connections: Arc::clone(connections) }
+        Place { index, runtime: runtime.clone(), connections: Arc::clone(connections) }
+    }
+
+    /// The runtime of each worker, in the order of [`Place::worker`].
+    pub fn runtimes(&self) -> impl Iterator<Item = &Handle> {
+        self.workers.iter().map(|worker| &worker.runtime)
     }
 }
 
@@ -87,6 +94,12 @@ impl Worker {
 }
 
 impl Place {
+    /// Which worker it is on.
+    #[must_use]
+    pub const fn worker(&self) -> usize {
+        self.index
+    }
+
     /// Where the connection's task is to be spawned.
     #[must_use]
     pub const fn runtime(&self) -> &Handle {

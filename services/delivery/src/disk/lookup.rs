@@ -40,6 +40,9 @@ impl Inner {
             self.files.forget(path, &file);
             return None;
         }
+        if file.nature() != Nature::Remote {
+            file.stands(now);
+        }
         let renewed =
             clock.filter(|clock| !file.validators().hold_at(*clock)).map(|clock| Arc::new(file.renewed(clock)));
         let file = renewed.clone().unwrap_or(file);
@@ -76,7 +79,7 @@ impl Inner {
         let file = OpenFile::new(
             file,
             &stat,
-            clock,
+            (now, clock),
             kind,
             Arc::clone(&self.calls),
             self.settings.sending,

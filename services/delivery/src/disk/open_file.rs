@@ -5,12 +5,16 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, SystemTime},
 };
 
 use http::HeaderValue;
 use rustix::fs::Stat;
+use tokio::time::Instant;
 
 use super::{buffers::Buffers, calls::Calls, descriptor::Descriptor, filesystem::Nature, reading::Residency};
 use crate::semantics::validators::Validators;
@@ -28,6 +32,10 @@ pub struct OpenFile {
     pub(super) calls: Arc<Calls>,
     pub(super) buffers: Buffers,
     pub(super) residency: Residency,
+    /// When it began to be looked for.
+    begin: Instant,
+    /// How long after that it was last seen to be the one that its path leads to, in nanoseconds.
+    stood: AtomicU64,
 }
 
 /// How the bytes of a file get to a client, where the connection leaves a choice.
@@ -57,11 +65,11 @@ impl Default for Sending {
 }
 
 impl OpenFile {
-    /// `stat` was taken not before `now`. Its reads are among the `calls` of its root.
+    /// `stat` was taken not before `now`, on either clock. Its reads are among the `calls` of its root.
     pub(super) fn new(
         file: Descriptor,
         stat: &Stat,
-        now: SystemTime,
+        (begin, now): (Instant, SystemTime),
         content_type: HeaderValue,
         calls: Arc<Calls>,
         sending: Sending,
@@ -80,6 +88,8 @@ impl OpenFile {
             calls,
             buffers,
             residency: Residency::default(),
+            begin,
+            stood: AtomicU64::new(0),
         })
     }
 
@@ -92,6 +102,7 @@ impl OpenFile {
             calls: Arc::clone(&self.calls),
             buffers: self.buffers.clone(),
             residency: Residency::default(),
+            stood: AtomicU64::new(self.stood.load(Relaxed)),
             ..*self
         }
     }
@@ -124,6 +135,18 @@ impl OpenFile {
     #[must_use]
     pub const fn sending(&self) -> Sending {
         self.sending
+    }
+
+    /// Whether it was looked at no earlier than `since`, and found to be what its path leads to (invariant D5).
+    #[must_use]
+    pub fn stood_at(&self, since: Instant) -> bool {
+        since.saturating_duration_since(self.begin).as_nanos() <= u128::from(self.stood.load(Relaxed))
+    }
+
+    /// A look at it that began `now` found it so.
+    pub(super) fn stands(&self, now: Instant) {
+        let after = now.saturating_duration_since(self.begin).as_nanos();
+        self.stood.fetch_max(u64::try_from(after).unwrap_or(0), Relaxed);
     }
 
     /// The descriptor, for an engine that lets the kernel send.

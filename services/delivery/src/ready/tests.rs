@@ -12,8 +12,14 @@ use crate::{
     disk::Disk,
     metrics::Metrics,
     request::Request,
+    server::Plain,
     transfers::{Totals, Transfers},
 };
+
+/// A request for `target` that came just now.
+fn plain(target: &str) -> Plain<'_> {
+    Plain { target, peer: CLIENT.into(), since: tokio::time::Instant::now() }
+}
 
 /// A folder, and a delivery out of it.
 struct Site {
@@ -65,7 +71,7 @@ impl Site {
     }
 
     fn is_ready(&self, name: &str) -> bool {
-        self.delivery.ready(&format!("/{name}"), CLIENT.into()).is_some()
+        self.delivery.ready(plain(&format!("/{name}"))).is_some()
     }
 }
 
@@ -75,7 +81,7 @@ async fn what_a_plain_request_got_is_ready_for_the_next() {
     site.file("a.txt", b"content");
     assert!(!site.is_ready("a.txt"));
     site.ask_until_ready("a.txt").await;
-    let prompt = site.delivery.ready("/a.txt", CLIENT.into()).expect("it is ready");
+    let prompt = site.delivery.ready(plain("/a.txt")).expect("it is ready");
     let head = String::from_utf8(prompt.ready.head.to_vec()).expect("ASCII");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\ndate: "), "{head:?}");
     assert!(head.contains("\r\ncontent-length: 7\r\n") && head.contains("\r\netag: \"2ebc98a1-7\""), "{head:?}");
@@ -119,7 +125,7 @@ async fn the_content_of_a_large_file_is_left_to_the_kernel() {
     for (name, length, kept) in [("small", super::LARGEST, true), ("large", super::LARGEST + 1, false)] {
         site.file(name, &vec![7; usize::try_from(length).expect("a small number")]);
         site.ask_until_ready(name).await;
-        let prompt = site.delivery.ready(&format!("/{name}"), CLIENT.into()).expect("it is ready");
+        let prompt = site.delivery.ready(plain(&format!("/{name}"))).expect("it is ready");
         assert_eq!(prompt.ready.content.is_some(), kept, "{name}");
     }
 }
@@ -130,14 +136,15 @@ async fn a_prompt_answer_is_in_the_books_like_any_other() {
     site.file("a", b"content");
     site.ask_until_ready("a").await;
     let before = site.delivery.transfers().totals();
-    site.delivery.ready("/a", CLIENT.into()).expect("it is ready").sent_at_once();
-    let mut traced = site.delivery.ready("/a", CLIENT.into()).expect("it is ready");
+    site.delivery.ready(plain("/a")).expect("it is ready").sent_at_once();
+    let mut traced = site.delivery.ready(plain("/a")).expect("it is ready");
     let (told, heard) = std::sync::mpsc::channel();
     traced.transfer().at_end(move |ended| told.send(ended.complete).expect("the test listens"));
     assert_eq!(site.delivery.transfers().under_way(), 1);
     traced.sent_at_once();
     assert_eq!(heard.try_recv(), Ok(true));
-    let slow = site.delivery.ready("/a", CLIENT.into()).expect("it is ready").begin();
+    let mut slow = site.delivery.ready(plain("/a")).expect("it is ready");
+    slow.transfer();
     assert_eq!(site.delivery.transfers().list().len(), 1);
     drop(slow);
     let after = site.delivery.transfers().totals();
@@ -155,7 +162,7 @@ async fn what_is_ready_keeps_no_file_open() {
     site.file("a", b"content");
     site.ask_until_ready("a").await;
     let held = {
-        let prompt = site.delivery.ready("/a", CLIENT.into()).expect("it is ready");
+        let prompt = site.delivery.ready(plain("/a")).expect("it is ready");
         std::sync::Arc::downgrade(&prompt.file)
     };
     let Backend::Filesystem(disk) = site.delivery.backend() else { panic!("it has a disk") };

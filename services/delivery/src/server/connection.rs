@@ -1,23 +1,34 @@
 //! One connection, from its handshake to its end: which engine serves it.
 
-use std::{io, net::SocketAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
+use std::{
+    io,
+    net::SocketAddr,
+    panic::{self, AssertUnwindSafe},
+    sync::Arc,
+};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use ferry_runtime::workers::Place;
 use futures_util::FutureExt as _;
 use http::{Method, StatusCode};
-use tokio::{net::TcpStream, sync::OwnedSemaphorePermit, time};
+use tokio::{
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::{self, Instant},
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Handler, Limits,
-    http1::{self, Ended, Parts},
+    Handler, Limits, Plain,
+    http1::{self, Ended, Giving, Pace, Parts},
     over_hyper,
+    reactor::{Inbox, Kept},
     wire::Wire,
 };
 use crate::{
     answer::Answer,
+    ready::Prompt,
     request::{Arrival, Request},
 };
 
@@ -50,55 +61,76 @@ pub(super) struct Accepted {
     pub(super) place: Place,
 }
 
-/// Begins a connection; the future serves it until its client leaves, a limit is reached, or the server stops. It belongs on the thread
-/// where the connection has its place.
-///
-/// An idle connection over plain TCP is nothing but this future: it holds what is needed then, once, and whatever else may be needed is in
-/// boxes.
+/// Where a connection stands that becomes a task.
+#[derive(Debug)]
+pub(super) struct Begin {
+    /// What was received of it and not used.
+    pub(super) received: BytesMut,
+    /// Whether it had an answer before.
+    pub(super) later: bool,
+    /// When the first octet of its next request is due; of its first request, all of the head.
+    pub(super) due: Instant,
+    pub(super) pace: Option<Pace>,
+    /// An answer on its way.
+    pub(super) giving: Option<Box<Giving>>,
+}
+
+impl Begin {
+    /// It was just accepted.
+    pub(super) fn first(limits: &Limits) -> Self {
+        let due = Instant::now() + limits.head;
+        Self { received: BytesMut::new(), later: false, due, pace: None, giving: None }
+    }
+}
+
+impl<H: Handler> Shared<H> {
+    /// The answer that is ready, if there is one. A handler that panicks has none: it will say so where that reaches nobody else.
+    pub(super) fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
+        panic::catch_unwind(AssertUnwindSafe(|| self.handler.ready(plain))).ok().flatten()
+    }
+}
+
+/// Begins a connection's task; the future serves it until its client leaves, a limit is reached, the server stops, or it is quiet and goes
+/// `home`, if it has one. It belongs on the thread where the connection has its place.
 pub(super) fn begin<H: Handler>(
     shared: Arc<Shared<H>>,
     accepted: Accepted,
+    mut begin: Begin,
     stop: CancellationToken,
+    home: Option<Arc<Inbox>>,
 ) -> io::Result<impl Future<Output = ()> + Send> {
     let Accepted { socket, peer, slot, place } = accepted;
-    let mut protocol = {
+    let (socket, local) = {
         // Its readiness and its timers are that thread's.
         let _context = place.runtime().enter();
         let socket = TcpStream::from_std(socket)?;
-        // Small answers must not wait for an acknowledgement; without it they are merely slower.
-        let _ = socket.set_nodelay(true);
         let local = socket.local_addr().unwrap_or(shared.local);
-        match shared.tls.clone() {
-            None => {
-                let arrival = Arrival { peer, local, secure: false };
-                Protocol::Plain(http1::Connection::new(shared, socket, arrival, stop))
-            }
-            Some(tls) => {
-                let arrival = Arrival { peer, local, secure: true };
-                Protocol::Tls(Box::pin(serve_tls(shared, tls, socket, arrival, stop)))
-            }
-        }
+        (socket, local)
     };
     Ok(async move {
-        match &mut protocol {
-            Protocol::Tls(serving) => serving.await,
-            Protocol::Plain(connection) => {
-                if connection.serve().await == Ended::HandedOn
-                    && let Protocol::Plain(connection) = protocol
-                {
-                    Box::pin(hand_on(connection)).await;
+        let secure = shared.tls.is_some();
+        let arrival = Arrival { peer, local, secure };
+        match shared.tls.clone() {
+            None => {
+                let mut connection =
+                    http1::Connection::new(shared, socket, arrival, stop, begin.pace.take(), home.is_some());
+                match connection.serve(begin).await {
+                    Ended::Closed => {}
+                    Ended::HandedOn => Box::pin(hand_on(connection)).await,
+                    Ended::Quiet(due) => {
+                        let Parts { wire, pace, .. } = connection.into_parts();
+                        if let (Some(home), Ok(socket)) = (home, wire.into_std()) {
+                            // Where nobody is at home, the server has stopped.
+                            drop(home.put(Kept::back(Accepted { socket, peer, slot, place }, pace, due)));
+                            return;
+                        }
+                    }
                 }
             }
+            Some(tls) => Box::pin(serve_tls(shared, tls, socket, arrival, begin, stop)).await,
         }
         drop((slot, place));
     })
-}
-
-/// What stands on the socket.
-#[expect(clippy::large_enum_variant, reason = "nearly all are plain, and each is in one allocation with its task")]
-enum Protocol<H, T> {
-    Plain(http1::Connection<H, TcpStream>),
-    Tls(Pin<Box<T>>),
 }
 
 async fn serve_tls<H: Handler>(
@@ -106,6 +138,7 @@ async fn serve_tls<H: Handler>(
     tls: TlsAcceptor,
     socket: TcpStream,
     arrival: Arrival,
+    begin: Begin,
     stop: CancellationToken,
 ) {
     let peer = arrival.peer;
@@ -117,8 +150,9 @@ async fn serve_tls<H: Handler>(
             Box::pin(over_hyper::serve(shared, stream, Bytes::new(), arrival, stop)).await;
         }
         Ok(Ok(stream)) => {
-            let mut connection = http1::Connection::new(shared, stream, arrival, stop);
-            if connection.serve().await == Ended::HandedOn {
+            let begin = Begin { due: Instant::now() + shared.limits.head, ..begin };
+            let mut connection = http1::Connection::new(shared, stream, arrival, stop, None, false);
+            if connection.serve(begin).await == Ended::HandedOn {
                 Box::pin(hand_on(connection)).await;
             }
         }
@@ -133,7 +167,14 @@ fn speaks_http_2(stream: &TlsStream<TcpStream>) -> bool {
 
 /// What the engine for HTTP/1.1 does not serve goes on over hyper.
 async fn hand_on<H: Handler, S: Wire>(connection: http1::Connection<H, S>) {
-    let Parts { shared, wire, received, arrival, stop } = connection.into_parts();
+    let Parts { shared, wire, received, arrival, stop, .. } = connection.into_parts();
+    // hyper drops an answer that the socket does not take at once, where the request might have been for an upgrade. And whether a socket
+    // takes anything is not known yet when it is new to its thread.
+    if let Some(socket) = wire.plain()
+        && !matches!(time::timeout(shared.limits.stall, socket.writable()).await, Ok(Ok(())))
+    {
+        return;
+    }
     over_hyper::serve(shared, wire, received, arrival, stop).await;
 }
 

@@ -7,6 +7,7 @@
 //! An idle connection is a socket and this state: the exchange of a request and its answer lives in a box of its own.
 
 mod body;
+mod giving;
 mod head;
 mod pace;
 mod response;
@@ -14,7 +15,7 @@ mod writer;
 
 use std::{
     future::poll_fn,
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -32,7 +33,7 @@ use tokio_util::{
 
 use super::{
     Handler, Plain,
-    connection::{self, Engine, Shared},
+    connection::{self, Begin, Engine, Shared},
     deadline::Deadline,
     framing,
     limits::LAST_HEADS,
@@ -45,13 +46,22 @@ use crate::{
     ready::Prompt,
     request::{Arrival, Content, LARGEST_HEAD, Request},
 };
+pub(super) use giving::{Giving, Step};
+pub(super) use head::plain;
 use head::{Found, Head, Reader, Reading, Refusal};
-use pace::Pace;
+pub(super) use pace::Pace;
 use response::Manner;
+pub(super) use response::date;
 use writer::Writer;
 
 /// How much is read at a time: a head with what browsers put into it.
 const READ: usize = 4 * 1024;
+
+/// How long a connection is without a request before it is taken to be quiet.
+pub(super) const QUIET: Duration = Duration::from_secs(1);
+
+/// After so many answers in a row that went at once, a connection needs no task of its own.
+pub(super) const EASY: u32 = 8;
 
 /// How long a client that has ended its side may have to wait for what it asked for: it may be listening (`printf … | nc -N`), or gone.
 const LISTENS: Duration = Duration::from_secs(5);
@@ -66,6 +76,8 @@ pub(super) struct Connection<H, S> {
     deadline: Deadline,
     buffer: BytesMut,
     pace: Pace,
+    /// Whether it leaves this engine when it is quiet.
+    rests: bool,
 }
 
 /// What comes next on a connection.
@@ -75,6 +87,7 @@ enum Next {
     Foreign,
     Refused(Refusal),
     Nothing,
+    Quiet,
 }
 
 /// What became of a connection.
@@ -84,6 +97,8 @@ pub(super) enum Ended {
     Closed,
     /// The other engine is to go on.
     HandedOn,
+    /// Nothing was asked for a while, or nothing but what is ready; and nothing was received. The client has until then.
+    Quiet(Instant),
 }
 
 /// A connection without its engine.
@@ -94,16 +109,7 @@ pub(super) struct Parts<H, S> {
     pub(super) received: Bytes,
     pub(super) arrival: Arrival,
     pub(super) stop: CancellationToken,
-}
-
-/// An answer that was ready and did not go at once.
-struct Rest {
-    prompt: Prompt,
-    date: [u8; 29],
-    /// How much of the head is written.
-    written: usize,
-    /// How much of the body is.
-    body: usize,
+    pub(super) pace: Pace,
 }
 
 /// What an exchange leaves behind.
@@ -118,39 +124,63 @@ enum After {
 }
 
 impl<H: Handler, S: Wire> Connection<H, S> {
-    pub(super) fn new(shared: Arc<Shared<H>>, wire: S, arrival: Arrival, stop: CancellationToken) -> Self {
-        let first = Instant::now() + shared.limits.head;
+    /// `rests` says that there is a better place for it when it is quiet.
+    pub(super) fn new(
+        shared: Arc<Shared<H>>,
+        wire: S,
+        arrival: Arrival,
+        stop: CancellationToken,
+        pace: Option<Pace>,
+        rests: bool,
+    ) -> Self {
         let stopped = Box::pin(stop.clone().cancelled_owned());
-        let pace = Pace::begin(wire.socket());
-        Self { shared, wire, arrival, stop, stopped, deadline: Deadline::at(first), buffer: BytesMut::new(), pace }
+        let pace = pace.unwrap_or_else(|| Pace::begin(wire.socket()));
+        let deadline = Deadline::at(Instant::now() + QUIET);
+        Self { shared, wire, arrival, stop, stopped, deadline, buffer: BytesMut::new(), pace, rests }
     }
 
-    /// Serves the connection until its client leaves, a limit is reached, the server stops, or it is for the other engine.
-    pub(super) async fn serve(&mut self) -> Ended {
+    /// Serves the connection until its client leaves or has been quiet, a limit is reached, the server stops, or it is for the other
+    /// engine.
+    pub(super) async fn serve(&mut self, begin: Begin) -> Ended {
+        let Begin { received, later, mut due, mut giving, .. } = begin;
+        self.buffer = received;
         if self.shared.engine != Engine::Own {
             return Ended::HandedOn;
         }
         // The first head is due from the connection's begin on, later ones from their first octet.
-        let (mut idle, mut reader) = (self.shared.limits.head, Reader::default());
+        let mut reader = if later { Reader::of_later() } else { Reader::default() };
+        let mut at_once = 0;
         loop {
-            let after = match self.next(idle, reader).await {
-                Ok(Next::Ready(prompt)) => match self.give(prompt) {
-                    Ok(None) => Ok(After::Next),
-                    Ok(Some(rest)) => Box::pin(self.give_rest(rest)).await,
+            let after = match giving.take() {
+                Some(giving) => Box::pin(self.give_rest(*giving)).await,
+                None => match self.next(due, reader).await {
+                    Ok(Next::Ready(prompt)) => match self.give(prompt) {
+                        None => {
+                            at_once += 1;
+                            Ok(After::Next)
+                        }
+                        Some(giving) => Box::pin(self.give_rest(giving)).await,
+                    },
+                    Ok(Next::Head(head)) => {
+                        at_once = 0;
+                        Box::pin(self.exchange(*head)).await
+                    }
+                    Ok(Next::Foreign) => return Ended::HandedOn,
+                    Ok(Next::Refused(why)) => Box::pin(self.refuse(why)).await,
+                    Ok(Next::Nothing) => Ok(After::Close),
+                    Ok(Next::Quiet) => return Ended::Quiet(due),
                     Err(error) => Err(error),
                 },
-                Ok(Next::Head(head)) => Box::pin(self.exchange(*head)).await,
-                Ok(Next::Foreign) => return Ended::HandedOn,
-                Ok(Next::Refused(why)) => Box::pin(self.refuse(why)).await,
-                Ok(Next::Nothing) => Ok(After::Close),
-                Err(error) => Err(error),
             };
             match after {
                 Ok(After::Next) => {
-                    (idle, reader) = (self.shared.limits.keep_alive, Reader::of_later());
+                    (due, reader) = (Instant::now() + self.shared.limits.keep_alive, Reader::of_later());
                     // A client that sent many requests ahead, and takes all it gets, must not keep the thread from the others.
                     if self.pace.has_had_its_turn() {
                         task::yield_now().await;
+                    }
+                    if self.rests && at_once >= EASY && self.buffer.is_empty() {
+                        return Ended::Quiet(due);
                     }
                 }
                 Ok(After::Close) => break Box::pin(self.close(Linger::begin().due())).await,
@@ -166,13 +196,13 @@ impl<H: Handler, S: Wire> Connection<H, S> {
 
     /// What another engine needs to go on.
     pub(super) fn into_parts(self) -> Parts<H, S> {
-        let Self { shared, wire, arrival, stop, buffer, .. } = self;
-        Parts { shared, wire, received: buffer.freeze(), arrival, stop }
+        let Self { shared, wire, arrival, stop, buffer, pace, .. } = self;
+        Parts { shared, wire, received: buffer.freeze(), arrival, stop, pace }
     }
 
-    /// Waits for the next head, `idle` for its first octet.
-    async fn next(&mut self, idle: Duration, mut reader: Reader) -> io::Result<Next> {
-        let mut due = Instant::now() + idle;
+    /// Waits for the next head, whose first octet is `due`.
+    async fn next(&mut self, mut due: Instant, mut reader: Reader) -> io::Result<Next> {
+        let quiet = Instant::now() + QUIET;
         let (mut begun, mut stopping) = (false, false);
         loop {
             match reader.read(&mut self.buffer) {
@@ -188,6 +218,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
                 begun = true;
                 due = due.min(Instant::now() + self.shared.limits.head);
             }
+            let rests = self.rests && !begun && quiet < due;
             let came = poll_fn(|cx| {
                 if let Poll::Ready(count) = self.poll_fill(cx) {
                     return Poll::Ready(count.map(Some));
@@ -196,13 +227,15 @@ impl<H: Handler, S: Wire> Connection<H, S> {
                     stopping = true;
                     due = due.min(Instant::now() + if begun { LAST_HEADS } else { Duration::ZERO });
                 }
-                self.deadline.poll(cx, due).map(|()| Ok(None))
+                let look = if rests && !stopping { quiet } else { due };
+                self.deadline.poll(cx, look).map(|()| Ok(None))
             });
             match came.await? {
                 // The end between two requests is an orderly one; within a head there is nobody left to tell.
                 Some(0) => return Ok(Next::Nothing),
                 Some(_) => {}
                 None if begun && !stopping => return Ok(Next::Refused(Refusal::TooSlow)),
+                None if rests && !stopping => return Ok(Next::Quiet),
                 None => return Ok(Next::Nothing),
             }
         }
@@ -218,7 +251,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         let plain = found.plain(&self.buffer);
         if let Some(target) = plain
             && !self.stop.is_cancelled()
-            && let Some(prompt) = self.shared.handler.ready(Plain { target, peer: self.arrival.peer })
+            && let Some(prompt) = self.shared.ready(Plain { target, peer: self.arrival.peer, since: Instant::now() })
         {
             self.buffer.advance(found.len());
             return Next::Ready(prompt);
@@ -228,53 +261,26 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     }
 
     /// Gives an answer that was ready, if the socket takes all of it at once; else says what is left.
-    fn give(&mut self, prompt: Prompt) -> io::Result<Option<Rest>> {
-        let date = response::date();
-        match self.give_now(&prompt, &date) {
-            Ok(None) => {
-                prompt.sent_at_once();
-                Ok(None)
-            }
-            Ok(Some((written, body))) => Ok(Some(Rest { prompt, date, written, body })),
-            Err(error) => {
-                // A transfer that began, and broke off.
-                drop(prompt.begin());
-                Err(error)
-            }
+    fn give(&mut self, prompt: Prompt) -> Option<Giving> {
+        let mut giving = Giving::new(prompt, response::date());
+        if let Some(socket) = self.wire.plain()
+            && giving.step(socket, &mut self.pace, &mut Vec::new()) == Step::Done
+        {
+            giving.end();
+            return None;
         }
-    }
-
-    /// Hands the kernel what it takes at once; unless that was all, returns how much it was of the head, and of the body.
-    fn give_now(&mut self, prompt: &Prompt, date: &[u8]) -> io::Result<Option<(usize, usize)>> {
-        let mut writer = self.writer();
-        let head = [&prompt.ready.head, date, response::END].map(IoSlice::new);
-        let length = head.iter().map(|piece| piece.len()).sum::<usize>();
-        let (written, body) = if let Some(content) = &prompt.ready.content {
-            let [first, date, end] = head;
-            let written = writer.send_now(&[first, date, end, IoSlice::new(content)], false)?;
-            let body = written.saturating_sub(length);
-            self.pace.took(self.wire.socket(), body as u64);
-            (written.min(length), body)
-        } else if prompt.goes_at_once(writer.step()) {
-            let written = writer.send_now(&head, true)?;
-            let body = if written == length { writer.send_file(&prompt.file, prompt.whole())?.count() } else { 0 };
-            (written, body)
-        } else {
-            (0, 0)
-        };
-        let all = written == length && body as u64 == prompt.file.length();
-        Ok((!all).then_some((written, body)))
+        Some(giving)
     }
 
     /// Gives what the socket did not take at once.
-    async fn give_rest(&mut self, rest: Rest) -> io::Result<After> {
-        let Rest { prompt, date, written, body } = rest;
-        let prompt = prompt.begin();
+    async fn give_rest(&mut self, mut giving: Giving) -> io::Result<After> {
+        giving.begin();
+        let Giving { prompt, date, head, body, .. } = giving;
         let mut writer = self.writer();
         for piece in [&prompt.ready.head, &date[..], response::END] {
             writer.gathered().extend_from_slice(piece);
         }
-        writer.skip(written);
+        writer.skip(head);
         let mut outgoing = Outgoing::new(prompt.body(), prompt.transfer);
         outgoing.skip(body);
         body::send(writer, outgoing, false).await?;

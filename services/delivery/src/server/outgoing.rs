@@ -85,19 +85,22 @@ impl Outgoing {
         }
     }
 
-    /// The first bytes of memory or of a file's first slice, and no more than there are, were sent before anybody counted.
-    pub(super) fn skip(&mut self, count: usize) {
+    /// The first bytes of memory or of a file's first slice, and no more than there are, were sent, and counted, before.
+    pub(super) fn skip(&mut self, count: u64) {
         match &mut self.source {
-            Source::Bytes(bytes) => bytes.advance(count),
+            Source::Bytes(bytes) => {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                bytes.advance(count.min(bytes.len()));
+            }
             Source::File(FileSource { segments, .. }) => {
                 if let Some(Segment::Slice(slice)) = segments.front_mut() {
-                    slice.offset += count as u64;
-                    slice.length -= (count as u64).min(slice.length);
+                    slice.offset += count;
+                    slice.length -= count.min(slice.length);
                 }
             }
             Source::Nothing | Source::Stream(_) => {}
         }
-        self.sent(count);
+        self.left = self.left.map(|left| left.saturating_sub(count));
     }
 
     /// Counts bytes that [`Self::poll_bytes`] did not hand over.

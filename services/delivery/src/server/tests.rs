@@ -9,6 +9,7 @@ mod limits;
 mod multiplexed;
 mod neighbours;
 mod parting;
+mod reactor;
 mod site;
 mod slow;
 mod stop;

@@ -11,7 +11,7 @@ use httparse::{Error, ParserConfig, Status};
 
 use crate::{
     answer::Answer,
-    request::{LARGEST_HEAD, LONGEST_TARGET, are_too_large, host},
+    request::{LARGEST_HEAD, LARGEST_HEADERS, LONGEST_TARGET, host, size_of_field},
 };
 
 /// The most octets that a request line may have: a target, a method, a version.
@@ -19,6 +19,9 @@ const LONGEST_LINE: usize = LONGEST_TARGET + 64;
 
 /// The most fields that a head may have.
 const FIELDS: usize = 100;
+
+/// The most fields that are looked at in passing.
+const FEW: usize = 32;
 
 /// Fields that no rule of ours looks at. Whatever is not listed may have an effect; of `Accept-Encoding` there is one where an answer
 /// says so by `Vary`, and such answers are not repeated.
@@ -201,6 +204,45 @@ fn find(octets: &[u8]) -> Result<Option<Found>, Error> {
     Ok(Some(Found { end, version, method, target, fields: places, count: request.headers.len() }))
 }
 
+/// A whole plain request at the beginning of `octets`: how many of them it has, and its target. `None` says nothing: [`Reader`] knows
+/// what else it may be.
+pub(in super::super) fn plain(octets: &[u8]) -> Option<(usize, &str)> {
+    let mut fields = [const { MaybeUninit::uninit() }; FEW];
+    let mut request = httparse::Request::new(&mut []);
+    let parsed = ParserConfig::default().parse_request_with_uninit_headers(&mut request, octets, &mut fields).ok()?;
+    let (Status::Complete(length), Some("GET"), Some(1)) = (parsed, request.method, request.version) else {
+        return None;
+    };
+    let fields = request.headers.iter().map(|field| (field.name.as_bytes(), field.value));
+    plain_target(request.path?.as_bytes(), fields).map(|target| (length, target))
+}
+
+/// The target of a GET over HTTP/1.1, if nothing in its head bears on the answer but its path: it gets what every other such request
+/// gets.
+fn plain_target<'a, 'b>(target: &'a [u8], fields: impl Iterator<Item = (&'b [u8], &'b [u8])>) -> Option<&'a str> {
+    let (mut hosts, mut size) = (0, 0);
+    for (name, value) in fields {
+        size += size_of_field(name.len(), value.len());
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        let says_little = match name.len() {
+            4 if is("host") => {
+                hosts += 1;
+                std::str::from_utf8(value).is_ok_and(host::is_host)
+            }
+            10 if is("connection") => value.eq_ignore_ascii_case(b"keep-alive"),
+            _ => WITHOUT_EFFECT.iter().any(|known| is(known)),
+        };
+        if !says_little {
+            return None;
+        }
+    }
+    // A target in another form, or with a query, may mean more than its path.
+    let path = target.first() == Some(&b'/')
+        && target.len() <= LONGEST_TARGET
+        && !target.iter().any(|b| matches!(b, b'?' | b'#'));
+    (hosts == 1 && path && size <= LARGEST_HEADERS).then(|| std::str::from_utf8(target).ok())?
+}
+
 impl Place {
     /// Where `part`, which is a piece of `octets` or empty, stands in them.
     fn of(part: &[u8], octets: &[u8]) -> Self {
@@ -268,29 +310,11 @@ impl Found {
         self.end
     }
 
-    /// The target, if this is a GET with nothing in it that bears on the answer: it gets what every other such request gets.
+    /// The target, if this is a plain request.
     pub(super) fn plain<'a>(&self, octets: &'a [u8]) -> Option<&'a str> {
-        let mut hosts = 0;
-        let mut says_little = |(name, value): (Place, Place)| {
-            let (name, value) = (&octets[name.range()], &octets[value.range()]);
-            let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-            match name.len() {
-                4 if is("host") => {
-                    hosts += 1;
-                    std::str::from_utf8(value).is_ok_and(host::is_host)
-                }
-                10 if is("connection") => value.eq_ignore_ascii_case(b"keep-alive"),
-                _ => WITHOUT_EFFECT.iter().any(|known| is(known)),
-            }
-        };
-        let plain = self.version == Version::HTTP_11
-            && self.method == Method::GET
-            && self.fields().all(&mut says_little)
-            && hosts == 1
-            && !are_too_large(self.fields().map(|(name, value)| (name.range().len(), value.range().len())));
-        let target = plain.then(|| std::str::from_utf8(&octets[self.target.range()]).ok()).flatten()?;
-        // A target in another form, or with a query, may mean more than its path.
-        (target.starts_with('/') && target.len() <= LONGEST_TARGET && !target.contains(['?', '#'])).then_some(target)
+        let fields = self.fields().map(|(name, value)| (&octets[name.range()], &octets[value.range()]));
+        let get = self.version == Version::HTTP_11 && self.method == Method::GET;
+        plain_target(&octets[self.target.range()], fields).filter(|_| get)
     }
 
     /// Takes the head's octets, and makes of them what handlers read.

@@ -4,10 +4,10 @@
 //! little more; the price is waking up more often, which a fast client pays dearly. So every connection begins restrained, and
 //! one that proves fast is let go until it is slow again.
 
-use std::time::Duration;
+use std::{os::fd::AsFd, time::Duration};
 
 use socket2::SockRef;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
 /// What may wait unsent for a restrained client.
 const LOWAT: u32 = 128 * 1024;
@@ -30,7 +30,7 @@ const SLOW: Duration = Duration::from_millis(200);
 
 /// The pace of one connection's client.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(in super::super) struct Pace {
     restrained: bool,
     begin: Option<Instant>,
     bytes: u64,
@@ -40,8 +40,8 @@ pub(super) struct Pace {
 
 impl Pace {
     /// A connection that just began.
-    pub(super) fn begin(socket: &TcpStream) -> Self {
-        restrain(socket, true);
+    pub(in super::super) fn begin(socket: impl AsFd) -> Self {
+        restrain(&socket, true);
         Self { restrained: true, begin: None, bytes: 0, turn: 0 }
     }
 
@@ -51,7 +51,7 @@ impl Pace {
     }
 
     /// So many bytes were taken by the kernel.
-    pub(super) fn took(&mut self, socket: &TcpStream, bytes: u64) {
+    pub(super) fn took(&mut self, socket: impl AsFd, bytes: u64) {
         self.turn += bytes;
         if !self.restrained {
             return;
@@ -73,8 +73,13 @@ impl Pace {
         }
     }
 
+    /// The others have had theirs.
+    pub(in super::super) const fn begin_turn(&mut self) {
+        self.turn = 0;
+    }
+
     /// An answer has ended: whether the thread's other connections should have their turn before the next one.
-    pub(super) const fn has_had_its_turn(&mut self) -> bool {
+    pub(in super::super) const fn has_had_its_turn(&mut self) -> bool {
         self.turn += ANSWER;
         let had = self.turn >= STEP;
         if had {
@@ -84,7 +89,7 @@ impl Pace {
     }
 
     /// The kernel took nothing for so long.
-    pub(super) fn waited(&mut self, socket: &TcpStream, time: Duration) {
+    pub(super) fn waited(&mut self, socket: impl AsFd, time: Duration) {
         if !self.restrained && time >= SLOW {
             self.restrained = true;
             self.begin = None;
@@ -94,7 +99,7 @@ impl Pace {
     }
 }
 
-fn restrain(socket: &TcpStream, on: bool) {
+fn restrain(socket: impl AsFd, on: bool) {
     // Without it everything works, and costs more memory.
-    let _ = SockRef::from(socket).set_tcp_notsent_lowat(if on { LOWAT } else { u32::MAX });
+    let _ = SockRef::from(&socket).set_tcp_notsent_lowat(if on { LOWAT } else { u32::MAX });
 }

@@ -75,7 +75,7 @@ pub(super) fn write_fields(
 }
 
 /// Now, as an HTTP date.
-pub(super) fn date() -> [u8; 29] {
+pub(in super::super) fn date() -> [u8; 29] {
     thread_local! {
         // Not state, but a result that holds for a second: writing it out costs more than a small answer's head.
         static WRITTEN: Cell<(u64, [u8; 29])> = const { Cell::new((0, [0; 29])) };

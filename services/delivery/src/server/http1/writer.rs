@@ -26,7 +26,7 @@ pub(super) const GATHER: usize = 64 * 1024;
 
 /// How long a socket that may be full is left alone. A call that took a part looks like one that filled the socket; but where a signal or
 /// the end of a truncated file cut it short there is room, and no event will ever tell so.
-const RETRY: Duration = Duration::from_millis(100);
+pub(super) const RETRY: Duration = Duration::from_millis(100);
 
 /// Writes one answer.
 pub(super) struct Writer<'a, S> {
@@ -57,16 +57,6 @@ pub(super) enum Sent {
     Never,
     /// It cannot read this file.
     Failed(Errno),
-}
-
-impl Sent {
-    /// How many bytes the kernel took.
-    pub(super) const fn count(self) -> usize {
-        match self {
-            Self::Some(count) => count,
-            Self::Full | Self::End | Self::Never | Self::Failed(_) => 0,
-        }
-    }
 }
 
 impl<'a, S: Wire> Writer<'a, S> {

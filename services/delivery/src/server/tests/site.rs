@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 use ferry_core::object::{ObjectKey, ObjectPath};
@@ -37,6 +38,8 @@ pub(super) struct Site {
     pub(super) address: SocketAddr,
     pub(super) tasks: Tasks,
     tls: Option<Identity>,
+    /// How many requests were handled in the ordinary way.
+    pub(super) handled: Arc<AtomicUsize>,
 }
 
 impl Setup {
@@ -66,9 +69,9 @@ impl Setup {
     pub(super) fn start_in(self, folder: TempDir) -> Site {
         let transfers = Transfers::new();
         let handler = Files::below(folder.path(), self.settings.clone(), transfers.clone());
-        let tls = self.tls.clone();
+        let (tls, handled) = (self.tls.clone(), Arc::clone(&handler.handled));
         let (address, tasks) = self.serve(handler);
-        Site { folder, transfers, address, tasks, tls }
+        Site { folder, transfers, address, tasks, tls, handled }
     }
 
     /// Serves `handler` on a free port until the test ends.
@@ -87,28 +90,33 @@ impl Setup {
 }
 
 /// Answers with the files below a folder, as a node does.
-pub(super) struct Files(Delivery);
+pub(super) struct Files {
+    delivery: Delivery,
+    handled: Arc<AtomicUsize>,
+}
 
 impl Files {
     pub(super) fn below(root: &Path, settings: Settings, transfers: Transfers) -> Self {
         let disk = Disk::open_root_with(root, settings).expect("a good root");
-        Self(Delivery::new(Backend::Filesystem(disk), transfers, Metrics::default()))
+        let delivery = Delivery::new(Backend::Filesystem(disk), transfers, Metrics::default());
+        Self { delivery, handled: Arc::default() }
     }
 }
 
 impl Handler for Files {
     async fn handle(&self, request: Request) -> Answer {
+        self.handled.fetch_add(1, Relaxed);
         let Ok(path) = ObjectPath::from_target(request.target.path()) else {
             return Answer::text(StatusCode::NOT_FOUND, "not found");
         };
         let object = Object::new(ObjectKey::plain(path), request.target.as_str());
-        let answer = self.0.deliver(&request, &object).await;
-        self.0.keep_ready(&request, &object, &answer);
+        let answer = self.delivery.deliver(&request, &object).await;
+        self.delivery.keep_ready(&request, &object, &answer);
         answer
     }
 
     fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
-        self.0.ready(plain.target, plain.peer)
+        self.delivery.ready(plain)
     }
 }
 
@@ -126,6 +134,22 @@ impl Site {
         let path = self.folder.path().join(name);
         fs::write(&path, content).expect("a file");
         age(&path);
+        path
+    }
+
+    /// Writes such a file, and has it asked for until its answer is ready.
+    pub(super) async fn ready_file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.file(name, content);
+        let wait = async {
+            loop {
+                let before = self.handled.load(Relaxed);
+                assert!(self.connect().await.get(&format!("/{name}"), "").await.body == content);
+                if self.handled.load(Relaxed) == before {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("it is kept in the end");
         path
     }
 

@@ -1,0 +1,220 @@
+//! One connection without a task: it waits for a request, or takes what it asked for.
+
+use std::{
+    net::{SocketAddr, TcpStream},
+    ops::Range,
+};
+
+use bytes::BytesMut;
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, recv},
+};
+use tokio::time::Instant;
+
+use super::{
+    super::{
+        Handler, Limits, Plain,
+        connection::{Accepted, Begin, Shared},
+        http1::{Giving, Pace, Step, plain},
+    },
+    Round,
+    poller::News,
+};
+
+/// A connection over plain TCP.
+#[derive(Debug)]
+pub(in super::super) struct Kept {
+    accepted: Accepted,
+    pace: Pace,
+    /// When its client has had its time.
+    due: Instant,
+    /// When a socket that may be full is to be asked again.
+    again: Option<Instant>,
+    /// Whether it had an answer before.
+    later: bool,
+    /// What is being sent.
+    giving: Option<Box<Giving>>,
+    /// Whether its client sent something, or its end, that was not read.
+    unread: bool,
+    /// Whether it is in line for its turn.
+    pub(super) queued: bool,
+}
+
+/// What a connection needs in order to act.
+pub(super) struct Desk<'a, H> {
+    pub(super) shared: &'a Shared<H>,
+    pub(super) received: &'a mut [u8],
+    pub(super) scratch: &'a mut Vec<u8>,
+    pub(super) round: Round,
+    pub(super) stopping: bool,
+}
+
+/// What becomes of a connection.
+pub(super) enum Fate {
+    /// It waits for its client.
+    Stays,
+    /// It can go on, after others.
+    Waits,
+    /// It is closed.
+    Ends,
+    /// It becomes a task, with those of the received octets that were not used.
+    Leaves(Range<usize>),
+}
+
+impl Kept {
+    /// A connection that was just accepted.
+    pub(in super::super) fn new(accepted: Accepted, limits: &Limits) -> Self {
+        let pace = Pace::begin(&accepted.socket);
+        Self::with(accepted, pace, Instant::now() + limits.head, false)
+    }
+
+    /// A connection that had answers before, and has been quiet since; its client has until `due` to ask for more.
+    pub(in super::super) fn back(accepted: Accepted, pace: Pace, due: Instant) -> Self {
+        Self::with(accepted, pace, due, true)
+    }
+
+    fn with(accepted: Accepted, pace: Pace, due: Instant, later: bool) -> Self {
+        Self { accepted, pace, due, again: None, later, giving: None, unread: false, queued: false }
+    }
+
+    pub(super) const fn socket(&self) -> &TcpStream {
+        &self.accepted.socket
+    }
+
+    pub(super) const fn peer(&self) -> SocketAddr {
+        self.accepted.peer
+    }
+
+    /// When it wants to be looked at.
+    pub(super) fn due(&self) -> Instant {
+        self.again.map_or(self.due, |again| again.min(self.due))
+    }
+
+    /// What a task needs to go on from here.
+    pub(in super::super) fn into_parts(self, received: BytesMut) -> (Accepted, Begin) {
+        let Self { accepted, pace, due, later, giving, .. } = self;
+        (accepted, Begin { received, later, due, pace: Some(pace), giving })
+    }
+
+    /// Something is new about its socket.
+    pub(super) fn hear<H: Handler>(&mut self, desk: &mut Desk<'_, H>, news: News) -> Fate {
+        let sent_something = news.readable || news.ends;
+        if self.giving.is_none() {
+            return if sent_something { self.read(desk, news.ends) } else { Fate::Stays };
+        }
+        self.unread |= sent_something;
+        match news.writable {
+            _ if self.queued => Fate::Stays,
+            true => self.go_on(desk),
+            false => Fate::Stays,
+        }
+    }
+
+    /// A limit has come.
+    pub(super) fn is_due<H: Handler>(&mut self, desk: &mut Desk<'_, H>) -> Fate {
+        if self.due > desk.round.now {
+            return self.go_on(desk);
+        }
+        if self.giving.is_some() {
+            tracing::debug!(peer = %self.peer(), "the client took nothing of what it was sent");
+        }
+        Fate::Ends
+    }
+
+    /// The server stops: what is on its way goes on, and what was asked for is answered, elsewhere.
+    pub(super) fn part<H: Handler>(&mut self, desk: &mut Desk<'_, H>) -> Fate {
+        if self.giving.is_some() {
+            return Fate::Stays;
+        }
+        match self.read(desk, true) {
+            Fate::Stays => Fate::Ends,
+            other => other,
+        }
+    }
+
+    /// Goes on with what is being sent.
+    pub(super) fn go_on<H: Handler>(&mut self, desk: &mut Desk<'_, H>) -> Fate {
+        let Some(mut giving) = self.giving.take() else { return Fate::Stays };
+        if let Some(fate) = self.give(desk, &mut giving) {
+            self.giving = Some(giving);
+            return fate;
+        }
+        giving.end();
+        match std::mem::take(&mut self.unread) {
+            _ if desk.stopping => self.part(desk),
+            true => self.read(desk, true),
+            false => Fate::Stays,
+        }
+    }
+
+    /// Reads what the client sent, and gives what is ready of what it asks for. `more` says that there is more than one read finds, such as
+    /// an end.
+    fn read<H: Handler>(&mut self, desk: &mut Desk<'_, H>, more: bool) -> Fate {
+        loop {
+            let count = match recv(&self.accepted.socket, &mut *desk.received, RecvFlags::empty()) {
+                Ok((count @ 1.., _)) => count,
+                Err(Errno::AGAIN) => return Fate::Stays,
+                Err(Errno::INTR) => continue,
+                // The end, or no client any more.
+                Ok(_) | Err(_) => return Fate::Ends,
+            };
+            let more = more || count == desk.received.len();
+            let mut used = 0;
+            self.pace.begin_turn();
+            while used < count {
+                let Some((length, mut giving)) = self.asks(desk, used..count) else { return Fate::Leaves(used..count) };
+                used += length;
+                if let Some(fate) = self.give(desk, &mut giving) {
+                    self.giving = Some(Box::new(giving));
+                    self.unread |= more;
+                    // What it asked for ahead is not read again: a task keeps it.
+                    return if used < count { Fate::Leaves(used..count) } else { fate };
+                }
+                giving.end();
+                // A client that asks for much at once must not keep the thread from the others.
+                if used < count && self.pace.has_had_its_turn() {
+                    return Fate::Leaves(used..count);
+                }
+            }
+            if !more {
+                return Fate::Stays;
+            }
+        }
+    }
+
+    /// The next request, if its answer is ready: the length of its head, and the answer.
+    fn asks<H: Handler>(&self, desk: &Desk<'_, H>, received: Range<usize>) -> Option<(usize, Giving)> {
+        if desk.stopping {
+            return None;
+        }
+        // What stands behind another request may have come later than what is new was told.
+        let since = if received.start == 0 { desk.round.now } else { Instant::now() };
+        let (length, target) = plain(&desk.received[received])?;
+        let prompt = desk.shared.ready(Plain { target, peer: self.accepted.peer, since })?;
+        Some((length, Giving::new(prompt, desk.round.date)))
+    }
+
+    /// Sends as much of an answer as goes now; says what is to become of the connection while not all of it is sent.
+    fn give<H: Handler>(&mut self, desk: &mut Desk<'_, H>, giving: &mut Giving) -> Option<Fate> {
+        let before = giving.sent_bytes();
+        let step = giving.step(&self.accepted.socket, &mut self.pace, desk.scratch);
+        self.again = None;
+        self.later = true;
+        if step == Step::Done {
+            self.due = desk.round.now + desk.shared.limits.keep_alive;
+            return None;
+        }
+        if giving.begin() || giving.sent_bytes() > before {
+            self.due = desk.round.now + desk.shared.limits.stall;
+        }
+        Some(match step {
+            Step::Done | Step::More => Fate::Waits,
+            Step::Full(again) => {
+                self.again = again.map(|after| desk.round.now + after);
+                Fate::Stays
+            }
+            Step::Elsewhere => Fate::Leaves(0..0),
+        })
+    }
+}
