@@ -10,7 +10,7 @@ use socket2::SockRef;
 use tokio::time::Instant;
 
 /// What may wait unsent for a restrained client.
-const LOWAT: u32 = 128 * 1024;
+const LOWAT: u32 = 64 * 1024;
 
 /// What an unrestrained client may take of a thread's time before others have their turn: less costs more calls, more costs them
 /// latency.
