@@ -60,7 +60,7 @@ const READ: usize = 4 * 1024;
 /// How long a connection is without a request before it is taken to be quiet.
 pub(super) const QUIET: Duration = Duration::from_secs(1);
 
-/// After so many answers in a row that went at once, a connection needs no task of its own.
+/// After so many answers in a row that were ready, a connection needs no task of its own.
 pub(super) const EASY: u32 = 8;
 
 /// How long a client that has ended its side may have to wait for what it asked for: it may be listening (`printf … | nc -N`), or gone.
@@ -149,20 +149,20 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         }
         // The first head is due from the connection's begin on, later ones from their first octet.
         let mut reader = if later { Reader::of_later() } else { Reader::default() };
-        let mut at_once = 0;
+        let mut easy = 0;
         loop {
             let after = match giving.take() {
                 Some(giving) => Box::pin(self.give_rest(*giving)).await,
                 None => match self.next(due, reader).await {
-                    Ok(Next::Ready(prompt)) => match self.give(prompt) {
-                        None => {
-                            at_once += 1;
-                            Ok(After::Next)
+                    Ok(Next::Ready(prompt)) => {
+                        easy += 1;
+                        match self.give(prompt) {
+                            None => Ok(After::Next),
+                            Some(giving) => Box::pin(self.give_rest(giving)).await,
                         }
-                        Some(giving) => Box::pin(self.give_rest(giving)).await,
-                    },
+                    }
                     Ok(Next::Head(head)) => {
-                        at_once = 0;
+                        easy = 0;
                         Box::pin(self.exchange(*head)).await
                     }
                     Ok(Next::Foreign) => return Ended::HandedOn,
@@ -179,7 +179,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
                     if self.pace.has_had_its_turn() {
                         task::yield_now().await;
                     }
-                    if self.rests && at_once >= EASY && self.buffer.is_empty() {
+                    if self.rests && easy >= EASY && self.buffer.is_empty() {
                         return Ended::Quiet(due);
                     }
                 }
