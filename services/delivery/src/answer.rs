@@ -75,6 +75,20 @@ pub enum Segment {
     Slice(Slice),
 }
 
+impl FileBody {
+    /// What of the file is sent first.
+    pub(crate) fn first(&self) -> Option<Slice> {
+        let of = |segment: &Segment| match segment {
+            Segment::Slice(slice) => Some(*slice),
+            Segment::Text(_) => None,
+        };
+        match &self.parts {
+            Parts::One(slice) => Some(*slice),
+            Parts::Many(segments) => segments.iter().find_map(of),
+        }
+    }
+}
+
 impl Answer {
     /// An answer without content.
     #[must_use]

@@ -165,13 +165,13 @@ impl Delivery {
 
     async fn find(&self, request: &Request, object: &Object) -> Answer {
         match &self.shared.backend {
-            Backend::Filesystem(disk) => match Variant::choose(disk, &object.key.path, &request.headers).await {
-                Ok(variant) => self.file_answer(request, object, disk, variant),
+            Backend::Filesystem(disk) => match self.file_or_trouble(request, object, disk).await {
+                Ok(answer) => answer,
                 Err(error) => self.disk_failure(object, &error).answer(),
             },
             Backend::Http(origins) => self.origin_answer(origins, request, object).await,
-            Backend::Hybrid(disk, origins) => match Variant::choose(disk, &object.key.path, &request.headers).await {
-                Ok(variant) => self.file_answer(request, object, disk, variant),
+            Backend::Hybrid(disk, origins) => match self.file_or_trouble(request, object, disk).await {
+                Ok(answer) => answer,
                 Err(DiskError::NotFound) => self.origin_answer(origins, request, object).await,
                 // The origin has the object too: a sick disk is no reason to refuse it.
                 Err(error) => {
@@ -180,6 +180,18 @@ impl Delivery {
                 }
             },
         }
+    }
+
+    async fn file_or_trouble(&self, request: &Request, object: &Object, disk: &Disk) -> Result<Answer, DiskError> {
+        let variant = Variant::choose(disk, &object.key.path, &request.headers).await?;
+        let answer = self.file_answer(request, object, disk, variant);
+        if request.method == Method::GET
+            && let Body::File(body) = &answer.body
+            && let Some(first) = body.first()
+        {
+            body.file.first_read(first).await?;
+        }
+        Ok(answer)
     }
 
     fn file_answer(&self, request: &Request, object: &Object, disk: &Disk, variant: Variant) -> Answer {

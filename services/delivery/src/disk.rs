@@ -16,6 +16,7 @@ mod descriptor;
 mod error;
 pub mod faulty;
 mod filesystem;
+mod first_read;
 pub mod health;
 mod lookup;
 pub mod open_file;

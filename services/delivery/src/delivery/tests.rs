@@ -10,7 +10,7 @@ use tokio::{
 
 use super::*;
 use crate::{
-    disk,
+    disk::{self, faulty::Fault},
     origin::{OriginSettings, Settings},
     semantics::Coding,
 };
@@ -206,4 +206,23 @@ async fn a_hybrid_asks_the_origin_for_what_the_disk_has_not() {
     assert_eq!(there.headers[header::CONTENT_TYPE], "text/x-origin");
     assert_eq!(there.headers[header::CONTENT_DISPOSITION], "attachment; filename=\"other.txt\"");
     assert_eq!(delivery.transfers().list()[0].length_bytes, Some(4), "both are under way, the older first");
+}
+
+#[tokio::test]
+async fn a_file_that_opens_and_cannot_be_read_is_refused_or_had_from_the_origin() {
+    let folder = TempDir::new().expect("a temporary folder");
+    fs::write(folder.path().join("here.txt"), "disk").expect("a file");
+    let faulty = || {
+        let (disk, faults) = Disk::open_faulty_root(folder.path(), disk::Settings::default()).expect("a good root");
+        // The call that opens it goes well.
+        faults.fail_after(1, Fault::Io);
+        (disk, faults)
+    };
+    let (disk, _faults) = faulty();
+    let refused = delivery(Backend::Filesystem(disk)).deliver(&request("GET"), &object("here.txt")).await;
+    assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR);
+    let (disk, _faults) = faulty();
+    let (origins, _tasks) = origin().await;
+    let had = delivery(Backend::Hybrid(disk, origins)).deliver(&request("GET"), &object("here.txt")).await;
+    assert_eq!((had.status, matches!(had.body, Body::Stream(_))), (StatusCode::OK, true));
 }

@@ -43,6 +43,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Plan {
     fault: Option<Fault>,
+    /// How many calls go well before.
+    spared: usize,
     /// How many calls the fault strikes; all with none.
     left: Option<usize>,
     hangs: bool,
@@ -61,7 +63,12 @@ impl Faults {
 
     /// The next so many calls fail.
     pub fn fail_next(&self, calls: usize, fault: Fault) {
-        self.0.plan(|plan| *plan = Plan { fault: Some(fault), left: Some(calls), hangs: false });
+        self.0.plan(|plan| *plan = Plan { fault: Some(fault), left: Some(calls), ..Plan::default() });
+    }
+
+    /// So many calls go well, and every one after them fails.
+    pub fn fail_after(&self, calls: usize, fault: Fault) {
+        self.0.plan(|plan| *plan = Plan { fault: Some(fault), spared: calls, ..Plan::default() });
     }
 
     /// No call comes back, until [`Self::heal`].
@@ -92,6 +99,10 @@ impl Twin {
         let mut plan = self.shared.changed.wait_while(self.locked(), |plan| plan.hangs);
         let plan = plan.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut());
         let Some(fault) = plan.fault else { return Ok(()) };
+        if plan.spared > 0 {
+            plan.spared -= 1;
+            return Ok(());
+        }
         match &mut plan.left {
             Some(0) => return Ok(()),
             Some(left) => *left -= 1,

@@ -39,6 +39,23 @@ async fn each_kind_of_trouble_has_its_answer() {
     assert_eq!(content(&disk, "top.txt").await.as_deref(), Ok("top"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_file_that_opens_and_cannot_be_read_is_refused_like_one_that_does_not_open() {
+    let world = World::new();
+    let (disk, faults) = faulty(&world);
+    let file = disk.open(&path("top.txt")).await.expect("it is there");
+    let first = crate::answer::Slice { offset: 0, length: 3 };
+    file.first_read(first).await.expect("it can be read");
+    for (fault, status) in [(Fault::Io, 500), (Fault::Stale, 503), (Fault::Away, 503)] {
+        faults.fail(fault);
+        let error = file.first_read(first).await.expect_err("it fails");
+        assert_eq!(error.answer().status.as_u16(), status, "{fault:?}");
+    }
+    assert_eq!(disk.health().as_str(), "failing", "and its disk is known for it");
+    faults.heal();
+    file.first_read(first).await.expect("it can be read again");
+}
+
 #[tokio::test]
 async fn what_may_be_over_at_once_is_tried_once_more() {
     let world = World::new();

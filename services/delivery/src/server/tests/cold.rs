@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -73,7 +74,10 @@ async fn while_the_disk_is_waited_for_others_are_served() {
     for setup in [Setup::default(), Setup::buffered(50_000), Setup::tls()] {
         // Nobody may wait for this disk: if the file went out all the same, the thread itself waited.
         let settings = Settings { calls_at_once: 0, patience: Duration::from_millis(50), ..setup.settings };
-        let Some((site, _, content)) = site_with_cold(Setup { settings, ..setup }, 5_000_001).await else { return };
+        let Some((site, path, content)) = site_with_cold(Setup { settings, ..setup }, 5_000_001).await else { return };
+        // What cannot be begun is refused; so its beginning is there.
+        assert_eq!(site.connect().await.get("/cold", "").await.status, 503);
+        File::open(path).expect("our own file").read_exact(&mut [0; 4096]).expect("a disk that works");
         site.file("hot", b"hot");
         let (mut cold, mut hot) = (site.connect().await, site.connect().await);
         cold.send("GET /cold HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -83,6 +87,6 @@ async fn while_the_disk_is_waited_for_others_are_served() {
         assert_eq!(hot.get("/hot", "").await.body, b"hot");
         assert_eq!(site.transfers.under_way(), 1, "the cold one waits");
         assert!(cold.rest().await.len() < content.len(), "patience has its end");
-        assert_eq!(site.ended().await, (1, 1));
+        assert_eq!(site.ended().await, (1, 1), "the hot one, and the one that ended short");
     }
 }
