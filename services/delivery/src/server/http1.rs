@@ -134,7 +134,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         rests: bool,
     ) -> Self {
         let stopped = Box::pin(stop.clone().cancelled_owned());
-        let pace = pace.unwrap_or_else(|| Pace::begin(wire.socket()));
+        let pace = pace.unwrap_or_else(|| wire.plain().map_or_else(|| Pace::over_tls(wire.socket()), Pace::begin));
         let deadline = Deadline::at(Instant::now() + QUIET);
         Self { shared, wire, arrival, stop, stopped, deadline, buffer: BytesMut::new(), pace, rests }
     }

@@ -40,7 +40,7 @@ async fn a_refusal_reaches_a_client_that_goes_on_sending() {
 
 #[tokio::test]
 async fn the_last_answer_is_not_lost_to_what_its_client_sent_too_much() {
-    let content = pattern(100_000);
+    let content = pattern(30_000);
     for setup in [Setup::default, Setup::tls] {
         let site = setup().start();
         site.file("f", &content);
