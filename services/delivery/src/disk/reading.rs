@@ -53,11 +53,11 @@ impl OpenFile {
     ///
     /// Cancelling leaves the helper thread to end by itself.
     pub async fn read_at(&self, offset: u64, most: usize) -> io::Result<Bytes> {
+        if let Some(bytes) = self.read_at_once(offset, most)? {
+            return Ok(bytes);
+        }
         let mut buffer = self.buffers.take();
         let most = most.min(buffer.as_ref().len());
-        if let Some(count @ 1..) = self.read_now(offset, &mut buffer.as_mut()[..most])? {
-            return Ok(buffer.freeze(count));
-        }
         // Nothing read may mean the end, or a kernel that would rather not say: the other way decides.
         let file = Arc::clone(&self.file);
         self.on_a_helper(move || {
@@ -66,6 +66,14 @@ impl OpenFile {
             Ok(buffer.freeze(count))
         })
         .await
+    }
+
+    /// As [`Self::read_at`], one byte at least and only what the page cache holds; `None` where that is nothing.
+    pub fn read_at_once(&self, offset: u64, most: usize) -> io::Result<Option<Bytes>> {
+        let mut buffer = self.buffers.take();
+        let most = most.min(buffer.as_ref().len());
+        let read = self.read_now(offset, &mut buffer.as_mut()[..most])?;
+        Ok(read.filter(|count| *count > 0).map(|count| buffer.freeze(count)))
     }
 
     /// How many bytes from `offset` on, at most `length`, the page cache seems to hold: it is asked about every [`STRIDE`] and about the

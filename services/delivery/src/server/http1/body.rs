@@ -11,7 +11,7 @@ use super::{
         outgoing::{FileSource, Outgoing, truncated},
         wire::Wire,
     },
-    writer::{GATHER, Sent, Writer},
+    writer::{BATCH, GATHER, Sent, Writer},
 };
 use crate::{
     answer::{Segment, Slice},
@@ -33,14 +33,14 @@ pub(super) async fn send<S: Wire>(mut writer: Writer<'_, S>, mut outgoing: Outgo
 struct Files<'a, S> {
     writer: Writer<'a, S>,
     outgoing: Outgoing,
-    /// How much of the body is gathered and not sent.
+    /// How much of the body is gathered or sealed, and not sent.
     unsent: usize,
 }
 
 impl<S: Wire> Files<'_, S> {
     async fn send(mut self, source: FileSource) -> io::Result<()> {
         let FileSource { file, segments, .. } = source;
-        let small = if self.goes_by_kernel(&file) { SMALL } else { GATHER as u64 };
+        let small = if self.goes_through_buffer(&file) { GATHER as u64 } else { SMALL };
         for segment in segments {
             // Not at the end: what nothing follows must not wait in the kernel for more.
             if self.writer.gathered().len() >= GATHER {
@@ -58,6 +58,11 @@ impl<S: Wire> Files<'_, S> {
     /// Whether the kernel sends this file by itself.
     fn goes_by_kernel(&self, file: &OpenFile) -> bool {
         self.writer.is_plain() && file.sending().sendfile
+    }
+
+    /// Whether what is not small is read into a buffer and written from there. Over TLS it is sealed instead.
+    fn goes_through_buffer(&self, file: &OpenFile) -> bool {
+        self.writer.is_plain() && !file.sending().sendfile
     }
 
     async fn flush(&mut self, more: bool) -> io::Result<()> {
@@ -104,6 +109,9 @@ impl<S: Wire> Files<'_, S> {
     }
 
     async fn send_slice(&mut self, file: &Arc<OpenFile>, mut slice: Slice) -> io::Result<()> {
+        if !self.writer.is_plain() {
+            return self.send_sealed(file, slice).await;
+        }
         if !self.goes_by_kernel(file) {
             return self.send_buffered(file, slice).await;
         }
@@ -146,6 +154,36 @@ impl<S: Wire> Files<'_, S> {
         }
         if whole && !fetched {
             file.was_resident(began.elapsed());
+        }
+        Ok(())
+    }
+
+    /// Over TLS: reads and seals, and sends when there is enough of it.
+    async fn send_sealed(&mut self, file: &OpenFile, mut slice: Slice) -> io::Result<()> {
+        while slice.length > 0 {
+            let room = BATCH.saturating_sub(self.unsent);
+            if room == 0 {
+                self.flush(false).await?;
+                task::yield_now().await;
+                continue;
+            }
+            let most = usize::try_from(slice.length).unwrap_or(usize::MAX).min(room);
+            let bytes = match file.read_at_once(slice.offset, most) {
+                Ok(Some(bytes)) => bytes,
+                // Nothing that is there already waits for what is not, or is lost with it.
+                read => {
+                    self.flush(false).await?;
+                    read.map_err(short)?;
+                    file.read_at(slice.offset, most).await.map_err(short)?
+                }
+            };
+            if bytes.is_empty() {
+                return Err(short(truncated()));
+            }
+            self.writer.seal(&bytes, &[]).await?;
+            self.unsent += bytes.len();
+            slice.offset += bytes.len() as u64;
+            slice.length -= bytes.len() as u64;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Octets to a client that may be slow: gathered where they are small, counted as they go, and given up on after a limit.
 
+mod sealed;
+
 use std::{
     future::poll_fn,
     io::{self, IoSlice},
@@ -10,16 +12,20 @@ use std::{
 
 use rustix::{
     io::Errno,
-    net::{RecvFlags, SendAncillaryBuffer, SendFlags},
+    net::{RecvFlags, SendFlags},
 };
 use tokio::{io::Interest, time::Instant};
 
 use super::{
-    super::{deadline::Deadline, wire::Wire},
+    super::{
+        deadline::Deadline,
+        wire::{self, Wire},
+    },
     LISTENS,
     pace::Pace,
 };
 use crate::{answer::Slice, disk::OpenFile};
+pub(super) use sealed::BATCH;
 
 /// What is gathered before it is written, so that a head and a small body leave in one piece.
 pub(super) const GATHER: usize = 64 * 1024;
@@ -74,17 +80,7 @@ impl<'a, S: Wire> Writer<'a, S> {
     /// that others follow.
     pub(super) fn send_now(&self, pieces: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         let Some(socket) = self.wire.plain() else { return Ok(0) };
-        let flags = if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL };
-        let wanted = pieces.iter().map(|piece| piece.len()).sum();
-        let mut taken = 0;
-        let sent = socket.try_io(Interest::WRITABLE, || {
-            taken = rustix::net::sendmsg(socket, pieces, &mut SendAncillaryBuffer::default(), flags)?;
-            if taken < wanted { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
-        });
-        match sent {
-            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-            _ => Ok(taken),
-        }
+        wire::send_now(socket, pieces, if more { SendFlags::NOSIGNAL | SendFlags::MORE } else { SendFlags::NOSIGNAL })
     }
 
     /// So many of the gathered octets were written already.
@@ -99,6 +95,10 @@ impl<'a, S: Wire> Writer<'a, S> {
 
     /// Writes what was gathered. With `more`, the kernel is told that other octets follow at once, and fills its packets.
     pub(super) async fn flush(&mut self, more: bool) -> io::Result<()> {
+        if !self.is_plain() {
+            self.seal(&[], &[]).await?;
+            return self.settle().await;
+        }
         if self.written == self.gathered.len() {
             self.gathered.clear();
             self.written = 0;
@@ -116,11 +116,15 @@ impl<'a, S: Wire> Writer<'a, S> {
         }
         self.gathered.clear();
         self.written = 0;
-        self.settle().await
+        Ok(())
     }
 
     /// Writes octets behind what was gathered, without gathering them.
     pub(super) async fn write(&mut self, octets: &[u8], behind: &[u8]) -> io::Result<()> {
+        if !self.is_plain() {
+            self.seal(octets, behind).await?;
+            return self.settle().await;
+        }
         let (mut octets, mut behind) = (octets, behind);
         while !(self.gathered.is_empty() && octets.is_empty() && behind.is_empty()) {
             let Self { wire, deadline, pace, stall, gathered, written, .. } = self;
@@ -128,26 +132,21 @@ impl<'a, S: Wire> Writer<'a, S> {
             let write = |cx: &mut Context<'_>| Pin::new(&mut **wire).poll_write_vectored(cx, &slices);
             let count = until(deadline, *stall, write).await?;
             pace.took(wire.socket(), count as u64);
-            let first = count.min(gathered.len() - *written);
-            *written += first;
-            if *written == gathered.len() {
-                gathered.clear();
-                *written = 0;
-            }
-            let second = (count - first).min(octets.len());
-            octets = &octets[second..];
-            behind = &behind[count - first - second..];
+            (octets, behind) = self.wrote(count, octets, behind);
         }
-        self.settle().await
+        Ok(())
     }
 
-    /// Over TLS, what was written may wait in the session: until it has gone, the client owes its progress.
-    async fn settle(&mut self) -> io::Result<()> {
-        if self.wire.plain().is_some() {
-            return Ok(());
+    /// So many octets were written of what was gathered and of what is behind it; what is left of that.
+    fn wrote<'b>(&mut self, count: usize, octets: &'b [u8], behind: &'b [u8]) -> (&'b [u8], &'b [u8]) {
+        let first = count.min(self.gathered.len() - self.written);
+        self.written += first;
+        if self.written == self.gathered.len() {
+            self.gathered.clear();
+            self.written = 0;
         }
-        let Self { wire, deadline, stall, .. } = self;
-        until(deadline, *stall, |cx| Pin::new(&mut **wire).poll_flush(cx)).await
+        let second = (count - first).min(octets.len());
+        (&octets[second..], &behind[count - first - second..])
     }
 
     /// How much of a file the kernel is asked to send at once, before the thread's other connections have their turn.

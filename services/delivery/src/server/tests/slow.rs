@@ -35,6 +35,25 @@ async fn a_client_that_takes_little_at_a_time_gets_all_in_the_end() {
 }
 
 #[tokio::test]
+async fn over_tls_answers_are_whole_however_little_the_socket_takes_at_once() {
+    let site = Setup::tls().start();
+    let (mut wide, mut narrow) = (site.connect().await, site.connect_narrow().await);
+    // About where they are gathered, sealed in one piece, or sealed in several; and from the second time on, ready.
+    let lengths = [0, 1, 4096, 4097, 8192, 8193, 65_536, 65_537, 131_071, 131_072, 131_073, 400_000];
+    for length in lengths {
+        let (name, content) = (length.to_string(), pattern(length));
+        site.file(&name, &content);
+        for _ in 0..3 {
+            for wire in [&mut wide, &mut narrow] {
+                let answer = wire.get(&format!("/{name}"), "").await;
+                assert!(answer.body == content, "{length} octets");
+            }
+        }
+    }
+    assert_eq!(site.ended().await, (6 * lengths.len() as u64, 0));
+}
+
+#[tokio::test]
 async fn a_client_that_takes_no_more_of_a_file_loses_its_connection() {
     for setup in ways(SHORT) {
         let site = setup.start();
