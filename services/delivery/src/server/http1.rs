@@ -263,9 +263,11 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     /// Gives an answer that was ready, if the socket takes all of it at once; else says what is left.
     fn give(&mut self, prompt: Prompt) -> Option<Giving> {
         let mut giving = Giving::new(prompt, response::date());
-        if let Some(socket) = self.wire.plain()
-            && giving.step(socket, &mut self.pace, &mut Vec::new()) == Step::Done
-        {
+        let step = match self.wire.plain() {
+            Some(socket) => giving.step(socket, &mut self.pace, &mut Vec::new()),
+            None => giving.seal(&mut self.wire, &mut self.pace),
+        };
+        if step == Step::Done {
             giving.end();
             return None;
         }

@@ -3,6 +3,8 @@
 //! Only what goes by itself goes here. As soon as anything is out of the ordinary (a file that is not in memory, that ended early, that the
 //! kernel does not send), the answer is left to the engine that knows what to do about it.
 
+mod sealed;
+
 use std::{
     os::fd::{AsFd, BorrowedFd},
     time::Duration,
