@@ -1,5 +1,6 @@
 //! What RFC 9110 says about a request for a representation that is at hand: pure functions, whichever engine sends the bytes.
 
+pub mod caching;
 pub mod coding;
 pub mod conditions;
 pub mod content_type;
