@@ -9,9 +9,13 @@
 //! - **K1** what `no-store` or an unqualified `private` forbids, in the field that counts, is never storable, whatever else is said beside it
 //!   (but for `must-understand`, which RFC 9111 section 5.2.2.3 puts above `no-store`).
 //! - **K2** the age of a stored response never falls as `now` grows.
+//! - **K3** a response that `no-cache`, `must-revalidate` or `proxy-revalidate` governs is never given out stale; one that `s-maxage` governs only
+//!   where `stale-while-revalidate` or `stale-if-error` says so beside it.
 
 pub mod age;
+pub mod cache_status;
 pub mod control;
+pub mod decide;
 mod directives;
 #[cfg(test)]
 mod fixture;
@@ -28,6 +32,8 @@ use http::{HeaderMap, Method, StatusCode};
 
 use ferry_core::time::UnixMillis;
 
+pub use cache_status::{CacheStatus, Forward};
+pub use decide::{Decision, Found, Trouble, decide, on_trouble};
 pub use freshness::{Freshness, Source, Terms};
 pub use policy::Policy;
 pub use storable::{WhyNot, storable};
