@@ -19,7 +19,9 @@ pub mod decide;
 mod directives;
 #[cfg(test)]
 mod fixture;
+pub mod freshen;
 pub mod freshness;
+pub mod invalidate;
 pub mod partial;
 pub mod policy;
 pub mod request;
@@ -34,7 +36,9 @@ use ferry_core::time::UnixMillis;
 
 pub use cache_status::{CacheStatus, Forward};
 pub use decide::{Decision, Found, Trouble, decide, on_trouble};
+pub use freshen::{Freshened, HeadSays, freshen, learn_from_head};
 pub use freshness::{Freshness, Source, Terms};
+pub use invalidate::invalidated;
 pub use policy::Policy;
 pub use storable::{WhyNot, storable};
 pub use stored::Stored;

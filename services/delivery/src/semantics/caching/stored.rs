@@ -144,6 +144,15 @@ impl Stored {
         }
         headers
     }
+
+    /// Takes over what a validating response said; the caller has made sure that it speaks of this one.
+    pub(super) fn renew(&mut self, headers: HeaderMap, times: Times, policy: &Policy) {
+        self.headers = headers;
+        date(&mut self.headers, times.received);
+        self.times = times;
+        self.spoiled = false;
+        self.terms = Terms::of(Got { status: self.status, headers: &self.headers }, times, policy);
+    }
 }
 
 /// The fields of a response that may be kept.
