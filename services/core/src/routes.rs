@@ -11,6 +11,7 @@
 
 mod affinity;
 mod compile;
+mod passing;
 mod pattern;
 mod preset;
 mod query;
@@ -21,8 +22,9 @@ use std::fmt;
 
 pub use self::{
     affinity::affinity,
+    passing::{Methods, RequestFields},
     query::QueryRule,
-    spec::{Defaults, QuerySpec, RouteFault, RouteSpec},
+    spec::{Defaults, NamesSpec, QuerySpec, RouteFault, RouteSpec},
 };
 use self::{
     pattern::Pattern,
@@ -80,6 +82,8 @@ pub struct Route {
     access: Access,
     deliver: Option<Deliver>,
     query: QueryRule,
+    methods: Methods,
+    request_fields: RequestFields,
     cache_control: Option<String>,
     content_type: Option<String>,
     hash: u64,
@@ -102,6 +106,18 @@ impl Route {
     #[must_use]
     pub const fn access(&self) -> Access {
         self.access
+    }
+
+    /// The methods that pass on to an origin.
+    #[must_use]
+    pub const fn methods(&self) -> &Methods {
+        &self.methods
+    }
+
+    /// The fields of a request that pass on to an origin.
+    #[must_use]
+    pub const fn request_fields(&self) -> &RequestFields {
+        &self.request_fields
     }
 
     /// The `Cache-Control` to send with its objects, if it sets one.

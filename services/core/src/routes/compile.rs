@@ -3,8 +3,8 @@
 use twox_hash::XxHash3_64;
 
 use super::{
-    Access, Defaults, Deliver, QueryRule, QuerySpec, Route, RouteFault, RouteSpec, Routes, pattern::Pattern,
-    template::Template,
+    Access, Defaults, Deliver, Methods, NamesSpec, QueryRule, QuerySpec, RequestFields, Route, RouteFault, RouteSpec,
+    Routes, passing, pattern::Pattern, template::Template,
 };
 use crate::{
     object::ObjectPath,
@@ -61,6 +61,8 @@ impl Check<'_> {
         let access = self.access(spec.access.as_deref(), defaults);
         let deliver = self.deliver(spec.deliver.as_deref());
         let query = self.query(spec.query.as_ref(), access, defaults);
+        let methods = self.methods(spec.methods.as_ref());
+        let request_fields = self.request_fields(spec.request_headers.as_ref());
         self.header("cache-control", spec.cache_control.as_deref());
         self.header("content-type", spec.content_type.as_deref());
         // Templates mean nothing without the pattern's variables.
@@ -79,6 +81,8 @@ impl Check<'_> {
             deliver,
             hash: hash(access, &query),
             query,
+            methods,
+            request_fields,
             text: spec.r#match.clone(),
             cache_control: spec.cache_control.clone(),
             content_type: spec.content_type.clone(),
@@ -131,6 +135,40 @@ impl Check<'_> {
         };
         self.fault_as_written("query", spec.to_string(), expected);
         None
+    }
+
+    fn methods(&mut self, spec: Option<&NamesSpec>) -> Methods {
+        let passes = |name: &str| passing::is_token(name) && !passing::is_refused_method(name);
+        match spec {
+            None => return Methods::None,
+            Some(NamesSpec::Word(word)) if word == "all" => return Methods::All,
+            Some(NamesSpec::Names(names)) if names.iter().all(|name| passes(name)) => {
+                return Methods::Named(names.clone());
+            }
+            Some(spec) => {
+                let expected = "\"all\" or a list of methods, such as [\"POST\"]; CONNECT and TRACE never pass";
+                self.fault_as_written("methods", spec.to_string(), expected);
+            }
+        }
+        Methods::None
+    }
+
+    fn request_fields(&mut self, spec: Option<&NamesSpec>) -> RequestFields {
+        match spec {
+            None => return RequestFields::None,
+            Some(NamesSpec::Word(word)) if word == "all" => return RequestFields::All,
+            Some(NamesSpec::Word(_)) => {}
+            Some(NamesSpec::Names(names)) => {
+                let names: Vec<_> = names.iter().map(|name| name.to_ascii_lowercase()).collect();
+                if names.iter().all(|name| passing::is_token(name) && !passing::is_refused_field(name)) {
+                    return RequestFields::Named(names);
+                }
+            }
+        }
+        let expected = "\"all\" or a list of field names, none of which tells who the client is or means another host, path or \
+                        method, is this hop's own, or has an underscore";
+        self.fault_as_written("request-headers", spec.map(ToString::to_string).unwrap_or_default(), expected);
+        RequestFields::None
     }
 
     fn template(&mut self, field: &'static str, text: &str, pattern: &Pattern) -> Option<Template> {
@@ -188,6 +226,8 @@ fn hash(spec: &RouteSpec, access: Access, query: &QueryRule) -> u64 {
         QueryRule::Names(names) => format!("names\0{}", names.join("\0")),
     };
     let optional = |text: &Option<String>| text.as_ref().map_or_else(String::new, |text| format!("={text}"));
+    let passing = [("methods", &spec.methods), ("request-headers", &spec.request_headers)];
+    let passing = passing.into_iter().filter_map(|(name, spec)| Some(format!("{name}={}", spec.as_ref()?)));
     let all = [
         "v1".to_owned(),
         spec.r#match.clone(),
@@ -199,5 +239,7 @@ fn hash(spec: &RouteSpec, access: Access, query: &QueryRule) -> u64 {
         optional(&spec.content_type),
         query,
     ];
+    // Absent, they leave the hash as it was before there were any.
+    let all: Vec<_> = all.into_iter().chain(passing).collect();
     XxHash3_64::oneshot(all.join("\0").as_bytes())
 }

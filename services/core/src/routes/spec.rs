@@ -24,6 +24,10 @@ pub struct RouteSpec {
     pub deliver: Option<String>,
     /// What of the query is part of the key.
     pub query: Option<QuerySpec>,
+    /// The methods that pass on to an origin besides GET and HEAD.
+    pub methods: Option<NamesSpec>,
+    /// The fields of a request that pass on to an origin.
+    pub request_headers: Option<NamesSpec>,
     /// `Cache-Control` of the answers.
     pub cache_control: Option<String>,
     /// `Content-Type` of the answers, where the name's ending does not tell.
@@ -41,6 +45,25 @@ pub enum QuerySpec {
 }
 
 impl fmt::Display for QuerySpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Word(word) => write!(f, "{word:?}"),
+            Self::Names(names) => write!(f, "{names:?}"),
+        }
+    }
+}
+
+/// `"all"`, or a list of names.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "expected \"all\" or a list of names")]
+pub enum NamesSpec {
+    /// `all`.
+    Word(String),
+    /// These.
+    Names(Vec<String>),
+}
+
+impl fmt::Display for NamesSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Word(word) => write!(f, "{word:?}"),

@@ -169,6 +169,48 @@ fn all_faults_of_all_routes_are_reported_at_once() {
 }
 
 #[test]
+fn what_passes_on_to_an_origin_is_what_a_route_lists() {
+    let routes = compile(
+        "[[route]]\nmatch = '/none/{path*}'\n\
+         [[route]]\nmatch = '/some/{path*}'\nmethods = ['POST', 'M-SEARCH']\nrequest-headers = ['Accept-Language', 'x-a']\n\
+         [[route]]\nmatch = '/all/{path*}'\nmethods = 'all'\nrequest-headers = 'all'",
+    );
+    let passes = |target: &str| {
+        let path = ObjectPath::from_target(target).expect("a good path");
+        let route = routes.match_target(&path, None).expect("a route").route;
+        let methods = ["GET", "POST", "M-SEARCH", "PUT", "TRACE"].map(|method| route.methods().pass(method));
+        let fields = ["accept-language", "x-a", "x-b", "cookie"].map(|field| route.request_fields().pass(field));
+        (methods, fields)
+    };
+    assert_eq!(passes("/none/a"), ([true, false, false, false, false], [false, false, false, false]));
+    assert_eq!(passes("/some/a"), ([true, true, true, false, false], [true, true, false, false]));
+    assert_eq!(passes("/all/a"), ([true, true, true, true, false], [true, true, true, false]));
+}
+
+#[test]
+fn what_must_not_pass_on_is_a_fault_of_the_route() {
+    let methods = "route[0].methods = ";
+    let headers = "route[0].request-headers = ";
+    for (line, start) in [
+        ("methods = 'some'", methods),
+        ("methods = ['GET', 'TRACE']", methods),
+        ("methods = ['CONNECT']", methods),
+        ("methods = ['PO ST']", methods),
+        ("methods = ['']", methods),
+        ("request-headers = 'none'", headers),
+        ("request-headers = ['accept', 'Cookie']", headers),
+        ("request-headers = ['X-Forwarded-Host']", headers),
+        ("request-headers = ['x_a']", headers),
+        ("request-headers = ['a b']", headers),
+        ("request-headers = ['']", headers),
+        ("request-headers = ['Host']", headers),
+    ] {
+        let found = faults(&format!("[[route]]\nmatch = '/{{path*}}'\n{line}"), &DEFAULTS);
+        assert!(found.len() == 1 && found[0].starts_with(start), "{line}: {found:?}");
+    }
+}
+
+#[test]
 fn a_route_that_can_never_be_reached_is_a_fault() {
     for (earlier, later) in [("/{path*}", "/a/b"), ("/a/{x}", "/a/{y}"), ("/a/{x}", "/a/b_{y}.zip")] {
         let found = faults(&format!("[[route]]\nmatch = '{earlier}'\n[[route]]\nmatch = '{later}'"), &DEFAULTS);
@@ -207,6 +249,10 @@ fn a_routes_hash_is_the_same_everywhere_and_tells_what_matters() {
         "match = '/a/{x}'\naccess = 'signed'",
         "match = '/a/{x}'\nquery = 'keep'",
         "match = '/a/{x}'\nquery = ['keep']",
+        "match = '/a/{x}'\nmethods = 'all'",
+        "match = '/a/{x}'\nmethods = ['all']",
+        "match = '/a/{x}'\nrequest-headers = 'all'",
+        "match = '/a/{x}'\nrequest-headers = ['all']",
         "match = '/a/{x}'\ncontent-type = '{x}'",
         "match = '/a/{x}'\ncache-control = '{x}'",
     ] {
