@@ -11,6 +11,7 @@
 //! - **K2** the age of a stored response never falls as `now` grows.
 //! - **K3** a response that `no-cache`, `must-revalidate` or `proxy-revalidate` governs is never given out stale; one that `s-maxage` governs only
 //!   where `stale-while-revalidate` or `stale-if-error` says so beside it.
+//! - **K4** a field of a request reaches an origin only if the route lists it, and some not even then ([`forward`]).
 
 pub mod age;
 pub mod cache_status;
@@ -19,6 +20,7 @@ pub mod decide;
 mod directives;
 #[cfg(test)]
 mod fixture;
+pub mod forward;
 pub mod freshen;
 pub mod freshness;
 pub mod invalidate;
@@ -36,6 +38,7 @@ use ferry_core::time::UnixMillis;
 
 pub use cache_status::{CacheStatus, Forward};
 pub use decide::{Decision, Found, Trouble, decide, on_trouble};
+pub use forward::pick;
 pub use freshen::{Freshened, HeadSays, freshen, learn_from_head};
 pub use freshness::{Freshness, Source, Terms};
 pub use invalidate::invalidated;
