@@ -11,7 +11,8 @@
 //! - **K2** the age of a stored response never falls as `now` grows.
 //! - **K3** a response that `no-cache`, `must-revalidate` or `proxy-revalidate` governs is never given out stale; one that `s-maxage` governs only
 //!   where `stale-while-revalidate` or `stale-if-error` says so beside it.
-//! - **K4** a field of a request reaches an origin only if the route lists it, and some not even then ([`forward`]).
+//! - **K4** a field of a request reaches an origin only if the route lists it, and some not even then ([`forward`]); one cache key
+//!   means one target at the origin ([`key`]).
 
 pub mod age;
 pub mod cache_status;
@@ -24,6 +25,7 @@ pub mod forward;
 pub mod freshen;
 pub mod freshness;
 pub mod invalidate;
+pub mod key;
 pub mod partial;
 pub mod policy;
 pub mod request;
@@ -42,6 +44,7 @@ pub use forward::pick;
 pub use freshen::{Freshened, HeadSays, freshen, learn_from_head};
 pub use freshness::{Freshness, Source, Terms};
 pub use invalidate::invalidated;
+pub use key::cache_key;
 pub use policy::Policy;
 pub use storable::{WhyNot, storable};
 pub use stored::Stored;
