@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ferry_core::{
     id::{GatewayId, Region, Zone},
-    routes::{Access, Defaults, QueryRule, RouteSpec, Routes},
+    routes::{Access, Defaults, Methods, QueryRule, RequestFields, RouteFault, RouteSpec, Routes},
 };
 use ferry_delivery::disk::{self, config::DiskConfig};
 use ferry_runtime::{
@@ -182,7 +182,18 @@ fn routes(reader: &mut Reader<'_>, has_main_server: bool, has_root: bool) -> Opt
         query: if has_root { QueryRule::Ignore } else { QueryRule::Keep },
     };
     match Routes::compile(&specs, &defaults) {
-        Ok(routes) => Some(routes),
+        Ok(routes) => {
+            // What these let through, only nodes pass on; a list that nobody acts on would be a promise.
+            for route in routes.iter() {
+                let methods = (*route.methods() != Methods::None).then_some("methods");
+                let fields = (*route.request_fields() != RequestFields::None).then_some("request-headers");
+                for field in [methods, fields].into_iter().flatten() {
+                    let expected = "nothing: it belongs into the routes of a node".to_owned();
+                    reader.refuse(RouteFault { index: route.index(), field, value: "(some)".to_owned(), expected });
+                }
+            }
+            Some(routes)
+        }
         Err(faults) => {
             for fault in faults {
                 reader.refuse(fault);

@@ -138,6 +138,12 @@ async fn what_a_later_release_brings_is_refused_by_name() {
     let outcome = ferry(&["check-config", "gateway", "--config", file.to_str().expect("a plain path")]).await;
     assert_eq!(outcome.code, REFUSED, "{outcome:?}");
     assert_names(&outcome, &["main-server"]);
+    let passing = "[[route]]\nmatch = \"/{path*}\"\nmethods = \"all\"\nrequest-headers = [\"accept\"]\n";
+    let file = workshop.file("gateway.toml", passing);
+    let flags = ["check-config", "gateway", "--coordinators", "http://127.0.0.1:7000", "--config"];
+    let outcome = ferry(&[&flags[..], &[file.to_str().expect("a plain path")]].concat()).await;
+    assert_eq!(outcome.code, REFUSED, "{outcome:?}");
+    assert_names(&outcome, &["route[0].methods", "route[0].request-headers"]);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use ferry_core::{
     address::Authority,
     id::{NodeId, Region, Zone},
     node::Weight,
-    routes::{Access, Defaults, QueryRule, RouteSpec, Routes},
+    routes::{Access, Defaults, Methods, QueryRule, RouteFault, RouteSpec, Routes},
 };
 use ferry_delivery::disk::{self, config::DiskConfig};
 use ferry_runtime::{
@@ -162,7 +162,19 @@ fn routes(reader: &mut Reader<'_>, backend: Option<&Backend>) -> Option<Routes> 
     }
     let query = backend.map_or(QueryRule::Ignore, Backend::default_query);
     match Routes::compile(&specs, &Defaults { access: Some(Access::Open), query }) {
-        Ok(routes) => Some(routes),
+        Ok(routes) => {
+            // A list that nobody acts on would be a promise.
+            for route in routes.iter().filter(|route| *route.methods() != Methods::None) {
+                let expected = "nothing yet: this build passes no methods on but GET and HEAD".to_owned();
+                reader.refuse(RouteFault {
+                    index: route.index(),
+                    field: "methods",
+                    value: "(some)".to_owned(),
+                    expected,
+                });
+            }
+            Some(routes)
+        }
         Err(faults) => {
             faults.iter().for_each(|fault| reader.refuse(fault));
             None

@@ -11,7 +11,7 @@ use ferry_core::{
     id::NodeId,
     object::{ObjectKey, ObjectPath},
     ring::KeyRing,
-    routes::{Access, Match, Routes},
+    routes::{Access, Match, RequestFields, Routes},
     target::{NodeTokens, default_target, node_tokens},
     time::UnixMillis,
     tokens::{self, NodeGrant, NodeTokenError, UserTokenError},
@@ -76,6 +76,8 @@ pub(crate) struct Admission {
     pub(crate) filename: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) cache_control: Option<String>,
+    /// What of the client's fields the origin is sent.
+    pub(crate) request_fields: RequestFields,
     /// The trace of the redirect that led here.
     pub(crate) trace: Option<TraceContext>,
     /// Whether everybody may have it who asks for it.
@@ -156,7 +158,12 @@ impl Door {
         let guarded = grant.guarded || facts.guarded == Some(true);
         match (expired && guarded, &grant.home) {
             // An open route wants no token at all, so an old one is none the worse.
-            (false, _) => Entry::Admitted(Box::new(grant.into())),
+            (false, _) => {
+                // A token names no fields: which ones this node's origin may see is this node's to say.
+                let found = self.routes.match_target(path, visit.query);
+                let request_fields = found.map(|found| found.route.request_fields().clone()).unwrap_or_default();
+                Entry::Admitted(Box::new(Admission { request_fields, ..grant.into() }))
+            }
             (true, Some(home)) => Entry::Home(back(home, visit)),
             (true, None) => Entry::Refused(Refusal::Token),
         }
@@ -209,6 +216,7 @@ impl From<NodeGrant> for Admission {
             filename: grant.filename,
             content_type: grant.content_type,
             cache_control: grant.cache_control,
+            request_fields: RequestFields::None,
             trace: grant.trace,
             open: false,
         }
@@ -220,6 +228,7 @@ impl From<Match<'_>> for Admission {
         Self {
             content_type: found.route.content_type().map(str::to_owned),
             cache_control: found.route.cache_control().map(str::to_owned),
+            request_fields: found.route.request_fields().clone(),
             key: found.key,
             origin_target: found.origin_target,
             filename: found.filename,

@@ -4,7 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use ferry_core::{object::ObjectKey, trace::TraceContext};
 use ferry_delivery::{
-    Answer, Delivery, Handler, Object, Request, ready::Prompt, semantics::methods, server::Plain, transfers::Transfer,
+    Answer, Delivery, Handler, Object, Request,
+    ready::Prompt,
+    semantics::{caching::pick, methods},
+    server::Plain,
+    transfers::Transfer,
 };
 use ferry_runtime::{
     Clock,
@@ -96,6 +100,7 @@ impl Clients {
         // Both were checked where they came in: a route's by its compiler, a token's by its gateway.
         object.cache_control = admission.cache_control.and_then(|text| text.parse().ok());
         object.content_type = admission.content_type.and_then(|text| text.parse().ok());
+        object.origin_headers = pick(&admission.request_fields, &request.headers);
         // Without a span of ours, the origin's belongs to whoever asked us.
         if let Some(trace) = context_of(&span).or(parent)
             && let Ok(value) = HeaderValue::try_from(trace.to_string())

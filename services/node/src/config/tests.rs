@@ -169,6 +169,13 @@ fn signed_routes_want_a_key_where_nobody_else_has_one() {
 }
 
 #[test]
+fn methods_that_no_build_passes_on_yet_are_refused() {
+    let (_folder, path) = file("[[route]]\nmatch = \"/{path*}\"\nmethods = \"all\"\n");
+    let fault = fault(&["--config", &path, "--origin", "http://127.0.0.1:1"], &[]);
+    assert!(fault.contains("route[0].methods = (some): expected nothing yet"), "{fault}");
+}
+
+#[test]
 fn faults_of_routes_are_reported_together_with_the_rest() {
     let (_folder, path) = file(
         "weight = 0\n[[route]]\nmatch = \"no slash\"\n[[route]]\nmatch = \"/{path*}\"\naccess = \"main-server\"\n",

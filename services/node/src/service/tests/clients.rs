@@ -219,6 +219,49 @@ async fn an_origin_gets_the_trace_and_a_clean_target() {
     tasks.finish(LIMIT).await.expect("the origin ends");
 }
 
+/// SEMANTICS.md 24: no field of a client goes further than its route lets it, whatever the client writes.
+#[tokio::test]
+async fn an_origin_gets_the_fields_that_the_route_lists_and_no_others() {
+    let tasks = Tasks::new();
+    let (told, mut heard) = tokio::sync::mpsc::channel(4);
+    let origin = Server::bind(([127, 0, 0, 1], 0).into(), Limits::default()).expect("a free port");
+    let url = format!("http://{}", origin.local_addr());
+    let handler = move |request: Request| {
+        let told = told.clone();
+        async move {
+            let mut names: Vec<_> = request.headers.keys().map(ToString::to_string).collect();
+            names.sort_unstable();
+            told.send(names).await.expect("the test listens");
+            Answer::text(StatusCode::OK, "from the origin")
+        }
+    };
+    tasks.spawn("origin", origin.serve(Workers::here(), Arc::new(handler), tasks.stop_token()));
+    let site = Site::new();
+    let toml = site.toml(
+        "[[route]]\nmatch = \"/some/{path*}\"\nrequest-headers = [\"Accept-Language\"]\n\
+         [[route]]\nmatch = \"/all/{path*}\"\nrequest-headers = \"all\"\n\
+         [[route]]\nmatch = \"/{path*}\"\n",
+    );
+    let node = site.start(&["--config", &toml, "--origin", &url]).await;
+    let own = ["accept", "accept-encoding", "cdn-loop", "host", "via"];
+    for (target, passed) in [
+        ("/a", &[][..]),
+        ("/some/a", &["accept-language"]),
+        ("/all/a", &["accept-language", "user-agent", "x-api-version"]),
+    ] {
+        let fields = "Accept-Language: zh\r\nUser-Agent: curl\r\nX-Api-Version: 2\r\nCookie: session=1\r\nX-Forwarded-Host: evil\r\n\
+                      X-Original-URL: /admin\r\nX-HTTP-Method-Override: DELETE\r\nForwarded: host=evil\r\nX_Forwarded_Host: evil\r\n\
+                      X-Hop: 1\r\nConnection: close, X-Hop\r\n";
+        let answer = ask(node.address, &format!("GET {target} HTTP/1.1\r\nHost: evil.example\r\n{fields}\r\n")).await;
+        assert_eq!(answer.status, 200, "{target}");
+        let mut expected = [&own[..], passed].concat();
+        expected.sort_unstable();
+        assert_eq!(heard.recv().await.expect("the origin was asked"), expected, "{target}");
+    }
+    node.stop().await;
+    tasks.finish(LIMIT).await.expect("the origin ends");
+}
+
 #[tokio::test]
 async fn a_signed_route_of_a_lone_node_answers_as_a_gateway_would() {
     let site = Site::new();
