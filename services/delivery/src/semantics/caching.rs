@@ -16,6 +16,7 @@
 
 pub mod age;
 pub mod cache_status;
+pub mod config;
 pub mod control;
 pub mod decide;
 mod directives;
