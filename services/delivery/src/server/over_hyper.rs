@@ -101,7 +101,7 @@ async fn elapsed(timer: Pin<&mut Option<time::Sleep>>) {
 fn engine() -> auto::Builder<TokioExecutor> {
     let mut engine = auto::Builder::new(TokioExecutor::new());
     // Timeouts are the connection's own, one for both versions; hyper's timer is for HTTP/2's pings.
-    engine.http1().half_close(false).max_buf_size(BUFFER).timer(TokioTimer::new());
+    engine.http1().half_close(true).max_buf_size(BUFFER).timer(TokioTimer::new());
     engine
         .http2()
         .timer(TokioTimer::new())

@@ -16,7 +16,7 @@ use std::{
     future::poll_fn,
     io,
     ops::Range,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -25,7 +25,7 @@ use std::{
 use bytes::BytesMut;
 use slab::Slab;
 use tokio::{
-    task::{JoinError, JoinSet},
+    task::{self, JoinError, JoinSet},
     time::Instant,
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -45,11 +45,14 @@ use poller::{News, Poller};
 /// How much is read at a time: many requests of one client, or one with all that browsers put into it.
 const READ: usize = 16 * 1024;
 
-/// How many batches follow one another before the worker's tasks have their turn.
+/// How many batches of small answers follow one another before the worker's tasks have their turn.
 const ROUNDS: usize = 4;
 
+/// After so many turns of large answers, what is new is heard.
+const TURNS: usize = 8;
+
 /// How often deadlines are looked at, at most.
-const GLANCE: Duration = Duration::from_millis(10);
+const GLANCE: Duration = Duration::from_millis(20);
 
 /// A worker's connections without a task.
 pub(super) struct Reactor<H> {
@@ -125,36 +128,31 @@ impl<H: Handler> Reactor<H> {
         for kept in self.inbox.take() {
             self.keep(kept);
         }
+        // Whatever else there is to do: a busy reactor must keep its clients' limits too.
+        let now = Instant::now();
+        if now >= self.due {
+            self.look_at_deadlines(now);
+        }
+        let mut news = Poll::Ready(());
         for _ in 0..ROUNDS {
-            let news = self.poller.poll_batch(cx, &mut self.news)?;
-            if news.is_ready() {
-                self.hear();
-            }
-            self.take_turns();
-            if news.is_pending() && self.turns.is_empty() {
-                return self.poll_rest(cx);
+            news = self.poller.poll_batch(cx, &mut self.news)?;
+            self.hear();
+            if news.is_pending() || !self.turns.is_empty() {
+                break;
             }
         }
-        // There may be more: the worker's tasks first.
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// What is to be done while there is nothing new.
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.take_turns()?;
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
             report(ended);
         }
         if self.stopping && self.kept.is_empty() && self.tasks.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        while !self.kept.is_empty() && self.deadline.poll(cx, self.due).is_ready() {
-            self.look_at_deadlines();
+        // A deadline that came meanwhile is looked at before anything else.
+        let waits = news.is_pending() && self.turns.is_empty();
+        if !waits || (!self.kept.is_empty() && self.deadline.poll(cx, self.due).is_ready()) {
+            give_way(cx);
         }
-        if self.turns.is_empty() {
-            return Poll::Pending;
-        }
-        cx.waker().wake_by_ref();
         Poll::Pending
     }
 
@@ -181,6 +179,9 @@ impl<H: Handler> Reactor<H> {
     }
 
     fn hear(&mut self) {
+        if self.news.is_empty() {
+            return;
+        }
         let round = Round::begin();
         let mut all = std::mem::take(&mut self.news);
         for news in all.drain(..) {
@@ -189,20 +190,21 @@ impl<H: Handler> Reactor<H> {
         self.news = all;
     }
 
-    /// Each of those that gave way to others goes on once.
-    fn take_turns(&mut self) {
-        if self.turns.is_empty() {
-            return;
-        }
-        let round = Round::begin();
-        for _ in 0..self.turns.len() {
+    /// Each of those that gave way to others goes on once. What is new meanwhile has not to wait for all of them.
+    fn take_turns(&mut self) -> io::Result<()> {
+        for turn in 0..self.turns.len() {
             let Some(number) = self.turns.pop_front() else { break };
-            self.act(number, round, |kept, desk| match std::mem::take(&mut kept.queued) {
+            self.act(number, Round::begin(), |kept, desk| match std::mem::take(&mut kept.queued) {
                 true => kept.go_on(desk),
                 // Its turn came otherwise.
                 false => Fate::Stays,
             });
+            if turn % TURNS == TURNS - 1 {
+                self.poller.look(&mut self.news)?;
+                self.hear();
+            }
         }
+        Ok(())
     }
 
     /// Lets a connection act, with what it needs for it.
@@ -247,9 +249,8 @@ impl<H: Handler> Reactor<H> {
         }
     }
 
-    fn look_at_deadlines(&mut self) {
-        let round = Round::begin();
-        let now = round.now;
+    fn look_at_deadlines(&mut self, now: Instant) {
+        let round = Round { now, date: date() };
         let late: Vec<_> = self.kept.iter().filter(|(_, kept)| kept.due() <= now).map(|(number, _)| number).collect();
         for number in late {
             self.act(number, round, Kept::is_due);
@@ -263,6 +264,12 @@ impl<H> Drop for Reactor<H> {
     fn drop(&mut self) {
         self.inbox.close();
     }
+}
+
+/// Lets the worker's tasks have their turn, and its runtime look for what is new to them, before this one is polled again.
+fn give_way(cx: &mut Context<'_>) {
+    // To be woken at once would leave the runtime's own events and timers unseen for as long as there is work here.
+    let _ = pin!(task::yield_now()).poll(cx);
 }
 
 fn report(ended: Result<(), JoinError>) {

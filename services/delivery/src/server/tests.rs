@@ -10,7 +10,7 @@ mod multiplexed;
 mod neighbours;
 mod parting;
 mod reactor;
-mod site;
+pub(super) mod site;
 mod slow;
 mod stop;
 mod tls;

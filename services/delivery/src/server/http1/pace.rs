@@ -18,7 +18,7 @@ const SEALED_LOWAT: u32 = 32 * 1024;
 
 /// What an unrestrained client may take of a thread's time before others have their turn: less costs more calls, more costs them
 /// latency.
-const STEP: u64 = 4 << 20;
+const STEP: u64 = 2 << 20;
 
 /// An answer takes about as much time as so many bytes more.
 const ANSWER: u64 = 8 * 1024;

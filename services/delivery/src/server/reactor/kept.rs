@@ -101,7 +101,12 @@ impl Kept {
     pub(super) fn hear<H: Handler>(&mut self, desk: &mut Desk<'_, H>, news: News) -> Fate {
         let sent_something = news.readable || news.ends;
         if self.giving.is_none() {
-            return if sent_something { self.read(desk, news.ends) } else { Fate::Stays };
+            if self.queued {
+                self.unread |= sent_something;
+                return Fate::Stays;
+            }
+            let since = Some(desk.round.now);
+            return if sent_something { self.read(desk, news.ends, since) } else { Fate::Stays };
         }
         self.unread |= sent_something;
         match news.writable {
@@ -127,7 +132,7 @@ impl Kept {
         if self.giving.is_some() {
             return Fate::Stays;
         }
-        match self.read(desk, true) {
+        match self.read(desk, true, None) {
             Fate::Stays => Fate::Ends,
             other => other,
         }
@@ -135,22 +140,24 @@ impl Kept {
 
     /// Goes on with what is being sent.
     pub(super) fn go_on<H: Handler>(&mut self, desk: &mut Desk<'_, H>) -> Fate {
-        let Some(mut giving) = self.giving.take() else { return Fate::Stays };
-        if let Some(fate) = self.give(desk, &mut giving) {
-            self.giving = Some(giving);
-            return fate;
+        if let Some(mut giving) = self.giving.take() {
+            if let Some(fate) = self.give(desk, &mut giving) {
+                self.giving = Some(giving);
+                return fate;
+            }
+            giving.end();
         }
-        giving.end();
         match std::mem::take(&mut self.unread) {
             _ if desk.stopping => self.part(desk),
-            true => self.read(desk, true),
+            true => self.read(desk, true, None),
             false => Fate::Stays,
         }
     }
 
     /// Reads what the client sent, and gives what is ready of what it asks for. `more` says that there is more than one read finds, such as
-    /// an end.
-    fn read<H: Handler>(&mut self, desk: &mut Desk<'_, H>, more: bool) -> Fate {
+    /// an end; its first octets came before `since`, where that is known.
+    fn read<H: Handler>(&mut self, desk: &mut Desk<'_, H>, more: bool, mut since: Option<Instant>) -> Fate {
+        self.pace.begin_turn();
         loop {
             let count = match recv(&self.accepted.socket, &mut *desk.received, RecvFlags::empty()) {
                 Ok((count @ 1.., _)) => count,
@@ -161,9 +168,12 @@ impl Kept {
             };
             let more = more || count == desk.received.len();
             let mut used = 0;
-            self.pace.begin_turn();
             while used < count {
-                let Some((length, mut giving)) = self.asks(desk, used..count) else { return Fate::Leaves(used..count) };
+                // Of what was read later, nobody knows when it came.
+                let since = since.take().unwrap_or_else(Instant::now);
+                let Some((length, mut giving)) = self.asks(desk, used..count, since) else {
+                    return Fate::Leaves(used..count);
+                };
                 used += length;
                 if let Some(fate) = self.give(desk, &mut giving) {
                     self.giving = Some(Box::new(giving));
@@ -173,8 +183,9 @@ impl Kept {
                 }
                 giving.end();
                 // A client that asks for much at once must not keep the thread from the others.
-                if used < count && self.pace.has_had_its_turn() {
-                    return Fate::Leaves(used..count);
+                if self.pace.has_had_its_turn() {
+                    self.unread |= more;
+                    return if used < count { Fate::Leaves(used..count) } else { Fate::Waits };
                 }
             }
             if !more {
@@ -184,12 +195,10 @@ impl Kept {
     }
 
     /// The next request, if its answer is ready: the length of its head, and the answer.
-    fn asks<H: Handler>(&self, desk: &Desk<'_, H>, received: Range<usize>) -> Option<(usize, Giving)> {
+    fn asks<H: Handler>(&self, desk: &Desk<'_, H>, received: Range<usize>, since: Instant) -> Option<(usize, Giving)> {
         if desk.stopping {
             return None;
         }
-        // What stands behind another request may have come later than what is new was told.
-        let since = if received.start == 0 { desk.round.now } else { Instant::now() };
         let (length, target) = plain(&desk.received[received])?;
         let prompt = desk.shared.ready(Plain { target, peer: self.accepted.peer, since })?;
         Some((length, Giving::new(prompt, desk.round.date)))
@@ -216,5 +225,84 @@ impl Kept {
             }
             Step::Elsewhere => Fate::Leaves(0..0),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write as _,
+        net::TcpListener,
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use ferry_runtime::Workers;
+
+    use super::*;
+    use crate::{
+        answer::Answer,
+        ready::Prompt,
+        request::Request,
+        server::{connection::Engine, tests::site::Files},
+        transfers::Transfers,
+    };
+
+    const ASK: &[u8] = b"GET /f HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    /// Has a client ask again while its first request is answered, and remembers since when a look at the file was to count.
+    struct AskedAgain {
+        files: Files,
+        client: Mutex<TcpStream>,
+        since: Mutex<Vec<Instant>>,
+    }
+
+    impl Handler for AskedAgain {
+        async fn handle(&self, request: Request) -> Answer {
+            self.files.handle(request).await
+        }
+
+        fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
+            let mut since = self.since.lock().expect("no panic");
+            since.push(plain.since);
+            if since.len() == 1 {
+                self.client.lock().expect("no panic").write_all(ASK).expect("the server reads");
+            }
+            self.files.ready(plain)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_look_at_a_file_counts_only_for_what_is_known_to_have_come_before() {
+        let folder = tempfile::TempDir::new().expect("a temporary folder");
+        std::fs::write(folder.path().join("f"), b"x").expect("a file");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let local = listener.local_addr().expect("it is bound");
+        let mut client = TcpStream::connect(local).expect("it listens");
+        let (socket, peer) = listener.accept().expect("a client");
+        socket.set_nonblocking(true).expect("a socket");
+        let files = Files::below(folder.path(), crate::disk::Settings::default(), Transfers::new());
+        let asked = || Plain { target: "/f", peer, since: Instant::now() };
+        let begin = std::time::Instant::now();
+        while files.ready(asked()).is_none() {
+            assert!(begin.elapsed() < Duration::from_secs(10), "it is kept in the end");
+            let request = Request::internal(http::Method::GET, "/f").expect("a request");
+            files.handle(Request { plain: true, ..request }).await;
+        }
+        client.write_all(ASK).expect("the server reads");
+        let handler = AskedAgain { files, client: Mutex::new(client), since: Mutex::default() };
+        let limits = Limits::default();
+        let shared = Shared { handler: Arc::new(handler), tls: None, limits, local, engine: Engine::Own };
+        let slot = Arc::new(tokio::sync::Semaphore::new(1)).acquire_owned().await.expect("it is open");
+        let accepted = Accepted { socket, peer, slot, place: Workers::here().place() };
+        let mut kept = Kept::new(accepted, &shared.limits);
+        let (mut received, mut scratch, round) = (vec![0; 4096], Vec::new(), Round::begin());
+        let (received, scratch) = (&mut received[..], &mut scratch);
+        let mut desk = Desk { shared: &shared, received, scratch, round, stopping: false };
+        // As after a transfer, behind which more was heard to have come.
+        kept.read(&mut desk, true, Some(round.now));
+        let since = shared.handler.since.lock().expect("no panic").clone();
+        assert_eq!((since.len(), since[0]), (2, round.now));
+        assert!(since[1] > round.now, "the second one came while the first was answered");
     }
 }

@@ -63,20 +63,34 @@ impl Poller {
 
     /// Writes the next batch to `news`; pending while there is nothing new.
     pub(super) fn poll_batch(&mut self, cx: &mut Context<'_>, news: &mut Vec<News>) -> Poll<io::Result<()>> {
-        let mut batch = [const { MaybeUninit::uninit() }; BATCH];
         loop {
             let mut guard = ready!(self.set.poll_read_ready(cx))?;
-            match epoll::wait(guard.get_inner(), &mut batch[..], Some(&Timespec::default())) {
-                Ok(([], _)) => guard.clear_ready(),
-                Ok((events, _)) => {
-                    guard.retain_ready();
-                    news.clear();
-                    news.extend(events.iter().map(News::of));
-                    return Poll::Ready(Ok(()));
-                }
-                Err(Errno::INTR) => {}
-                Err(errno) => return Poll::Ready(Err(errno.into())),
+            if wait(guard.get_inner(), news)? {
+                guard.retain_ready();
+                return Poll::Ready(Ok(()));
             }
+            guard.clear_ready();
+        }
+    }
+
+    /// Writes what is new now to `news`, whatever the runtime knows of it. That it was heard here does no harm there.
+    pub(super) fn look(&mut self, news: &mut Vec<News>) -> io::Result<()> {
+        wait(self.set.get_ref(), news).map(drop)
+    }
+}
+
+/// Writes the next batch to `news`; false if there is nothing new.
+fn wait(set: &OwnedFd, news: &mut Vec<News>) -> io::Result<bool> {
+    let mut batch = [const { MaybeUninit::uninit() }; BATCH];
+    news.clear();
+    loop {
+        match epoll::wait(set, &mut batch[..], Some(&Timespec::default())) {
+            Ok((events, _)) => {
+                news.extend(events.iter().map(News::of));
+                return Ok(!news.is_empty());
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    net::SocketAddr,
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
@@ -209,6 +210,55 @@ async fn a_large_transfer_gives_way_to_the_others() {
     // Nothing of the large one is read before: its socket is full at times, and it has its turn at others.
     small.await;
     assert!(greedy.body(&Method::GET, &head).await == large);
+}
+
+/// Downloads over and over until it is told to stop; returns how often.
+fn hammer(address: SocketAddr, length: usize, over: &AtomicBool) -> usize {
+    use std::io::{Read as _, Write as _};
+    let mut socket = std::net::TcpStream::connect(address).expect("the server listens");
+    let (mut got, mut rounds) = (vec![0; 1 << 20], 0);
+    while !over.load(Relaxed) {
+        socket.write_all(ASK.as_bytes()).expect("the server reads");
+        let mut left = None;
+        while left != Some(0) {
+            let count = socket.read(&mut got).expect("the server writes");
+            let head = || got.windows(4).position(|four| four == b"\r\n\r\n").expect("a head comes at once") + 4;
+            left = Some(left.unwrap_or_else(|| length + head()) - count);
+        }
+        rounds += 1;
+    }
+    rounds
+}
+
+#[test]
+fn a_worker_that_is_never_idle_keeps_its_limits_and_serves_everybody() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    std::fs::write(folder.path().join("f"), pattern(1 << 20)).expect("a file");
+    age(&folder.path().join("f"));
+    let limits = Limits { head: SHORT, ..Limits::default() };
+    let workers = Workers::start(std::num::NonZeroUsize::new(1)).expect("a thread");
+    let (address, _tasks) = runtime.block_on(async {
+        let server = Server::bind(([127, 0, 0, 1], 0).into(), limits).expect("a free port");
+        let files = Files::below(folder.path(), Settings::default(), Transfers::new());
+        let (address, tasks) = (server.local_addr(), Tasks::new());
+        tasks.spawn("server", server.serve(workers, Arc::new(files), tasks.stop_token()));
+        (address, tasks)
+    });
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let hammers: Vec<_> = (0..6).map(|_| scope.spawn(|| hammer(address, 1 << 20, &over))).collect();
+        let ended = runtime.block_on(async {
+            let mut silent = Wire::connect(address).await;
+            let mut other = Wire::connect(address).await;
+            let part = other.get("/f", "Range: bytes=7-7\r\n").await.body;
+            (part, tokio::time::timeout(SHORT * 25, silent.rest()).await)
+        });
+        over.store(true, Relaxed);
+        let rounds: usize = hammers.into_iter().map(|hammer| hammer.join().expect("all is well")).sum();
+        assert!(rounds > 100, "the worker was not busy");
+        assert_eq!(ended, (vec![7], Ok(Vec::new())));
+    });
 }
 
 /// Says that everything is ready, and panics when it is asked for.

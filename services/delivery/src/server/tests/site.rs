@@ -90,13 +90,13 @@ impl Setup {
 }
 
 /// Answers with the files below a folder, as a node does.
-pub(super) struct Files {
+pub(in super::super) struct Files {
     delivery: Delivery,
     handled: Arc<AtomicUsize>,
 }
 
 impl Files {
-    pub(super) fn below(root: &Path, settings: Settings, transfers: Transfers) -> Self {
+    pub(in super::super) fn below(root: &Path, settings: Settings, transfers: Transfers) -> Self {
         let disk = Disk::open_root_with(root, settings).expect("a good root");
         let delivery = Delivery::new(Backend::Filesystem(disk), transfers, Metrics::default());
         Self { delivery, handled: Arc::default() }
