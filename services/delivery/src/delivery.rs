@@ -203,10 +203,10 @@ impl Delivery {
             Form::None => return semantics::not_acceptable(),
         };
         let validators = file.validators();
-        let coded = coding.map(|coding| validators.etag.coded(coding));
+        let coded = coding.zip(validators.etag.as_ref()).map(|(coding, etag)| etag.coded(coding));
         let representation = Representation {
             length: file.length(),
-            etag: Some(coded.as_ref().unwrap_or(&validators.etag)),
+            etag: coded.as_ref().or(validators.etag.as_ref()),
             last_modified: validators.last_modified.as_ref(),
             content_type: &kind,
             disposition: object.filename.as_deref().map(disposition::attachment),

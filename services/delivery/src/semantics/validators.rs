@@ -37,8 +37,8 @@ pub struct LastModified {
 /// What validates a file at one moment. Time alone can change it: a tag becomes strong, a date that lay ahead comes to pass.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validators {
-    /// Its entity tag.
-    pub etag: Etag,
+    /// Its entity tag. Each file has one; what came from elsewhere may have none.
+    pub etag: Option<Etag>,
     /// Its modification date, unless that lies ahead.
     pub last_modified: Option<LastModified>,
     /// The moments at which they are these: from the first on and before the second; for good where there is no second.
@@ -161,10 +161,16 @@ impl Validators {
     #[must_use]
     pub fn of_file(modified: SystemTime, length: u64, now: SystemTime) -> Self {
         Self {
-            etag: Etag::of_file(modified, length, now),
+            etag: Some(Etag::of_file(modified, length, now)),
             last_modified: LastModified::of_file(modified, now),
             hold: (now, next_change(modified, now)),
         }
+    }
+
+    /// Those that somebody else gave to what came from there. Time does not change them.
+    #[must_use]
+    pub const fn given(etag: Option<Etag>, last_modified: Option<LastModified>) -> Self {
+        Self { etag, last_modified, hold: (UNIX_EPOCH, None) }
     }
 
     /// Whether time changes them no more.
