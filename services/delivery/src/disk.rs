@@ -10,12 +10,13 @@
 
 pub(crate) mod buffers;
 mod cache;
-mod calls;
+pub(crate) mod calls;
 pub mod config;
-mod descriptor;
+pub(crate) mod descriptor;
 mod error;
 pub mod faulty;
-mod filesystem;
+pub(crate) mod filesystem;
+mod filling;
 mod first_read;
 pub mod health;
 mod lookup;
@@ -43,6 +44,7 @@ use tokio::{
 };
 
 pub use error::{DiskError, RootError};
+pub use filling::{About, Filling};
 pub use health::Health;
 pub use open_file::{OpenFile, Sending};
 pub use resolve::Symlinks;

@@ -3,7 +3,7 @@
 //! [`semantics`] decides (pure, from RFC 9110 and 9112), [`disk`] and [`origin`] supply the bytes, [`server`] renders an
 //! [`Answer`] onto a connection. The node and the gateway both hold a [`Delivery`], each with routes of its own in front.
 //!
-//! Nothing here knows of nodes, tokens or routing tables, and nothing here keeps a copy of what an origin sent.
+//! Nothing here knows of nodes, tokens or routing tables.
 //!
 //! Invariants:
 //! - **D1** an answer's `Content-Length` is the number of bytes that follow, or the connection ends short; never padding.
@@ -13,6 +13,7 @@
 //! - **D5** a file that stayed open is given out only while its path leads to it and nothing about it has changed ([`disk`] says how soon).
 
 pub mod answer;
+pub mod cache;
 pub mod delivery;
 pub mod disk;
 pub mod metrics;

@@ -27,7 +27,7 @@ pub(crate) struct Buffer {
 }
 
 impl Buffers {
-    pub(super) fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         Self { stock: Arc::new(Stock { size, free: Mutex::default() }) }
     }
 

@@ -25,7 +25,7 @@ use super::{
 
 /// The calls of one root.
 #[derive(Debug)]
-pub(super) struct Calls {
+pub(crate) struct Calls {
     turns: Arc<Semaphore>,
     patience: Duration,
     record: Arc<Mutex<Record>>,
@@ -35,7 +35,7 @@ pub(super) struct Calls {
 
 /// Why a call has no outcome.
 #[derive(Debug)]
-pub(super) enum NoOutcome {
+pub(crate) enum NoOutcome {
     /// It did not end in time, or had no turn in time.
     Late(Duration),
     /// All turns are held by calls that hang.
@@ -45,7 +45,7 @@ pub(super) enum NoOutcome {
 }
 
 /// What a call may say that speaks against its disk.
-pub(super) trait Symptom: From<Errno> {
+pub(crate) trait Symptom: From<Errno> {
     fn speaks_against_the_disk(&self) -> bool;
 }
 
@@ -61,13 +61,18 @@ impl Calls {
         Self { turns: Arc::new(Semaphore::new(at_once)), patience, record: Arc::default(), twin }
     }
 
+    /// Calls that are made as they are.
+    pub(crate) fn plain(at_once: usize, patience: Duration) -> Self {
+        Self::new(at_once, patience, None)
+    }
+
     /// Whether what is in memory may be asked without a turn.
     pub(super) const fn may_be_passed_by(&self) -> bool {
         self.twin.is_none()
     }
 
     /// Makes a call on a helper thread, and waits for it.
-    pub(super) async fn make<T, E>(
+    pub(crate) async fn make<T, E>(
         &self,
         call: impl FnOnce() -> Result<T, E> + Send + 'static,
     ) -> Result<Result<T, E>, NoOutcome>
@@ -77,18 +82,41 @@ impl Calls {
     {
         let work = async {
             let turn = self.turn().await?;
-            let (record, twin) = (Arc::clone(&self.record), self.twin.clone());
-            let made = task::spawn_blocking(move || {
-                let mut under_way = UnderWay::begin(record);
-                let struck = twin.map_or(Ok(()), |twin| twin.strike()).map_err(E::from);
-                let outcome = struck.and_then(|()| call());
-                under_way.failed = outcome.as_ref().is_err_and(E::speaks_against_the_disk);
-                drop((under_way, turn));
-                outcome
-            });
-            made.await.map_err(NoOutcome::Broken)
+            self.start(turn, call).await.map_err(NoOutcome::Broken)
         };
         time::timeout(self.patience, work).await.unwrap_or(Err(NoOutcome::Late(self.patience)))
+    }
+
+    /// Makes a call on a helper thread and waits for nothing; false, and no call, if there is no turn for it now.
+    pub(crate) fn begin<E>(&self, call: impl FnOnce() -> Result<(), E> + Send + 'static) -> bool
+    where
+        E: Symptom + Send + 'static,
+    {
+        let turn = Arc::clone(&self.turns).try_acquire_owned();
+        turn.is_ok_and(|turn| {
+            drop(self.start(turn, call));
+            true
+        })
+    }
+
+    fn start<T, E>(
+        &self,
+        turn: OwnedSemaphorePermit,
+        call: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> task::JoinHandle<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: Symptom + Send + 'static,
+    {
+        let (record, twin) = (Arc::clone(&self.record), self.twin.clone());
+        task::spawn_blocking(move || {
+            let mut under_way = UnderWay::begin(record);
+            let struck = twin.map_or(Ok(()), |twin| twin.strike()).map_err(E::from);
+            let outcome = struck.and_then(|()| call());
+            under_way.failed = outcome.as_ref().is_err_and(E::speaks_against_the_disk);
+            drop((under_way, turn));
+            outcome
+        })
     }
 
     async fn turn(&self) -> Result<OwnedSemaphorePermit, NoOutcome> {
@@ -102,19 +130,19 @@ impl Calls {
     }
 
     /// Takes note of what went wrong on the way from a file to a client, if it was the file.
-    pub(super) fn note(&self, error: &io::Error) {
+    pub(crate) fn note(&self, error: &io::Error) {
         if Errno::from_io_error(error).is_some_and(error::is_no_socket_s) {
             locked(&self.record).failed(Instant::now());
         }
     }
 
     /// How the root does, by its calls.
-    pub(super) fn health(&self) -> Health {
+    pub(crate) fn health(&self) -> Health {
         locked(&self.record).judge(Instant::now())
     }
 
     /// How many are under way.
-    pub(super) fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         locked(&self.record).under_way()
     }
 

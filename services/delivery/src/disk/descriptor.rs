@@ -18,7 +18,7 @@ use super::filesystem::Nature;
 const SOON_FREED: i64 = 1 << 20;
 
 /// An open file that closes without holding up who drops it.
-pub(super) struct Descriptor {
+pub(crate) struct Descriptor {
     /// `None` only while it is dropped.
     file: Option<OwnedFd>,
     nature: Nature,
@@ -27,7 +27,7 @@ pub(super) struct Descriptor {
 
 /// Closes what may take long. There can be no more of it than files that were opened.
 #[derive(Debug, Default)]
-pub(super) struct Closer {
+pub(crate) struct Closer {
     waiting: Mutex<Waiting>,
 }
 
@@ -39,11 +39,11 @@ struct Waiting {
 }
 
 impl Descriptor {
-    pub(super) const fn new(file: OwnedFd, nature: Nature, closer: Arc<Closer>) -> Self {
+    pub(crate) const fn new(file: OwnedFd, nature: Nature, closer: Arc<Closer>) -> Self {
         Self { file: Some(file), nature, closer }
     }
 
-    pub(super) const fn nature(&self) -> Nature {
+    pub(crate) const fn nature(&self) -> Nature {
         self.nature
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 /// What may be asked of a file system, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Nature {
+pub(crate) enum Nature {
     /// The attributes of an open file are in memory: asking for them waits for nothing, and they show each change and each loss of a
     /// name.
     Local,
@@ -34,7 +34,7 @@ const OVERLAYFS: u64 = 0x794c_7630;
 
 impl Nature {
     /// Asks the file system of an open file. Blocks on it: for a start, or for a helper thread.
-    pub(super) fn of(file: impl AsFd) -> Self {
+    pub(crate) fn of(file: impl AsFd) -> Self {
         rustix::fs::fstatfs(file).map_or(Self::Remote, |stat| Self::of_magic(stat.f_type as u64))
     }
 

@@ -16,7 +16,14 @@ use http::HeaderValue;
 use rustix::fs::Stat;
 use tokio::time::Instant;
 
-use super::{buffers::Buffers, calls::Calls, descriptor::Descriptor, filesystem::Nature, reading::Residency};
+use super::{
+    buffers::Buffers,
+    calls::Calls,
+    descriptor::Descriptor,
+    filesystem::Nature,
+    filling::{About, Filling},
+    reading::Residency,
+};
 use crate::semantics::validators::Validators;
 
 /// A regular file, open for reading.
@@ -36,6 +43,8 @@ pub struct OpenFile {
     begin: Instant,
     /// How long after that it was last seen to be the one that its path leads to, in nanoseconds.
     stood: AtomicU64,
+    /// What knows which of its bytes are there; none, if all are.
+    pub(super) filling: Option<Arc<dyn Filling>>,
 }
 
 /// How the bytes of a file get to a client, where the connection leaves a choice.
@@ -90,6 +99,35 @@ impl OpenFile {
             residency: Residency::default(),
             begin,
             stood: AtomicU64::new(0),
+            filling: None,
+        })
+    }
+
+    /// A file of which `filling` knows what is there. Its reads are among `calls`.
+    pub(crate) fn partial(
+        file: Arc<Descriptor>,
+        about: About,
+        calls: Arc<Calls>,
+        sending: Sending,
+        buffers: Buffers,
+        filling: Arc<dyn Filling>,
+    ) -> io::Result<Self> {
+        let identity = Identity::of(&rustix::fs::fstat(&*file)?);
+        let About { length, modified, validators, content_type } = about;
+        Ok(Self {
+            file,
+            identity,
+            length,
+            modified,
+            validators,
+            content_type,
+            sending,
+            calls,
+            buffers,
+            residency: Residency::default(),
+            begin: Instant::now(),
+            stood: AtomicU64::new(0),
+            filling: Some(filling),
         })
     }
 
@@ -103,6 +141,7 @@ impl OpenFile {
             buffers: self.buffers.clone(),
             residency: Residency::default(),
             stood: AtomicU64::new(self.stood.load(Relaxed)),
+            filling: self.filling.clone(),
             ..*self
         }
     }

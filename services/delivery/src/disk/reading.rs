@@ -34,8 +34,18 @@ pub(super) struct Residency(AtomicU64);
 
 impl OpenFile {
     /// Fills `buffer` from `offset` on, with what the page cache holds; returns how much that was, 0 at the end of the file as it is
-    /// now, and `None` where the disk would have to be waited for.
+    /// now, and `None` where the disk, or who fills the file, would have to be waited for.
     pub fn read_now(&self, offset: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        let there = self.there(offset, buffer.len() as u64);
+        if there == 0 && offset < self.length() && !buffer.is_empty() {
+            return Ok(None);
+        }
+        // No more is there than fits.
+        let most = there as usize;
+        self.read_resident(offset, &mut buffer[..most])
+    }
+
+    fn read_resident(&self, offset: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match rustix::io::preadv2(&*self.file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT) {
             Ok(count) => Ok(Some(count)),
             // A file system that cannot tell may make its reader wait.
@@ -55,6 +65,20 @@ impl OpenFile {
     pub async fn read_at(&self, offset: u64, most: usize) -> io::Result<Bytes> {
         if let Some(bytes) = self.read_at_once(offset, most)? {
             return Ok(bytes);
+        }
+        let mut most = most.min(self.sending().buffer_bytes.max(1));
+        if let Some(filling) = &self.filling
+            && offset < self.length()
+        {
+            most = match filling.supply(offset, most as u64).await? {
+                0 => return filling.pass(offset, most).await,
+                // No more than was asked for.
+                there => there as usize,
+            };
+            // What came just now is in memory.
+            if let Some(bytes) = self.read_at_once(offset, most)? {
+                return Ok(bytes);
+            }
         }
         let mut buffer = self.buffers.take();
         let most = most.min(buffer.as_ref().len());
@@ -80,11 +104,13 @@ impl OpenFile {
     /// last byte. Pages may be dropped right after, so this is a reason to try, not a promise.
     #[must_use]
     pub fn resident(&self, offset: u64, length: u64) -> u64 {
+        let length = self.there(offset, length);
         let now = coarse_now();
         if u128::from(now.saturating_sub(self.residency.0.load(Relaxed))) < REMEMBERED.as_nanos() {
             return length;
         }
         let held = self.probe(offset, length);
+        // Of a file that is being filled, all of it.
         if held == self.length() {
             self.residency.0.store(now, Relaxed);
         }
@@ -117,13 +143,34 @@ impl OpenFile {
 
     fn holds(&self, at: u64) -> bool {
         // At the end of a file that was truncated there is nothing to wait for.
-        matches!(self.read_now(at, &mut [0]), Ok(Some(_)))
+        matches!(self.read_resident(at, &mut [0]), Ok(Some(_)))
     }
 
-    /// Brings `length` bytes from `offset` on into the page cache, as far as the file goes.
+    /// How many bytes from `offset` on, at most `length`, are in the file, in memory or not.
+    fn there(&self, offset: u64, length: u64) -> u64 {
+        match &self.filling {
+            None => length,
+            Some(filling) => filling.present(offset, length),
+        }
+    }
+
+    /// Brings bytes from `offset` on into the page cache, as far as the file goes: `length` of them, or as many as are there of a file that
+    /// is still being filled, and one at least. Returns how many; 0 if they do not come to lie in the file, and only [`Self::read_at`]
+    /// has them.
     ///
     /// Cancelling leaves the helper thread to end by itself.
-    pub async fn fetch(&self, offset: u64, length: u64) -> io::Result<()> {
+    pub async fn fetch(&self, offset: u64, length: u64) -> io::Result<u64> {
+        let length = match &self.filling {
+            None => length,
+            Some(filling) => {
+                let there = filling.supply(offset, length).await?;
+                // What came just now is in memory.
+                if self.probe(offset, there) == there {
+                    return Ok(there);
+                }
+                there
+            }
+        };
         let file = Arc::clone(&self.file);
         self.on_a_helper(move || {
             // One request to the disk for all of it, where the file system takes advice; then wait for its parts.
@@ -136,7 +183,7 @@ impl OpenFile {
                 }
                 at = next;
             }
-            Ok(())
+            Ok(length)
         })
         .await
     }

@@ -4,6 +4,7 @@ mod alike;
 mod changing;
 mod cold;
 mod files;
+mod filling;
 mod hostile;
 mod limits;
 mod multiplexed;

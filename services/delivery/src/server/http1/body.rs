@@ -126,9 +126,11 @@ impl<S: Wire> Files<'_, S> {
                 resident = slice.offset + file.resident(slice.offset, step);
                 if resident == slice.offset {
                     self.flush(false).await?;
-                    file.fetch(slice.offset, step).await.map_err(short)?;
                     // Whether or not it is still there: a thread that waits for a page once goes on.
-                    resident += step;
+                    resident += match file.fetch(slice.offset, step).await.map_err(short)? {
+                        0 => return self.send_buffered(file, slice).await,
+                        fetched => fetched,
+                    };
                     fetched = true;
                     since = Instant::now();
                 }

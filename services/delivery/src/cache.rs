@@ -1,0 +1,3 @@
+//! What origins sent, kept for the next who asks.
+
+pub mod store;

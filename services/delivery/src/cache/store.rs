@@ -1,0 +1,271 @@
+//! Objects on disk: a directory that holds what origins sent, whole or in parts.
+//!
+//! One sparse file for an object's bytes, and one for what is known of them ([`layout`], [`record`]). It knows nothing of HTTP: an object has
+//! a key, a head that somebody else reads, a validator, and bytes. Who may have it, for how long it is fresh and where its bytes come from
+//! is decided elsewhere; what is missing is claimed ([`Object::claim`]) and brought by one [`Fill`], and everybody reads along.
+//!
+//! Invariants:
+//! - **B1** ([`spans`]) a set of spans is in its one form.
+//! - **B2** ([`ledger`], [`journal`]) what the metadata list is on the disk, after a crash at any point too; or its checksum shows that it is not.
+//! - **B3** ([`object`]) a byte is written once, by the one fill that claimed it.
+//! - **B4** ([`layout`]) metadata and bytes of two objects never meet: each object has a number of its own.
+//! - **B5** one process at a time writes to a directory.
+
+mod deliver;
+mod error;
+pub mod faulty;
+mod files;
+mod fill;
+mod index;
+mod inner;
+mod journal;
+mod layout;
+mod ledger;
+mod object;
+mod record;
+mod settings;
+mod spans;
+mod stock;
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use tokio::{task, time};
+
+pub use deliver::Supply;
+pub use error::{FillError, OpenError, StoreError};
+pub use fill::Fill;
+pub use object::{Arrival, Object};
+pub use record::{MAX_HEAD_BYTES, MAX_KEY_BYTES, Validator};
+pub use settings::{Mode, Settings};
+pub use spans::{Span, Spans};
+
+use crate::disk::Health;
+use faulty::{Faults, Twin};
+use files::Files;
+use inner::Inner;
+use layout::{Id, shelf_name};
+use ledger::Ledger;
+use object::millis;
+
+/// How many keys are purged by one call on a helper thread.
+const PURGED_AT_ONCE: usize = 64;
+
+/// A directory of objects; a cheap clone of one handle. With the last one, what goes on in the background ends.
+#[derive(Debug, Clone)]
+pub struct Store {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle(Arc<Inner>);
+
+/// What a new object is.
+#[derive(Debug, Clone)]
+pub struct NewObject {
+    /// Its head, as whoever reads it wants it back.
+    pub head: Bytes,
+    /// What tells this version from others. Bytes under another one are another object.
+    pub validator: Option<Validator>,
+    /// Its length, if that is known.
+    pub length: Option<u64>,
+    /// When it came to be, and its head was validated.
+    pub created: SystemTime,
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// How many objects.
+    pub objects: usize,
+    /// What they take on the disk, in bytes.
+    pub bytes: u64,
+    /// How many bytes were written since it was opened.
+    pub written: u64,
+    /// Whether that is all: while stock is taken, it is less.
+    pub stocked: bool,
+}
+
+/// An object on a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its key.
+    pub key: Arc<str>,
+    /// What it takes on the disk, in bytes.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Opens a directory, or makes it. Objects can be found at once; what else is there becomes known in the background.
+    pub async fn open(directory: impl Into<PathBuf>, settings: Settings) -> Result<Self, OpenError> {
+        Self::of(directory.into(), settings, None).await
+    }
+
+    /// Opens a directory whose file system fails on command. `shadows` is an empty directory beside it, on the same file system.
+    pub async fn open_faulty(
+        directory: impl Into<PathBuf>,
+        settings: Settings,
+        shadows: impl Into<PathBuf>,
+    ) -> Result<(Self, Faults), OpenError> {
+        let (faults, twin) = Faults::new(shadows.into());
+        Ok((Self::of(directory.into(), settings, Some(twin)).await?, faults))
+    }
+
+    async fn of(directory: PathBuf, settings: Settings, twin: Option<Twin>) -> Result<Self, OpenError> {
+        let (path, mode) = (directory.clone(), settings.mode);
+        let taken = task::spawn_blocking(move || layout::take(&path, mode)).await;
+        let failed = |broken| OpenError::Io { path: directory.clone(), cause: io::Error::other(broken) };
+        let lock = taken.map_err(failed)??;
+        let inner = Arc::new(Inner::new(Files::new(directory, twin), lock, settings));
+        stock::take(&inner);
+        Ok(Self { handle: Arc::new(Handle(inner)) })
+    }
+
+    fn inner(&self) -> &Arc<Inner> {
+        &self.handle.0
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.inner().files.root()
+    }
+
+    /// The object of that key. Waits for the disk only where the object is not open.
+    pub async fn find(&self, key: &str) -> Result<Option<Arc<Object>>, StoreError> {
+        if let Ok(known) = self.inner().at_hand(key) {
+            return Ok(known);
+        }
+        let (inner, key) = (Arc::clone(self.inner()), key.to_owned());
+        Ok(self.inner().on_a_helper(move || inner.load(&key)).await?)
+    }
+
+    /// Makes an object of which nothing is here yet; it takes the place of any other of that key, whose holders go on with what it was.
+    pub async fn create(&self, key: &str, new: NewObject) -> Result<Arc<Object>, StoreError> {
+        let inner = Arc::clone(self.inner());
+        if inner.settings.mode == Mode::ReadOnly {
+            return Err(StoreError::ReadOnly);
+        }
+        if key.len() > MAX_KEY_BYTES || new.head.len() > MAX_HEAD_BYTES {
+            return Err(StoreError::TooLong);
+        }
+        let created = millis(new.created);
+        let ledger = Ledger {
+            number: inner.next_number(),
+            key: key.to_owned(),
+            block_bytes: inner.settings.block_bytes.max(1),
+            created,
+            validator: new.validator,
+            validated: created,
+            head: new.head,
+            length: new.length,
+            blocks: Default::default(),
+            digest: None,
+            used: created,
+            hits: 0,
+        };
+        Ok(self.inner().on_a_helper(move || inner.make(ledger)).await?)
+    }
+
+    /// Takes an object out. When this returns, nobody finds it, after a power cut either; who holds it goes on. False if there was none.
+    pub async fn purge(&self, key: &str) -> Result<bool, StoreError> {
+        Ok(self.drop_keys(vec![key.into()]).await? > 0)
+    }
+
+    /// Takes all objects out whose keys begin so; the empty text is all of them. Returns how many there were. What is created meanwhile may stay.
+    ///
+    /// Waits until stock is taken. Cancelling leaves some of them.
+    pub async fn purge_below(&self, prefix: &str) -> Result<u64, StoreError> {
+        self.stocked().await;
+        let keys: Vec<Arc<str>> = self.inner().index().below(prefix, None).map(|(key, _)| Arc::clone(key)).collect();
+        self.drop_keys(keys).await
+    }
+
+    async fn drop_keys(&self, keys: Vec<Arc<str>>) -> Result<u64, StoreError> {
+        if self.inner().settings.mode == Mode::ReadOnly {
+            return Err(StoreError::ReadOnly);
+        }
+        let shelves: BTreeSet<usize> = keys.iter().map(|key| Id::of(key).shelf()).collect();
+        let mut dropped = 0;
+        for keys in keys.chunks(PURGED_AT_ONCE) {
+            let (inner, keys) = (Arc::clone(self.inner()), keys.to_vec());
+            let drop_all = move || keys.iter().try_fold(0, |sum, key| Ok(sum + u64::from(inner.drop_key(key)?)));
+            dropped += self.inner().on_a_helper(drop_all).await?;
+        }
+        for shelf in shelves {
+            let inner = Arc::clone(self.inner());
+            self.inner().on_a_helper(move || inner.files.sync_names(&shelf_name(shelf))).await?;
+        }
+        Ok(dropped)
+    }
+
+    /// Up to `most` objects whose keys begin so, ascending, from behind the key `after` on.
+    ///
+    /// Waits until stock is taken.
+    pub async fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> Vec<Listed> {
+        self.stocked().await;
+        let index = self.inner().index();
+        let listed = |(key, bytes)| Listed { key: Arc::clone(key), bytes };
+        index.below(prefix, after).take(most).map(|(key, entry)| listed((key, entry.bytes))).collect()
+    }
+
+    /// Waits until all that the directory holds is known.
+    pub async fn stocked(&self) {
+        // The sender is in what we hold.
+        let _ = self.inner().stocked.subscribe().wait_for(|stocked| *stocked).await;
+    }
+
+    /// What it holds.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let (inner, index) = (self.inner(), self.inner().index());
+        let (objects, bytes) = (index.len(), index.bytes());
+        Usage { objects, bytes, written: inner.written(), stocked: *inner.stocked.borrow() }
+    }
+
+    /// How its disk does, by how its calls go.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.inner().calls.health()
+    }
+
+    /// How many calls are under way that may block.
+    #[must_use]
+    pub fn calls_under_way(&self) -> usize {
+        self.inner().calls.under_way()
+    }
+
+    /// Lists on the disk what fills brought and did not list. Runs until it is dropped.
+    pub async fn tend(&self) {
+        loop {
+            time::sleep(self.inner().settings.flush_every).await;
+            self.settle().await;
+        }
+    }
+
+    /// Lists on the disk all that is here: before the process ends, so that the next one finds it.
+    pub async fn settle(&self) {
+        let queued = std::mem::take(&mut *self.inner().queued());
+        for object in queued {
+            object.state().unlisted.queued = false;
+            if let Err(error) = object.list().await {
+                tracing::warn!(key = object.key(), %error, "what came of an object was not listed in the cache");
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! A fill: bytes of one claim, in order, as they arrive from the origin.
+//!
+//! Where a write is made. A write goes into the page cache, which takes microseconds, in place, on the thread that received the bytes: a helper thread
+//! would cost more than the write. The kernel makes a writer wait where too much waits for the disk; so the store bounds
+//! what does ([`super::Settings::flush_bytes`]), and once a write took long all the same, writes go to helper threads for a while. So
+//! they do on file systems that may hang.
+
+use std::{
+    fmt,
+    hash::Hasher as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use twox_hash::XxHash3_64;
+
+use super::{error::FillError, ledger::Blocks, object::Object, spans::Span};
+
+/// A write into the page cache that takes this long waited for something else.
+const SLOW: Duration = Duration::from_millis(10);
+
+/// The right and the duty to bring the bytes of a span. Dropping it gives back what it did not bring.
+pub struct Fill {
+    object: Arc<Object>,
+    claim: Span,
+    /// Where the next byte goes.
+    at: u64,
+    /// The checksum of the block that is being written, if this fill writes it from its beginning.
+    block: Option<XxHash3_64>,
+}
+
+impl Fill {
+    pub(super) fn new(object: Arc<Object>, claim: Span) -> Self {
+        Self { object, claim, at: claim.start, block: None }
+    }
+
+    /// The object that it is for.
+    #[must_use]
+    pub const fn object(&self) -> &Arc<Object> {
+        &self.object
+    }
+
+    /// What it still has to bring. The end lies at the end of all positions, where nobody knew the object's length when it began.
+    #[must_use]
+    pub fn rest(&self) -> Span {
+        Span { start: self.at, end: self.end() }
+    }
+
+    fn end(&self) -> u64 {
+        self.object.length().map_or(self.claim.end, |length| self.claim.end.min(length)).max(self.at)
+    }
+
+    /// Writes the next bytes; who waits for them may read them when this returns. Returns how many were taken: fewer than there were, if
+    /// the claim ends within them.
+    ///
+    /// After an error the object is gone from the store, and everybody who waits for it is told ([`super::Arrival::Lost`]): what comes goes on
+    /// to its clients past the cache. Cancelling may leave the bytes written and not counted; the fill is to be dropped then.
+    pub async fn write(&mut self, bytes: &Bytes) -> Result<usize, FillError> {
+        let count = usize::try_from(self.end() - self.at).map_or(bytes.len(), |left| left.min(bytes.len()));
+        let bytes = bytes.slice(..count);
+        if count == 0 {
+            return Ok(0);
+        }
+        match self.put(&bytes).await {
+            Ok(()) => Ok(count),
+            Err(error) => {
+                self.object.give_up().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn put(&mut self, bytes: &Bytes) -> Result<(), FillError> {
+        if self.object.is_lost() {
+            return Err(FillError::Lost);
+        }
+        self.store(bytes).await.map_err(FillError::of)?;
+        let span = Span::at(self.at, bytes.len() as u64);
+        let layout = Blocks { bytes: self.object.block_bytes, length: self.object.length() };
+        let sums = self.hash(bytes, layout);
+        self.at = span.end;
+        let unlisted = self.object.change(|state, layout| {
+            state.came(span, &sums, layout);
+            state.unlisted.bytes
+        });
+        self.object.inner.count_written(span.length());
+        self.object.list_soon(unlisted).await.map_err(FillError::of)
+    }
+
+    async fn store(&self, bytes: &Bytes) -> std::io::Result<()> {
+        let (inner, at) = (&self.object.inner, self.at);
+        if inner.writes_in_place() {
+            let begun = Instant::now();
+            let written = inner.files.write_at(&*self.object.data, bytes, at);
+            if begun.elapsed() >= SLOW {
+                inner.write_was_slow();
+            }
+            return written;
+        }
+        let (object, bytes) = (Arc::clone(&self.object), bytes.clone());
+        inner.on_a_helper(move || object.inner.files.write_at(&*object.data, &bytes, at)).await
+    }
+
+    /// The checksums of the blocks that end within `bytes`, and that this fill wrote from their beginnings.
+    fn hash(&mut self, mut bytes: &[u8], layout: Blocks) -> Vec<(u32, u64)> {
+        let (mut at, mut sums) = (self.at, Vec::new());
+        while let (false, Some(block)) = (bytes.is_empty(), layout.of(at)) {
+            let span = layout.span(block);
+            let (part, rest) =
+                bytes.split_at(usize::try_from(span.end - at).map_or(bytes.len(), |left| left.min(bytes.len())));
+            if at == span.start {
+                self.block = Some(XxHash3_64::new());
+            }
+            if let Some(hash) = &mut self.block {
+                hash.write(part);
+            }
+            (at, bytes) = (at + part.len() as u64, rest);
+            if at == span.end {
+                sums.extend(self.block.take().map(|hash| (block, hash.finish())));
+            }
+        }
+        sums
+    }
+
+    /// Says how long the object is, once that is known: at the end of an answer that did not say so at its beginning.
+    pub async fn set_length(&mut self, length: u64) -> Result<(), FillError> {
+        let outcome = self.object.learn_length(length).await;
+        if outcome.is_err() {
+            self.object.give_up().await;
+        }
+        outcome
+    }
+
+    /// Ends the fill, and lists what it brought on the disk.
+    pub async fn finish(self) -> Result<(), FillError> {
+        let object = Arc::clone(&self.object);
+        drop(self);
+        object.list().await.map_err(FillError::of)
+    }
+}
+
+impl Drop for Fill {
+    fn drop(&mut self) {
+        self.object.change(|state, _| state.release(self.claim));
+        self.object.list_later();
+    }
+}
+
+impl fmt::Debug for Fill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fill")
+            .field("object", &self.object)
+            .field("claim", &self.claim)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}

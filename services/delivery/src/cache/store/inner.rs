@@ -1,0 +1,355 @@
+//! What a store consists of, and the moves that change which objects there are. Those block, and are made by helper threads.
+//!
+//! Names of one of the 256 directories change under its lock; the order of locks is directory, journal of an object, index, state of an
+//! object, and nobody waits for the disk under the last two.
+
+use std::{
+    fmt,
+    fs::File,
+    hash::{BuildHasher as _, RandomState},
+    io,
+    os::fd::OwnedFd,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use quick_cache::{UnitWeighter, sync};
+use tokio::sync::watch;
+
+use super::{
+    files::Files,
+    index::{Entry, Gone, Index},
+    journal::Journal,
+    layout::{Id, Kind, SHELVES},
+    ledger::Ledger,
+    object::Object,
+    settings::{Mode, Settings},
+};
+use crate::disk::{
+    buffers::Buffers,
+    calls::Calls,
+    descriptor::{Closer, Descriptor},
+    filesystem::Nature,
+};
+
+/// How long writes go to helper threads after one was slow.
+const WARY: Duration = Duration::from_secs(1);
+
+/// The units in which a file system gives out room.
+const GRAIN: u64 = 4096;
+
+/// A store's parts.
+pub(super) struct Inner {
+    pub(super) files: Files,
+    pub(super) calls: Arc<Calls>,
+    pub(super) settings: Settings,
+    pub(super) buffers: Buffers,
+    nature: Nature,
+    closer: Arc<Closer>,
+    shelves: Vec<Mutex<()>>,
+    index: Mutex<Index>,
+    /// Objects that stay open between requests.
+    kept: sync::Cache<u64, Arc<Object>, UnitWeighter, RandomState>,
+    /// Objects that have something to list.
+    queue: Mutex<Vec<Arc<Object>>>,
+    /// Whether all that is on the disk is in the index.
+    pub(super) stocked: Arc<watch::Sender<bool>>,
+    /// Whether the store was let go: what goes on in the background ends.
+    pub(super) closed: AtomicBool,
+    numbers: Numbers,
+    written: AtomicU64,
+    /// Until when writes are not made in place, in milliseconds after `begun`.
+    wary_until: AtomicU64,
+    begun: Instant,
+    _lock: File,
+}
+
+/// Numbers that no object ever had. The upper half is drawn at random, once for each process.
+struct Numbers {
+    process: u64,
+    next: AtomicU64,
+}
+
+impl Inner {
+    pub(super) fn new(files: Files, lock: File, settings: Settings) -> Self {
+        let open = settings.open_objects.max(1);
+        let kept =
+            sync::Cache::with(open, open as u64, UnitWeighter, RandomState::new(), sync::DefaultLifecycle::default());
+        Self {
+            calls: Arc::new(Calls::plain(settings.calls_at_once, settings.patience)),
+            buffers: Buffers::new(settings.sending.buffer_bytes.max(1)),
+            nature: Nature::of(&lock),
+            files,
+            closer: Arc::default(),
+            shelves: (0..SHELVES).map(|_| Mutex::default()).collect(),
+            index: Mutex::default(),
+            kept,
+            queue: Mutex::default(),
+            stocked: Arc::new(watch::Sender::new(false)),
+            closed: AtomicBool::new(false),
+            numbers: Numbers { process: RandomState::new().hash_one(0) << 32, next: AtomicU64::new(0) },
+            written: AtomicU64::new(0),
+            wary_until: AtomicU64::new(0),
+            begun: Instant::now(),
+            settings,
+            _lock: lock,
+        }
+    }
+
+    pub(super) fn index(&self) -> MutexGuard<'_, Index> {
+        // Nothing in it panics half way through a change.
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to change names in the directory of an object.
+    pub(super) fn shelf(&self, id: Id) -> MutexGuard<'_, ()> {
+        self.shelves[id.shelf()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a call that blocks on a helper thread, and waits for it.
+    pub(super) async fn on_a_helper<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        self.calls.make(call).await?
+    }
+
+    /// Whether a thread that has other clients may write into the page cache.
+    pub(super) fn writes_in_place(&self) -> bool {
+        self.nature != Nature::Remote && self.files.are_plain() && self.millis() >= self.wary_until.load(Relaxed)
+    }
+
+    /// A write in place took long.
+    pub(super) fn write_was_slow(&self) {
+        self.wary_until.store(self.millis() + WARY.as_millis() as u64, Relaxed);
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn count_written(&self, bytes: u64) {
+        self.written.fetch_add(bytes, Relaxed);
+    }
+
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Relaxed)
+    }
+
+    /// Whether that number was given out by this process.
+    pub(super) const fn is_of_this_process(&self, number: u64) -> bool {
+        number >> 32 == self.numbers.process >> 32
+    }
+
+    pub(super) fn next_number(&self) -> u64 {
+        self.numbers.process | (self.numbers.next.fetch_add(1, Relaxed) & 0xffff_ffff)
+    }
+
+    /// An object that has something to list.
+    pub(super) fn queue(&self, object: Arc<Object>) {
+        if !self.closed.load(Relaxed) {
+            self.queued().push(object);
+        }
+    }
+
+    pub(super) fn queued(&self) -> MutexGuard<'_, Vec<Arc<Object>>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of all objects. They hold what is here; without this, neither would ever go.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Relaxed);
+        self.kept.clear();
+        self.queued().clear();
+    }
+
+    /// Opens an object that is on the disk, if one is. Blocks.
+    pub(super) fn load(self: &Arc<Self>, key: &str) -> io::Result<Option<Arc<Object>>> {
+        let id = Id::of(key);
+        let _shelf = self.shelf(id);
+        let known = self.index().get(key).map(|entry| (entry.number, entry.object.upgrade()));
+        match known {
+            Some((_, Some(object))) => return Ok(Some(object)),
+            None if *self.stocked.borrow() => return Ok(None),
+            _ => {}
+        }
+        let Some((ledger, journal)) = self.read(id)? else {
+            self.index().remove(key);
+            return Ok(None);
+        };
+        let (number, key): (_, Arc<str>) = (ledger.number, ledger.key.as_str().into());
+        let data = match self.files.open(&id.name(Kind::Data(number)), self.settings.mode == Mode::ReadWrite) {
+            Ok(data) => data,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Other hands took the bytes, or a power cut did.
+                self.index().remove_numbered(&key, number);
+                return self.sweep(id, number).map(|()| None);
+            }
+            Err(error) => return Err(error),
+        };
+        let size = data.metadata()?.len();
+        let object = Arc::new(Object::new(Arc::clone(self), id, ledger, journal, self.descriptor(data.into()), size));
+        self.enter(&object);
+        Ok(Some(object))
+    }
+
+    /// Reads an object's metadata, and takes off what a crash tore; `None` if there are none. What says too little to be an object goes.
+    pub(super) fn read(&self, id: Id) -> io::Result<Option<(Ledger, Journal)>> {
+        let name = id.name(Kind::Meta);
+        let octets = match self.files.read(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            done => done?,
+        };
+        let read = Ledger::read(&octets).filter(|(ledger, _)| Id::of(&ledger.key) == id);
+        let writes = self.settings.mode == Mode::ReadWrite;
+        let Some((ledger, end)) = read else {
+            if writes {
+                self.files.remove(&name)?;
+            }
+            return Ok(None);
+        };
+        if writes && end < octets.len() as u64 {
+            self.files.set_length(&self.files.open(&name, true)?, end)?;
+        }
+        let journal = Journal { end, compact: ledger.write().len() as u64, linked: writes };
+        Ok(Some((ledger, journal)))
+    }
+
+    /// Makes an object, in place of any of its key. Blocks.
+    pub(super) fn make(self: &Arc<Self>, ledger: Ledger) -> io::Result<Arc<Object>> {
+        let (id, number) = (Id::of(&ledger.key), ledger.number);
+        let _shelf = self.shelf(id);
+        let data = self.files.create(&id.name(Kind::Data(number)))?;
+        let octets = ledger.write();
+        let written = self.put(id, number, &octets, &data, ledger.length);
+        if let Err(error) = written {
+            let _ = self.files.remove(&id.name(Kind::New(number)));
+            let _ = self.files.remove(&id.name(Kind::Data(number)));
+            return Err(error);
+        }
+        let journal = Journal { end: octets.len() as u64, compact: octets.len() as u64, linked: true };
+        let object = Arc::new(Object::new(Arc::clone(self), id, ledger, journal, self.descriptor(data.into()), 0));
+        if let Some(old) = self.enter(&object) {
+            self.cut_loose(&old);
+            // Nothing names its bytes any more.
+            let _ = self.files.remove(&id.name(Kind::Data(old.number)));
+        }
+        Ok(object)
+    }
+
+    /// From the rename on there is an object; nothing is forced to the disk for one that is empty.
+    fn put(&self, id: Id, number: u64, octets: &[u8], data: &File, length: Option<u64>) -> io::Result<()> {
+        if let Some(length) = length {
+            self.files.set_length(data, length)?;
+        }
+        let new = id.name(Kind::New(number));
+        let file = self.files.create(&new)?;
+        self.files.write_at(&file, octets, 0)?;
+        self.files.rename(&new, &id.name(Kind::Meta))
+    }
+
+    fn descriptor(&self, data: OwnedFd) -> Descriptor {
+        Descriptor::new(data, self.nature, Arc::clone(&self.closer))
+    }
+
+    /// Enters an open object; returns the other one that had its key.
+    fn enter(&self, object: &Arc<Object>) -> Option<Gone> {
+        let entry =
+            Entry { number: object.number, bytes: footprint(object.bytes_here()), object: Arc::downgrade(object) };
+        let old = self.index().put(Arc::clone(&object.key), entry);
+        if !self.closed.load(Relaxed) {
+            self.kept.insert(object.number, Arc::clone(object));
+        }
+        old.filter(|old| old.number != object.number)
+    }
+
+    /// The object of a key, if it is open; `Err` if it may be on the disk.
+    pub(super) fn at_hand(&self, key: &str) -> Result<Option<Arc<Object>>, ()> {
+        let Some(entry) = self.index().get(key).cloned() else {
+            return if *self.stocked.borrow() { Ok(None) } else { Err(()) };
+        };
+        // Asking for it keeps it open.
+        let kept = self.kept.get(&entry.number);
+        kept.or_else(|| entry.object.upgrade()).map(Some).ok_or(())
+    }
+
+    /// Notes how much room an object takes by now.
+    pub(super) fn measure(&self, object: &Object) {
+        self.index().update(&object.key, object.number, footprint(object.bytes_here()));
+    }
+
+    /// Lets go of an object that is not kept open for anybody.
+    pub(super) fn let_go(&self, number: u64) {
+        self.kept.remove(&number);
+    }
+
+    /// Makes an object unfindable.
+    pub(super) fn forget(&self, object: &Arc<Object>) -> Gone {
+        self.index().remove_numbered(&object.key, object.number);
+        self.let_go(object.number);
+        let (id, number) = (object.id, object.number);
+        Gone { id, key: Arc::clone(&object.key), number, object: Arc::downgrade(object) }
+    }
+
+    /// Takes the files of an object that is not in the index any more; its metadata first, without which its bytes are nothing. Blocks.
+    pub(super) fn unlink(&self, gone: &Gone) -> io::Result<()> {
+        let _shelf = self.shelf(gone.id);
+        match self.index().get(&gone.key).map(|entry| entry.number) {
+            // It was found again on the disk, before the stock was taken.
+            Some(number) if number == gone.number => return Ok(()),
+            // The metadata are another object's by now.
+            Some(_) => {
+                self.cut_loose(gone);
+                return self.files.remove(&gone.id.name(Kind::Data(gone.number)));
+            }
+            None => self.cut_loose(gone),
+        }
+        self.sweep(gone.id, gone.number)
+    }
+
+    /// Takes whatever is on the disk under a key, and out of the index; false if nothing was. Blocks.
+    pub(super) fn drop_key(&self, key: &str) -> io::Result<bool> {
+        let id = Id::of(key);
+        let _shelf = self.shelf(id);
+        let known = self.index().remove(key);
+        let number = match &known {
+            Some(gone) => {
+                self.cut_loose(gone);
+                Some(gone.number)
+            }
+            None if *self.stocked.borrow() => None,
+            None => self.read(id)?.map(|(ledger, _)| ledger.number),
+        };
+        number.map_or(Ok(false), |number| self.sweep(id, number).map(|()| true))
+    }
+
+    pub(super) fn sweep(&self, id: Id, number: u64) -> io::Result<()> {
+        if self.settings.mode == Mode::ReadOnly {
+            return Ok(());
+        }
+        self.files.remove(&id.name(Kind::Meta))?;
+        self.files.remove(&id.name(Kind::Data(number)))
+    }
+
+    /// From now on the object writes no metadata.
+    fn cut_loose(&self, gone: &Gone) {
+        if let Some(object) = gone.object.upgrade() {
+            object.journal().linked = false;
+        }
+        self.let_go(gone.number);
+    }
+}
+
+/// What an object of that many bytes takes on the disk, with its metadata.
+pub(super) const fn footprint(bytes: u64) -> u64 {
+    bytes.next_multiple_of(GRAIN) + GRAIN
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("root", &self.files.root()).finish_non_exhaustive()
+    }
+}

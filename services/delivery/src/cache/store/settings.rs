@@ -1,0 +1,51 @@
+//! How a store is kept.
+
+use std::time::Duration;
+
+use crate::disk::Sending;
+
+/// How a store is kept.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether anything is written.
+    pub mode: Mode,
+    /// How long a block of a new object is, in bytes: what is listed, verified and fetched anew as a whole.
+    pub block_bytes: u32,
+    /// After how many bytes of a fill they are forced to the disk and listed. What a crash takes from a fill is at most four times this.
+    pub flush_bytes: u64,
+    /// After which time what a fill wrote is forced to the disk and listed, if it goes slowly.
+    pub flush_every: Duration,
+    /// How many objects stay open between requests.
+    pub open_objects: usize,
+    /// How many calls that may block are made at once.
+    pub calls_at_once: usize,
+    /// How long one of these may take, its wait for a turn included.
+    pub patience: Duration,
+    /// How the bytes of its objects are sent.
+    pub sending: Sending,
+}
+
+/// Whether anything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Objects come and go.
+    #[default]
+    ReadWrite,
+    /// What is there is given out, and the directory stays as it is.
+    ReadOnly,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            block_bytes: 1 << 20,
+            flush_bytes: 32 << 20,
+            flush_every: Duration::from_secs(2),
+            open_objects: 4096,
+            calls_at_once: 64,
+            patience: Duration::from_secs(15),
+            sending: Sending::default(),
+        }
+    }
+}

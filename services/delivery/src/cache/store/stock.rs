@@ -1,0 +1,116 @@
+//! Taking stock: what a directory holds becomes known while the store works already, by its metadata alone; the bytes are not read.
+//!
+//! Until all of it is known, an object that is not in the index is looked for by its name ([`Inner::load`]). What belongs to nothing is
+//! deleted on the way: bytes without metadata, metadata without a name or without sense, which crashes leave.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+};
+
+use tokio::{sync::watch, task};
+
+use super::{
+    index::Entry,
+    inner::{Inner, footprint},
+    layout::{Id, Kind, SHELVES, shelf_name},
+    settings::Mode,
+};
+
+/// How many threads read metadata at once: a disk that turns does no better with more, and one that does not is busy with these.
+const THREADS: usize = 4;
+
+/// Begins to take stock, on threads of its own. They end by themselves, soon after the store is let go.
+pub(super) fn take(inner: &Arc<Inner>) {
+    // Whoever is last says that it is done.
+    let stock = Arc::new(Stock { inner: Arc::downgrade(inner), done: Arc::clone(&inner.stocked) });
+    for thread in 0..THREADS {
+        let stock = Arc::clone(&stock);
+        drop(task::spawn_blocking(move || stock.shelves((thread..SHELVES).step_by(THREADS))));
+    }
+}
+
+struct Stock {
+    inner: Weak<Inner>,
+    done: Arc<watch::Sender<bool>>,
+}
+
+impl Stock {
+    fn shelves(&self, shelves: impl Iterator<Item = usize>) {
+        for shelf in shelves {
+            let Some(inner) = self.inner.upgrade().filter(|inner| !inner.closed.load(Relaxed)) else { return };
+            if let Err(error) = take_shelf(&inner, shelf) {
+                tracing::warn!(shelf = shelf_name(shelf), %error, "a part of the cache cannot be read");
+            }
+        }
+    }
+}
+
+impl Drop for Stock {
+    fn drop(&mut self) {
+        self.done.send_replace(true);
+    }
+}
+
+fn take_shelf(inner: &Inner, shelf: usize) -> io::Result<()> {
+    let (mut metas, mut others) = (Vec::new(), Vec::new());
+    let entries = match fs::read_dir(inner.files.root().join(shelf_name(shelf))) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        match entry?.file_name().to_str().and_then(Id::parse) {
+            Some((id, Kind::Meta)) => metas.push(id),
+            Some((id, kind)) => others.push((id, kind)),
+            None => {}
+        }
+    }
+    let mut numbers = HashMap::with_capacity(metas.len());
+    for id in metas {
+        if inner.closed.load(Relaxed) {
+            return Ok(());
+        }
+        match enter(inner, id) {
+            Ok(number) => numbers.insert(id, number),
+            // It cannot be read now: what it names is left alone.
+            Err(_) => numbers.insert(id, Some(None)),
+        };
+    }
+    if inner.settings.mode == Mode::ReadWrite {
+        for (id, kind) in others {
+            let named = numbers.get(&id).copied().flatten();
+            if is_left_over(inner, kind, named) {
+                let _shelf = inner.shelf(id);
+                inner.files.remove(&id.name(kind))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file belongs to no object. `named` is what the metadata of its key name: nothing, something that cannot be read, or a number.
+fn is_left_over(inner: &Inner, kind: Kind, named: Option<Option<u64>>) -> bool {
+    match (kind, named) {
+        // Who made it is still at it, or has seen to it.
+        (Kind::Data(number) | Kind::New(number), _) if inner.is_of_this_process(number) => false,
+        (Kind::New(_), _) => true,
+        (Kind::Data(_), None) => true,
+        (Kind::Data(_), Some(None)) => false,
+        (Kind::Data(number), Some(Some(named))) => number != named,
+        (Kind::Meta, _) => false,
+    }
+}
+
+/// Enters one object; returns the number that its metadata name, and `None` if there are none.
+fn enter(inner: &Inner, id: Id) -> io::Result<Option<Option<u64>>> {
+    let _shelf = inner.shelf(id);
+    let Some((ledger, _)) = inner.read(id)? else { return Ok(None) };
+    let number = ledger.number;
+    let here: u64 = ledger.blocks.keys().map(|block| ledger.layout().span(*block).length()).sum();
+    let mut index = inner.index();
+    if index.get(&ledger.key).is_none() {
+        index.put(ledger.key.into(), Entry { number, bytes: footprint(here), object: Weak::new() });
+    }
+    Ok(Some(Some(number)))
+}

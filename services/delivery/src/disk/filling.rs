@@ -1,0 +1,37 @@
+//! A file that is still being filled: who knows what of it is there, and gets the rest.
+
+use std::{fmt, io, time::SystemTime};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::HeaderValue;
+
+use crate::semantics::validators::Validators;
+
+/// What answers say of a file, where neither its name nor its times tell.
+#[derive(Debug, Clone)]
+pub struct About {
+    /// Its length in bytes, when all of it will be there.
+    pub length: u64,
+    /// When it was last modified.
+    pub modified: SystemTime,
+    /// Its validators.
+    pub validators: Validators,
+    /// Its media type.
+    pub content_type: HeaderValue,
+}
+
+/// What knows which bytes of a file are there already, and gets the others.
+///
+/// What is there stays there, and stays the same.
+pub trait Filling: fmt::Debug + Send + Sync {
+    /// How many bytes from `offset` on, at most `length`, are there without a gap. Asked before each part that is sent: it must not wait.
+    fn present(&self, offset: u64, length: u64) -> u64;
+
+    /// Waits until something is there at `offset`; returns how much, at most `length`; 0 if it will never come to lie in the file: then its
+    /// bytes are to be had from [`Self::pass`]. Cancelling is free.
+    fn supply(&self, offset: u64, length: u64) -> BoxFuture<'_, io::Result<u64>>;
+
+    /// Bytes from `offset` on, at least one and at most `most`, which do not come to lie in the file. They are asked for in their order.
+    fn pass(&self, offset: u64, most: usize) -> BoxFuture<'_, io::Result<Bytes>>;
+}
