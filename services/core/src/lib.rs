@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod chain;
+pub mod eviction;
 pub mod id;
 pub mod load;
 pub mod membership;
