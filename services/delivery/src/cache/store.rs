@@ -23,7 +23,9 @@ mod layout;
 mod ledger;
 mod object;
 mod record;
+mod room;
 mod settings;
+mod space;
 mod spans;
 mod stock;
 
@@ -31,11 +33,12 @@ use std::{
     collections::BTreeSet,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::SystemTime,
 };
 
 use bytes::Bytes;
+use ferry_core::eviction::Verdict;
 use tokio::{task, time};
 
 pub use deliver::Supply;
@@ -44,6 +47,7 @@ pub use fill::Fill;
 pub use object::{Arrival, Object};
 pub use record::{MAX_HEAD_BYTES, MAX_KEY_BYTES, Validator};
 pub use settings::{Mode, Settings};
+pub use space::Space;
 pub use spans::{Span, Spans};
 
 use crate::disk::Health;
@@ -88,6 +92,8 @@ pub struct Usage {
     pub bytes: u64,
     /// How many bytes were written since it was opened.
     pub written: u64,
+    /// How many objects were evicted since it was opened.
+    pub evicted: u64,
     /// Whether that is all: while stock is taken, it is less.
     pub stocked: bool,
 }
@@ -146,14 +152,18 @@ impl Store {
         Ok(self.inner().on_a_helper(move || inner.load(&key)).await?)
     }
 
-    /// Makes an object of which nothing is here yet; it takes the place of any other of that key, whose holders go on with what it was.
-    pub async fn create(&self, key: &str, new: NewObject) -> Result<Arc<Object>, StoreError> {
+    /// Makes an object of which nothing is here yet; it takes the place of any other of that key, whose holders go on with what it was. `None` if it
+    /// is not to be kept ([`Space`]): what comes passes by.
+    pub async fn create(&self, key: &str, new: NewObject) -> Result<Option<Arc<Object>>, StoreError> {
         let inner = Arc::clone(self.inner());
         if inner.settings.mode == Mode::ReadOnly {
             return Err(StoreError::ReadOnly);
         }
         if key.len() > MAX_KEY_BYTES || new.head.len() > MAX_HEAD_BYTES {
             return Err(StoreError::TooLong);
+        }
+        if inner.judge(key, new.length) == Verdict::Pass {
+            return Ok(None);
         }
         let created = millis(new.created);
         let ledger = Ledger {
@@ -170,7 +180,7 @@ impl Store {
             used: created,
             hits: 0,
         };
-        Ok(self.inner().on_a_helper(move || inner.make(ledger)).await?)
+        Ok(Some(self.inner().on_a_helper(move || inner.make(ledger)).await?))
     }
 
     /// Takes an object out. When this returns, nobody finds it, after a power cut either; who holds it goes on. False if there was none.
@@ -212,7 +222,7 @@ impl Store {
         self.stocked().await;
         let index = self.inner().index();
         let listed = |(key, bytes)| Listed { key: Arc::clone(key), bytes };
-        index.below(prefix, after).take(most).map(|(key, entry)| listed((key, entry.bytes))).collect()
+        index.below(prefix, after).take(most).map(|(key, entry)| listed((key, index.bytes_of(entry)))).collect()
     }
 
     /// Waits until all that the directory holds is known.
@@ -226,7 +236,8 @@ impl Store {
     pub fn usage(&self) -> Usage {
         let (inner, index) = (self.inner(), self.inner().index());
         let (objects, bytes) = (index.len(), index.bytes());
-        Usage { objects, bytes, written: inner.written(), stocked: *inner.stocked.borrow() }
+        let (written, evicted) = (inner.written(), inner.evicted.load(Relaxed));
+        Usage { objects, bytes, written, evicted, stocked: *inner.stocked.borrow() }
     }
 
     /// How its disk does, by how its calls go.
@@ -241,12 +252,20 @@ impl Store {
         self.inner().calls.under_way()
     }
 
-    /// Lists on the disk what fills brought and did not list. Runs until it is dropped.
+    /// Lists on the disk what fills brought and did not list, and holds the store to its limits. Runs until it is dropped.
     pub async fn tend(&self) {
         loop {
             time::sleep(self.inner().settings.flush_every).await;
             self.settle().await;
+            if let Err(error) = self.keep_within().await {
+                tracing::warn!(%error, "no room could be made in the cache");
+            }
         }
+    }
+
+    /// Evicts what has to go for the limits of [`Space`], also where others took the room. [`Self::tend`] does that from time to time.
+    pub async fn keep_within(&self) -> Result<(), StoreError> {
+        Ok(self.inner().keep_within().await?)
     }
 
     /// Lists on the disk all that is here: before the process ends, so that the next one finds it.

@@ -50,6 +50,8 @@ struct Plan {
     dies_at: Option<usize>,
     /// How many bytes one call writes at most.
     shortest: Option<usize>,
+    /// How many bytes the file system says are free.
+    free: Option<u64>,
     /// Where names are kept that were taken away.
     shadows: PathBuf,
     names: Vec<Change>,
@@ -106,6 +108,11 @@ impl Faults {
     /// No call writes more than so many bytes.
     pub fn write_at_most(&self, bytes: usize) {
         self.0.locked().shortest = Some(bytes.max(1));
+    }
+
+    /// The file system says that it has so many bytes free.
+    pub fn set_free(&self, bytes: u64) {
+        self.0.locked().free = Some(bytes);
     }
 
     /// All is well again; the dead stay dead.
@@ -188,6 +195,10 @@ impl Twin {
         let inode = file.metadata()?.ino();
         plan.writes.push(Write { file, inode, offset, length: most as u64 });
         Ok(most)
+    }
+
+    pub(super) fn free(&self) -> Option<u64> {
+        self.locked().free
     }
 
     pub(super) fn created(&self, path: PathBuf) {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{fdatasync, ftruncate},
+    fs::{fdatasync, ftruncate, statvfs},
     io::{pread, pwrite, retry_on_intr},
 };
 
@@ -167,5 +167,15 @@ impl Files {
             twin.removed(path, shadow);
         }
         Ok(())
+    }
+
+    /// How many bytes are free for this process, on the file system of the directory.
+    pub(super) fn free(&self) -> io::Result<u64> {
+        self.strike()?;
+        if let Some(free) = self.twin.as_ref().and_then(Twin::free) {
+            return Ok(free);
+        }
+        let stat = statvfs(&self.root)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 }

@@ -20,19 +20,24 @@ use super::{error::FillError, ledger::Blocks, object::Object, spans::Span};
 /// A write into the page cache that takes this long waited for something else.
 const SLOW: Duration = Duration::from_millis(10);
 
+/// How much room is reserved at a time, as long as so much is to come.
+const RESERVED_AT_ONCE: u64 = 1 << 20;
+
 /// The right and the duty to bring the bytes of a span. Dropping it gives back what it did not bring.
 pub struct Fill {
     object: Arc<Object>,
     claim: Span,
     /// Where the next byte goes.
     at: u64,
+    /// Room that was reserved and is not written.
+    reserved: u64,
     /// The checksum of the block that is being written, if this fill writes it from its beginning.
     block: Option<XxHash3_64>,
 }
 
 impl Fill {
     pub(super) fn new(object: Arc<Object>, claim: Span) -> Self {
-        Self { object, claim, at: claim.start, block: None }
+        Self { object, claim, at: claim.start, reserved: 0, block: None }
     }
 
     /// The object that it is for.
@@ -75,8 +80,9 @@ impl Fill {
         if self.object.is_lost() {
             return Err(FillError::Lost);
         }
-        self.store(bytes).await.map_err(FillError::of)?;
         let span = Span::at(self.at, bytes.len() as u64);
+        self.reserve(span.length()).await?;
+        self.store(bytes).await.map_err(FillError::of)?;
         let layout = Blocks { bytes: self.object.block_bytes, length: self.object.length() };
         let sums = self.hash(bytes, layout);
         self.at = span.end;
@@ -86,6 +92,17 @@ impl Fill {
         });
         self.object.inner.count_written(span.length());
         self.object.list_soon(unlisted).await.map_err(FillError::of)
+    }
+
+    /// Sees to it that so much is reserved; in large steps, since it takes a look at the index.
+    async fn reserve(&mut self, bytes: u64) -> Result<(), FillError> {
+        if self.reserved < bytes {
+            let step = bytes.max(self.rest().length().min(RESERVED_AT_ONCE));
+            self.object.inner.reserve(&self.object, step).await?;
+            self.reserved += step;
+        }
+        self.reserved -= bytes;
+        Ok(())
     }
 
     async fn store(&self, bytes: &Bytes) -> std::io::Result<()> {
@@ -143,6 +160,8 @@ impl Fill {
 impl Drop for Fill {
     fn drop(&mut self) {
         self.object.change(|state, _| state.release(self.claim));
+        // What was reserved for nothing is given back.
+        self.object.inner.measure(&self.object);
         self.object.list_later();
     }
 }

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use super::{
     files::Files,
-    index::{Entry, Gone, Index},
+    index::{Entry, Gone, Index, Known},
     journal::Journal,
     layout::{Id, Kind, SHELVES},
     ledger::Ledger,
@@ -61,6 +61,12 @@ pub(super) struct Inner {
     pub(super) closed: AtomicBool,
     numbers: Numbers,
     written: AtomicU64,
+    /// How many objects were evicted.
+    pub(super) evicted: AtomicU64,
+    /// Held by whoever evicts.
+    pub(super) evicting: tokio::sync::Mutex<()>,
+    /// Whether the disk has less free than is to be left.
+    pub(super) pressed: AtomicBool,
     /// Until when writes are not made in place, in milliseconds after `begun`.
     wary_until: AtomicU64,
     begun: Instant,
@@ -92,6 +98,9 @@ impl Inner {
             closed: AtomicBool::new(false),
             numbers: Numbers { process: RandomState::new().hash_one(0) << 32, next: AtomicU64::new(0) },
             written: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            evicting: tokio::sync::Mutex::default(),
+            pressed: AtomicBool::new(false),
             wary_until: AtomicU64::new(0),
             begun: Instant::now(),
             settings,
@@ -257,28 +266,41 @@ impl Inner {
 
     /// Enters an open object; returns the other one that had its key.
     fn enter(&self, object: &Arc<Object>) -> Option<Gone> {
-        let entry =
-            Entry { number: object.number, bytes: footprint(object.bytes_here()), object: Arc::downgrade(object) };
-        let old = self.index().put(Arc::clone(&object.key), entry);
+        let old = self.index().put(Known {
+            key: Arc::clone(&object.key),
+            number: object.number,
+            object: Arc::downgrade(object),
+            bytes: footprint(object.bytes_here()),
+            hits: object.hits(),
+            pinned: self.settings.space.pins(&object.key),
+        });
         if !self.closed.load(Relaxed) {
             self.kept.insert(object.number, Arc::clone(object));
         }
-        old.filter(|old| old.number != object.number)
+        old
     }
 
     /// The object of a key, if it is open; `Err` if it may be on the disk.
     pub(super) fn at_hand(&self, key: &str) -> Result<Option<Arc<Object>>, ()> {
-        let Some(entry) = self.index().get(key).cloned() else {
+        let mut index = self.index();
+        let Some(entry) = index.ask(key) else {
             return if *self.stocked.borrow() { Ok(None) } else { Err(()) };
         };
-        // Asking for it keeps it open.
+        // Asking for it keeps it open. While the index is locked nobody evicts it.
         let kept = self.kept.get(&entry.number);
         kept.or_else(|| entry.object.upgrade()).map(Some).ok_or(())
     }
 
-    /// Notes how much room an object takes by now.
-    pub(super) fn measure(&self, object: &Object) {
-        self.index().update(&object.key, object.number, footprint(object.bytes_here()));
+    /// Whether anybody but the store itself holds an object. The index is locked, so that nobody comes by it meanwhile.
+    pub(super) fn is_in_use(&self, entry: &Entry) -> bool {
+        let Some(object) = entry.object.upgrade() else { return false };
+        let own = [self.kept.contains_key(&entry.number), object.state().unlisted.queued];
+        Arc::strong_count(&object) > 1 + own.into_iter().filter(|held| *held).count()
+    }
+
+    /// Lets go of an object, and gives it to who drops it when no lock is held.
+    pub(super) fn take_kept(&self, number: u64) -> Option<Arc<Object>> {
+        self.kept.remove(&number).map(|(_, object)| object)
     }
 
     /// Lets go of an object that is not kept open for anybody.
@@ -291,7 +313,7 @@ impl Inner {
         self.index().remove_numbered(&object.key, object.number);
         self.let_go(object.number);
         let (id, number) = (object.id, object.number);
-        Gone { id, key: Arc::clone(&object.key), number, object: Arc::downgrade(object) }
+        Gone { id, key: Arc::clone(&object.key), number, object: Arc::downgrade(object), bytes: 0 }
     }
 
     /// Takes the files of an object that is not in the index any more; its metadata first, without which its bytes are nothing. Blocks.

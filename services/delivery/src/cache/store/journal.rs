@@ -65,10 +65,8 @@ impl Object {
     /// Leaves it to [`super::Store::tend`] to list what is not listed.
     pub(super) fn list_later(self: &Arc<Self>) {
         let mut state = self.state();
-        let waits = !state.lost && (!state.unlisted.blocks.is_empty() || state.unlisted.length);
-        if waits && !std::mem::replace(&mut state.unlisted.queued, true) {
-            drop(state);
-            self.inner.queue(Arc::clone(self));
+        if !state.unlisted.blocks.is_empty() || state.unlisted.length {
+            self.queue_up(&mut state);
         }
     }
 
@@ -81,11 +79,12 @@ impl Object {
             let unlisted = std::mem::replace(&mut state.unlisted, Unlisted { queued, ..Unlisted::default() });
             (unlisted, state.length)
         };
-        if !journal.linked || (unlisted.blocks.is_empty() && !unlisted.length) {
+        if !journal.linked {
             return Ok(());
         }
-        let files = &self.inner.files;
-        files.sync(&*self.data)?;
+        if !unlisted.blocks.is_empty() {
+            self.inner.files.sync(&*self.data)?;
+        }
         let layout = Blocks { bytes: self.block_bytes, length };
         let mut blocks = Vec::with_capacity(unlisted.blocks.len());
         for (block, sum) in unlisted.blocks {
@@ -94,10 +93,7 @@ impl Object {
         blocks.sort_unstable();
         let length = length.filter(|_| unlisted.length).map(Record::Length);
         let mut records: Vec<Record> = length.into_iter().chain(ledger::runs(blocks)).collect();
-        let (at, hits) = self.ledger_times();
-        if hits > 0 {
-            records.push(Record::Used { at, hits });
-        }
+        records.extend(self.unnoted_use());
         self.append(&mut journal, &records)?;
         self.inner.measure(self);
         let worth = journal.end > WORTH_COMPACTING.max(journal.compact.saturating_mul(4));

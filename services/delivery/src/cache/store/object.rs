@@ -27,11 +27,14 @@ use super::{
     journal::Journal,
     layout::Id,
     ledger::{Blocks, Ledger},
-    record::Validator,
+    record::{Record, Validator},
     settings::Mode,
     spans::{Span, Spans},
 };
 use crate::disk::descriptor::Descriptor;
+
+/// How old what the disk knows of the last use may be, in milliseconds.
+const NOTED_EVERY: u64 = 10 * 60 * 1000;
 
 /// One stored response. While it is held it is not evicted; when it is purged or replaced, whoever holds it goes on with what it was.
 pub struct Object {
@@ -51,6 +54,8 @@ pub struct Object {
     changed: Notify,
     used: AtomicU64,
     hits: AtomicU64,
+    /// What of that is on the disk.
+    noted: (AtomicU64, AtomicU64),
 }
 
 /// What changes about an object.
@@ -130,6 +135,7 @@ impl Object {
             changed: Notify::new(),
             used: AtomicU64::new(ledger.used),
             hits: AtomicU64::new(ledger.hits),
+            noted: (AtomicU64::new(ledger.used), AtomicU64::new(ledger.hits)),
         }
     }
 
@@ -202,10 +208,14 @@ impl Object {
         self.hits.load(Relaxed)
     }
 
-    /// Says that it answered a request.
-    pub fn used(&self, now: SystemTime) {
-        self.used.fetch_max(millis(now), Relaxed);
-        self.hits.fetch_add(1, Relaxed);
+    /// Says that it answered a request. The disk learns of it more and more seldom, but of recent use at least every ten minutes.
+    pub fn used(self: &Arc<Self>, now: SystemTime) {
+        let now = millis(now);
+        self.used.fetch_max(now, Relaxed);
+        let hits = self.hits.fetch_add(1, Relaxed) + 1;
+        if hits.is_power_of_two() || now >= self.noted.0.load(Relaxed).saturating_add(NOTED_EVERY) {
+            self.queue_up(&mut self.state());
+        }
     }
 
     /// Whether all of it is here.
@@ -296,8 +306,19 @@ impl Object {
         outcome
     }
 
-    pub(super) fn ledger_times(&self) -> (u64, u64) {
-        (self.used.load(Relaxed), self.hits.load(Relaxed))
+    /// How it was used, if the disk knows less; from now on it is taken to know.
+    pub(super) fn unnoted_use(&self) -> Option<Record> {
+        let (at, hits) = (self.used.load(Relaxed), self.hits.load(Relaxed));
+        let noted = (self.noted.0.swap(at, Relaxed), self.noted.1.swap(hits, Relaxed));
+        (noted != (at, hits)).then_some(Record::Used { at, hits })
+    }
+
+    /// Has [`super::Store::tend`] list what is not listed.
+    pub(super) fn queue_up(self: &Arc<Self>, state: &mut State) {
+        let waits = !state.lost && self.inner.settings.mode == Mode::ReadWrite;
+        if waits && !std::mem::replace(&mut state.unlisted.queued, true) {
+            self.inner.queue(Arc::clone(self));
+        }
     }
 }
 

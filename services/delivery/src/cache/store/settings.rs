@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::space::Space;
 use crate::disk::Sending;
 
 /// How a store is kept.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub patience: Duration,
     /// How the bytes of its objects are sent.
     pub sending: Sending,
+    /// How much room it may take, and for what.
+    pub space: Space,
 }
 
 /// Whether anything is written.
@@ -46,6 +49,7 @@ impl Default for Settings {
             calls_at_once: 64,
             patience: Duration::from_secs(15),
             sending: Sending::default(),
+            space: Space::default(),
         }
     }
 }

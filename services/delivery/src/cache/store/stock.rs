@@ -12,7 +12,7 @@ use std::{
 use tokio::{sync::watch, task};
 
 use super::{
-    index::Entry,
+    index::Known,
     inner::{Inner, footprint},
     layout::{Id, Kind, SHELVES, shelf_name},
     settings::Mode,
@@ -110,7 +110,9 @@ fn enter(inner: &Inner, id: Id) -> io::Result<Option<Option<u64>>> {
     let here: u64 = ledger.blocks.keys().map(|block| ledger.layout().span(*block).length()).sum();
     let mut index = inner.index();
     if index.get(&ledger.key).is_none() {
-        index.put(ledger.key.into(), Entry { number, bytes: footprint(here), object: Weak::new() });
+        let pinned = inner.settings.space.pins(&ledger.key);
+        let (key, bytes, hits) = (ledger.key.into(), footprint(here), ledger.hits);
+        index.put(Known { key, number, object: Weak::new(), bytes, hits, pinned });
     }
     Ok(Some(Some(number)))
 }

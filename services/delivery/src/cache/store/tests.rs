@@ -5,6 +5,7 @@ mod filling;
 mod killed;
 mod names;
 mod replaced;
+mod room;
 mod trouble;
 
 use std::{
@@ -91,7 +92,7 @@ fn pattern(length: usize) -> Bytes {
 }
 
 async fn create(store: &Store, key: &str, length: usize) -> Arc<Object> {
-    store.create(key, new(Some(length as u64))).await.expect("a good disk")
+    store.create(key, new(Some(length as u64))).await.expect("a good disk").expect("there is room")
 }
 
 async fn find(store: &Store, key: &str) -> Option<Arc<Object>> {

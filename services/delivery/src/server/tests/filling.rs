@@ -105,7 +105,7 @@ impl World {
         let store = Store::open(folder.path().join("cache"), settings).await.expect("a good directory");
         let new =
             NewObject { head: Bytes::new(), validator: None, length: Some(length as u64), created: SystemTime::now() };
-        let object = store.create("a", new).await.expect("a good disk");
+        let object = store.create("a", new).await.expect("a good disk").expect("there is room");
         let content = pattern(length);
         let origin = Origin {
             content: content.clone().into(),

@@ -17,9 +17,10 @@ fn contents() -> [(&'static str, Vec<Bytes>); 3] {
 /// Everything that a store does to its directory. Ends early when nothing reaches the disk any more.
 async fn story(store: &Store) -> Result<(), Box<dyn std::error::Error>> {
     let [(_, a), (_, b), (_, c)] = contents();
-    let create = |key, number: usize, content: &Bytes| {
+    let create = async |key, number: usize, content: &Bytes| {
         let validator = Some(Validator { octets: vec![b'0' + number as u8].into(), strong: true });
-        store.create(key, NewObject { validator, ..new(Some(content.len() as u64)) })
+        let created = store.create(key, NewObject { validator, ..new(Some(content.len() as u64)) }).await;
+        created.map(|object| object.expect("there is room"))
     };
     let first = create("a", 0, &a[0]).await?;
     fill(&first, Span::at(2_000, 2_500), &a[0]).await?;

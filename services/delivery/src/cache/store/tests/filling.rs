@@ -76,7 +76,7 @@ async fn two_fills_never_have_the_same_byte() {
 async fn an_object_that_comes_without_its_length_learns_it_at_the_end() {
     let world = World::new();
     let (content, store) = (pattern(2_300), world.open().await);
-    let object = store.create("a", new(None)).await.expect("a good disk");
+    let object = store.create("a", new(None)).await.expect("a good disk").expect("there is room");
     let mut fill = object.claim(Span::at(0, u64::MAX)).expect("nobody has it");
     fill.write(&content).await.expect("a good disk");
     assert_eq!((object.length(), object.is_whole(), object.bytes_here()), (None, false, 2_300));
