@@ -24,6 +24,7 @@ mod ledger;
 mod object;
 mod record;
 mod room;
+mod scrub;
 mod settings;
 mod space;
 mod spans;
@@ -39,13 +40,17 @@ use std::{
 
 use bytes::Bytes;
 use ferry_core::eviction::Verdict;
-use tokio::{task, time};
+use tokio::{
+    task,
+    time::{self, Instant},
+};
 
 pub use deliver::Supply;
 pub use error::{FillError, OpenError, StoreError};
 pub use fill::Fill;
 pub use object::{Arrival, Object};
 pub use record::{MAX_HEAD_BYTES, MAX_KEY_BYTES, Validator};
+pub use scrub::Proof;
 pub use settings::{Mode, Settings};
 pub use space::Space;
 pub use spans::{Span, Spans};
@@ -94,6 +99,8 @@ pub struct Usage {
     pub written: u64,
     /// How many objects were evicted since it was opened.
     pub evicted: u64,
+    /// How many blocks were not what was written, of those that were looked at since it was opened.
+    pub damaged: u64,
     /// Whether that is all: while stock is taken, it is less.
     pub stocked: bool,
 }
@@ -236,8 +243,8 @@ impl Store {
     pub fn usage(&self) -> Usage {
         let (inner, index) = (self.inner(), self.inner().index());
         let (objects, bytes) = (index.len(), index.bytes());
-        let (written, evicted) = (inner.written(), inner.evicted.load(Relaxed));
-        Usage { objects, bytes, written, evicted, stocked: *inner.stocked.borrow() }
+        let [evicted, damaged] = [&inner.evicted, &inner.damaged].map(|count| count.load(Relaxed));
+        Usage { objects, bytes, written: inner.written(), evicted, damaged, stocked: *inner.stocked.borrow() }
     }
 
     /// How its disk does, by how its calls go.
@@ -266,6 +273,37 @@ impl Store {
     /// Evicts what has to go for the limits of [`Space`], also where others took the room. [`Self::tend`] does that from time to time.
     pub async fn keep_within(&self) -> Result<(), StoreError> {
         Ok(self.inner().keep_within().await?)
+    }
+
+    /// Proves what is listed of an object, now; what does not hold leaves it. `None` if there is no such object.
+    pub async fn prove(&self, key: &str) -> Result<Option<Proof>, StoreError> {
+        Ok(self.inner().prove(key, None).await?)
+    }
+
+    /// Proves one object after the other, at [`Settings::scrub_rate`]. Runs until it is dropped.
+    pub async fn scrub(&self) {
+        let (inner, Settings { scrub_rate: rate, scrub_every, .. }) = (self.inner(), &self.inner().settings);
+        if *rate == 0 {
+            return std::future::pending().await;
+        }
+        self.stocked().await;
+        // A process that is started often would never come to the end of a large cache if it always began at the beginning.
+        let mut last = inner.index().at_random();
+        loop {
+            let (begun, partial) = (Instant::now(), last.is_some());
+            // Within a condition the index would stay locked while the object is proved.
+            let next = |last: &Option<Arc<str>>| inner.index().next_after(last.as_deref());
+            while let Some(key) = next(&last) {
+                if let Err(error) = inner.prove(&key, Some(*rate)).await {
+                    tracing::warn!(%key, %error, "an object in the cache cannot be proved");
+                }
+                last = Some(key);
+            }
+            last = None;
+            if !partial {
+                time::sleep_until(begun + *scrub_every).await;
+            }
+        }
     }
 
     /// Lists on the disk all that is here: before the process ends, so that the next one finds it.

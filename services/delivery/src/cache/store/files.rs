@@ -4,7 +4,8 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io,
+    io::{self, IoSliceMut},
+    num::NonZeroU64,
     os::{
         fd::AsFd,
         unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -13,8 +14,8 @@ use std::{
 };
 
 use rustix::{
-    fs::{fdatasync, ftruncate, statvfs},
-    io::{pread, pwrite, retry_on_intr},
+    fs::{Advice, fadvise, fdatasync, ftruncate, statvfs},
+    io::{ReadWriteFlags, pread, preadv2, pwrite, retry_on_intr},
 };
 
 use super::{faulty::Twin, layout::PRIVATE_DIRECTORY};
@@ -177,5 +178,16 @@ impl Files {
         }
         let stat = statvfs(&self.root)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Whether the page cache holds the byte at `offset`.
+    pub(super) fn is_resident(&self, file: &impl AsFd, offset: u64) -> bool {
+        matches!(preadv2(file, &mut [IoSliceMut::new(&mut [0])], offset, ReadWriteFlags::NOWAIT), Ok(1))
+    }
+
+    /// Drops pages of a file from memory, as far as they are on the disk.
+    pub(super) fn forget_pages(&self, file: &impl AsFd, offset: u64, length: u64) {
+        // Only advice.
+        let _ = fadvise(file, offset, NonZeroU64::new(length), Advice::DontNeed);
     }
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use ring::digest::{Context, SHA256};
 use twox_hash::XxHash3_64;
 
 use super::{error::FillError, ledger::Blocks, object::Object, spans::Span};
@@ -29,6 +30,8 @@ pub struct Fill {
     claim: Span,
     /// Where the next byte goes.
     at: u64,
+    /// The digest of what came, while that is everything from the object's beginning on.
+    digest: Option<Context>,
     /// Room that was reserved and is not written.
     reserved: u64,
     /// The checksum of the block that is being written, if this fill writes it from its beginning.
@@ -37,7 +40,9 @@ pub struct Fill {
 
 impl Fill {
     pub(super) fn new(object: Arc<Object>, claim: Span) -> Self {
-        Self { object, claim, at: claim.start, reserved: 0, block: None }
+        let wanted = claim.start == 0 && object.inner.settings.digest_while_filled;
+        let digest = wanted.then(|| Context::new(&SHA256));
+        Self { object, claim, at: claim.start, digest, reserved: 0, block: None }
     }
 
     /// The object that it is for.
@@ -86,6 +91,9 @@ impl Fill {
         let layout = Blocks { bytes: self.object.block_bytes, length: self.object.length() };
         let sums = self.hash(bytes, layout);
         self.at = span.end;
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
+        }
         let unlisted = self.object.change(|state, layout| {
             state.came(span, &sums, layout);
             state.unlisted.bytes
@@ -150,10 +158,19 @@ impl Fill {
     }
 
     /// Ends the fill, and lists what it brought on the disk.
-    pub async fn finish(self) -> Result<(), FillError> {
+    pub async fn finish(mut self) -> Result<(), FillError> {
         let object = Arc::clone(&self.object);
+        let digest = self.digest.take().filter(|_| object.length() == Some(self.at));
         drop(self);
-        object.list().await.map_err(FillError::of)
+        object.list().await.map_err(FillError::of)?;
+        if let Some(digest) = digest {
+            let noted = object.inner.on_a_helper({
+                let object = Arc::clone(&object);
+                move || object.note_digest(&digest.finish())
+            });
+            noted.await.map_err(FillError::of)?;
+        }
+        Ok(())
     }
 }
 

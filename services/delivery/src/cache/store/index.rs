@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    hash::{BuildHasher as _, RandomState},
     ops::Bound,
     sync::{Arc, Weak},
 };
@@ -129,6 +130,18 @@ impl Index {
             let bytes = size(self.queues.bytes_of(entry.token));
             self.queues.resize(entry.token, bytes);
         }
+    }
+
+    /// Any key; none, if there are none.
+    pub(super) fn at_random(&self) -> Option<Arc<str>> {
+        // Keys of a hash map differ by process.
+        let drawn = RandomState::new().hash_one(self.len());
+        self.entries.keys().nth((drawn % self.len().max(1) as u64) as usize).map(Arc::clone)
+    }
+
+    /// The first key, or the one behind `after`.
+    pub(super) fn next_after(&self, after: Option<&str>) -> Option<Arc<str>> {
+        self.below("", after).next().map(|(key, _)| Arc::clone(key))
     }
 
     /// The keys that begin so, ascending, behind `after`.

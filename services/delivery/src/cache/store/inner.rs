@@ -61,6 +61,8 @@ pub(super) struct Inner {
     pub(super) closed: AtomicBool,
     numbers: Numbers,
     written: AtomicU64,
+    /// How many blocks were not what was written.
+    pub(super) damaged: AtomicU64,
     /// How many objects were evicted.
     pub(super) evicted: AtomicU64,
     /// Held by whoever evicts.
@@ -98,6 +100,7 @@ impl Inner {
             closed: AtomicBool::new(false),
             numbers: Numbers { process: RandomState::new().hash_one(0) << 32, next: AtomicU64::new(0) },
             written: AtomicU64::new(0),
+            damaged: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             evicting: tokio::sync::Mutex::default(),
             pressed: AtomicBool::new(false),

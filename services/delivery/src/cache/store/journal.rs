@@ -203,7 +203,7 @@ impl Object {
     }
 
     /// The same, on a helper thread already.
-    fn give_up_now(self: &Arc<Self>) {
+    pub(super) fn give_up_now(self: &Arc<Self>) {
         self.change(|state, _| state.lose());
         let gone = self.inner.forget(self);
         let _ = self.inner.unlink(&gone);

@@ -26,6 +26,13 @@ pub struct Settings {
     pub sending: Sending,
     /// How much room it may take, and for what.
     pub space: Space,
+    /// How fast what is on the disk is proved, in bytes per second; not at all with 0.
+    pub scrub_rate: u64,
+    /// How long after the beginning of one round over all objects the next one begins, at the earliest.
+    pub scrub_every: Duration,
+    /// Whether SHA-256 is computed while an object is filled in order, which takes half a second of CPU for each GiB. Otherwise the first round
+    /// of the scrub does.
+    pub digest_while_filled: bool,
 }
 
 /// Whether anything is written.
@@ -50,6 +57,9 @@ impl Default for Settings {
             patience: Duration::from_secs(15),
             sending: Sending::default(),
             space: Space::default(),
+            scrub_rate: 10 << 20,
+            scrub_every: Duration::from_secs(24 * 3600),
+            digest_while_filled: false,
         }
     }
 }
