@@ -187,7 +187,17 @@ impl Store {
             used: created,
             hits: 0,
         };
-        Ok(Some(self.inner().on_a_helper(move || inner.make(ledger)).await?))
+        let object = self.inner().on_a_helper(move || inner.make(ledger)).await?;
+        match self.inner().reserve(&object, 0).await {
+            Ok(()) => Ok(Some(object)),
+            Err(error) => {
+                object.give_up().await;
+                match error {
+                    FillError::Disk(error) => Err(error.into()),
+                    FillError::Full | FillError::Contradiction | FillError::Lost => Ok(None),
+                }
+            }
+        }
     }
 
     /// Takes an object out. When this returns, nobody finds it, after a power cut either; who holds it goes on. False if there was none.

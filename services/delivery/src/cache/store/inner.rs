@@ -322,7 +322,9 @@ impl Inner {
     /// Takes the files of an object that is not in the index any more; its metadata first, without which its bytes are nothing. Blocks.
     pub(super) fn unlink(&self, gone: &Gone) -> io::Result<()> {
         let _shelf = self.shelf(gone.id);
-        match self.index().get(&gone.key).map(|entry| entry.number) {
+        // Not within the condition: the index would stay locked while the disk is waited for.
+        let named = self.index().get(&gone.key).map(|entry| entry.number);
+        match named {
             // It was found again on the disk, before the stock was taken.
             Some(number) if number == gone.number => return Ok(()),
             // The metadata are another object's by now.
@@ -368,9 +370,9 @@ impl Inner {
     }
 }
 
-/// What an object of that many bytes takes on the disk, with its metadata.
+/// What an object of that many bytes takes on the disk at most, with its metadata.
 pub(super) const fn footprint(bytes: u64) -> u64 {
-    bytes.next_multiple_of(GRAIN) + GRAIN
+    bytes.saturating_add(2 * GRAIN)
 }
 
 impl fmt::Debug for Inner {

@@ -37,7 +37,7 @@ impl Inner {
         if space.pins(key) { Verdict::Admit } else { index.judge(&space.admission, key, length, full) }
     }
 
-    /// Reserves room for so many bytes of an object. Waits while other objects go for it.
+    /// Reserves room for so many more bytes of an object; with none, for what it takes already. Waits while other objects go for it.
     pub(super) async fn reserve(self: &Arc<Self>, object: &Object, bytes: u64) -> Result<(), FillError> {
         if self.is_pressed() {
             return Err(FillError::Full);

@@ -1,6 +1,7 @@
 //! The store over a real directory.
 
 mod crashes;
+mod crowd;
 mod filling;
 mod killed;
 mod names;

@@ -6,12 +6,15 @@ use super::*;
 use crate::cache::store::faulty::Fault;
 
 /// What an object of 10,000 bytes takes.
-const TAKES: u64 = 12 * 1024 + 4096;
+const TAKES: u64 = 10_000 + 2 * 4096;
+
+/// Room for ten of them, and for an empty one.
+const LIMIT: u64 = 10 * TAKES + 2 * 4096;
 
 /// Room for ten objects of 10,000 bytes, and free space as the twin says.
 fn ten() -> Settings {
     let admission = Admission { largest: 50_000, first: First::Admit };
-    let space = Space { free_low: 0, free_high: 0, admission, ..Space::of(10 * TAKES + 100) };
+    let space = Space { free_low: 0, free_high: 0, admission, ..Space::of(LIMIT) };
     Settings { space, ..settings() }
 }
 
@@ -35,7 +38,7 @@ async fn the_limit_is_never_passed_and_a_scan_pushes_out_nothing_that_is_asked_f
     }
     for number in 0..40 {
         ask(&store, &format!("scan/{number}")).await;
-        assert!(store.usage().bytes <= 10 * TAKES + 100, "{:?}", store.usage());
+        assert!(store.usage().bytes <= LIMIT, "{:?}", store.usage());
         assert!(ask(&store, ["a", "b", "c"][number % 3]).await, "{number}");
     }
     assert!(store.usage().evicted >= 30);
@@ -61,6 +64,21 @@ async fn an_object_in_use_is_not_evicted_and_a_fill_without_room_passes() {
     }
     drop(held);
     assert!(!ask(&store, "later").await && ask(&store, "later").await);
+}
+
+#[tokio::test]
+async fn empty_objects_take_room_too() {
+    let world = World::new();
+    let store = world.open_with(ten()).await;
+    let mut held = Vec::new();
+    while let Some(object) = store.create(&held.len().to_string(), new(None)).await.expect("a good disk") {
+        held.push(object);
+        assert!(store.usage().bytes <= LIMIT, "{:?}", store.usage());
+    }
+    assert_eq!((held.len() as u64, store.usage().objects), (LIMIT / 8192, held.len()));
+    assert_eq!((world.files("meta").len(), world.files("data").len()), (held.len(), held.len()));
+    held.clear();
+    assert!(store.create("later", new(None)).await.expect("a good disk").is_some());
 }
 
 #[tokio::test]
@@ -126,7 +144,7 @@ async fn what_others_reserve_is_given_back() {
     fill.write(&pattern(5_000)).await.expect("there is room");
     assert!(store.usage().bytes > 40_000, "for what is to come");
     drop(fill);
-    assert_eq!(store.usage().bytes, 8192 + 4096);
+    assert_eq!(store.usage().bytes, 5_000 + 2 * 4096);
 }
 
 #[tokio::test]
