@@ -10,6 +10,8 @@ mod body;
 mod client;
 mod error;
 mod exchange;
+#[cfg(any(test, feature = "faulty-origin"))]
+pub mod faulty;
 mod heads;
 mod redirect;
 mod settings;
