@@ -1,38 +1,49 @@
-//! One origin: its connections, its gate and its counters.
+//! One origin: its addresses, its gate and its counters.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use http::{HeaderMap, Method, Uri, header};
-use http_body_util::Empty;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
 };
+
+use ferry_runtime::Clock;
+use http::{HeaderMap, header};
+use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::sync::Semaphore;
 
 use super::{
-    InvalidOrigins, OriginError, PoolStats,
-    admission::Admission,
-    exchange::{self, Exchange},
+    InvalidOrigins, OriginError, PoolStats, Trust,
+    addresses::{Addresses, Lookup},
+    admission::{Admission, Turn},
+    breaker::BreakerState,
+    endpoint::Endpoint,
+    redirect::Home,
     settings::{Base, OriginSettings, Settings},
-    stats::Counters,
+    stats::{AddressStats, Counters},
     tls,
 };
-use crate::answer::Answer;
 
-/// hyper-util's pooled client. It caps nothing by itself; the gate before it does.
-pub(super) type Pool = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+/// No more addresses than this are used of a name that leads to many.
+const MOST_ADDRESSES: usize = 16;
 
 pub(super) struct Origin {
     base: Base,
-    /// `Host` and the fields of every request.
+    /// The base under the name that it is asked for as.
+    called: Base,
+    /// The fields of every request.
     own: HeaderMap,
-    pool: Pool,
+    tls: (ServerName<'static>, Arc<ClientConfig>),
+    settings: Settings,
+    addresses: Arc<Addresses>,
+    endpoints: Mutex<Vec<Arc<Endpoint>>>,
+    /// Whose turn it is among several addresses.
+    next: AtomicUsize,
     admission: Admission,
-    counters: Arc<Counters>,
-    limits: exchange::Limits,
+    counters: Counters,
+    clock: Clock,
 }
 
 impl Origin {
@@ -40,18 +51,30 @@ impl Origin {
         origin: &OriginSettings,
         settings: &Settings,
         total: &Arc<Semaphore>,
+        (lookup, clock): (&Lookup, &Clock),
     ) -> Result<Self, InvalidOrigins> {
+        let called = match &origin.host {
+            None => origin.base.clone(),
+            Some(host) => origin
+                .base
+                .called(host)
+                .ok_or_else(|| InvalidOrigins::Host { origin: origin.base.clone(), host: host.clone() })?,
+        };
         let mut own = origin.headers.clone();
-        if let Some(host) = &origin.host {
-            own.insert(header::HOST, host.clone());
-        }
+        own.remove(header::HOST);
+        let (refresh, limit) = (settings.refresh, settings.connect);
         Ok(Self {
+            tls: secured(origin)?,
+            addresses: Addresses::of(origin.base.url(), Arc::clone(lookup), clock.clone(), refresh, limit),
             base: origin.base.clone(),
+            called,
             own,
-            pool: pool(origin, settings)?,
+            endpoints: Mutex::default(),
+            next: AtomicUsize::new(0),
             admission: Admission::new(settings.limit_per_origin, total, settings.waiting, settings.patience),
-            counters: Arc::default(),
-            limits: exchange::Limits { head: settings.head, idle: settings.idle },
+            counters: Counters::default(),
+            settings: settings.clone(),
+            clock: clock.clone(),
         })
     }
 
@@ -59,55 +82,112 @@ impl Origin {
         &self.base
     }
 
-    /// One request and its answer, redirects within the origin included.
-    pub(super) async fn fetch(&self, method: &Method, target: &str, head: &HeaderMap) -> Result<Answer, OriginError> {
-        let address: Uri =
-            self.base.join(target).parse().map_err(|_| OriginError::Target { origin: self.base.clone() })?;
-        let turn = self.admission.enter().await.ok_or_else(|| OriginError::Busy { origin: self.base.clone() })?;
-        let mut headers = head.clone();
-        for (name, value) in &self.own {
-            headers.insert(name, value.clone());
+    pub(super) const fn home(&self) -> Home<'_> {
+        Home { base: &self.base, called: &self.called }
+    }
+
+    /// The fields of every request to it, which go before those of the request itself.
+    pub(super) const fn own_fields(&self) -> &HeaderMap {
+        &self.own
+    }
+
+    pub(super) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Waits for a turn. Nobody queues for an origin that is not asked.
+    pub(super) async fn enter(&self) -> Result<Turn, OriginError> {
+        if let Some(wait) = self.shut() {
+            return Err(OriginError::Open { origin: self.base.clone(), wait });
         }
-        self.counters.begun();
-        let exchange = Exchange { base: &self.base, pool: &self.pool, counters: &self.counters, limits: self.limits };
-        let answer = exchange.run(method, address, &headers, turn).await;
-        if answer.is_err() {
-            self.counters.failed();
-        }
-        answer
+        self.admission.enter().await.ok_or_else(|| OriginError::Busy { origin: self.base.clone() })
+    }
+
+    /// The addresses to try, the best first: in turn, but those that failed lately after the others.
+    pub(super) async fn candidates(&self) -> Result<Vec<Arc<Endpoint>>, OriginError> {
+        let unresolved = |cause| OriginError::Unresolved { origin: self.base.clone(), cause };
+        let list = self.addresses.current().await.map_err(unresolved)?;
+        let mut candidates = self.known(&list[..list.len().min(MOST_ADDRESSES)]);
+        let first = self.next.fetch_add(1, Relaxed) % candidates.len().max(1);
+        candidates.rotate_left(first);
+        let now = self.clock.now();
+        candidates.sort_by_key(|endpoint| endpoint.is_suspect(now));
+        Ok(candidates)
+    }
+
+    /// None of its addresses could be reached: the name may lead elsewhere by now.
+    pub(super) fn unreached(&self) {
+        self.addresses.doubt();
     }
 
     pub(super) fn stats(&self) -> PoolStats {
-        let (requests, failures) = self.counters.read();
+        let of = |endpoint: &Arc<Endpoint>| AddressStats {
+            address: endpoint.address(),
+            connections: endpoint.connections(),
+            breaker: endpoint.state(),
+        };
+        let addresses: Vec<_> = self.endpoints().iter().map(of).collect();
         PoolStats {
             origin: self.base.to_string(),
             in_flight: self.admission.in_flight(),
             waiting: self.admission.waiting(),
             limit: self.admission.limit(),
-            requests,
-            failures,
+            connections: addresses.iter().map(|address| address.connections).sum(),
+            breaker: best(&addresses),
+            requests: self.counters.requests.get(),
+            failures: self.counters.failures.get(),
+            retries: self.counters.retries.get(),
+            resumed: self.counters.resumed.get(),
+            addresses,
         }
+    }
+
+    /// Exactly these addresses, with what is known of those that were there before.
+    fn known(&self, list: &[SocketAddr]) -> Vec<Arc<Endpoint>> {
+        let mut endpoints = self.endpoints();
+        endpoints.retain(|endpoint| list.contains(&endpoint.address()));
+        for address in list {
+            if !endpoints.iter().any(|endpoint| endpoint.address() == *address) {
+                endpoints.push(Endpoint::new(*address, self.tls.clone(), &self.settings, self.clock.clone()));
+            }
+        }
+        endpoints.clone()
+    }
+
+    /// How long no address may be asked, if that is so.
+    fn shut(&self) -> Option<Duration> {
+        let waits: Option<Vec<_>> = self.endpoints().iter().map(|endpoint| endpoint.shut()).collect();
+        waits?.into_iter().min()
+    }
+
+    fn endpoints(&self) -> MutexGuard<'_, Vec<Arc<Endpoint>>> {
+        self.endpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn pool(origin: &OriginSettings, settings: &Settings) -> Result<Pool, InvalidOrigins> {
+fn best(addresses: &[AddressStats]) -> BreakerState {
+    let any = |state| addresses.iter().any(|address| address.breaker == state);
+    match (addresses.is_empty() || any(BreakerState::Closed), any(BreakerState::HalfOpen)) {
+        (true, _) => BreakerState::Closed,
+        (false, true) => BreakerState::HalfOpen,
+        (false, false) => BreakerState::Open,
+    }
+}
+
+/// What TLS needs: the name that the certificate is for, and whom it must satisfy.
+fn secured(origin: &OriginSettings) -> Result<(ServerName<'static>, Arc<ClientConfig>), InvalidOrigins> {
     let refused = |cause| InvalidOrigins::Trust { origin: origin.base.clone(), cause };
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(settings.connect));
-    // A peer whose cable was cut must not look idle for ever.
-    tcp.set_keepalive(Some(settings.keep_alive));
-    // A plain origin needs no certificates, so a machine that has none can still have it.
-    let tls = if origin.base.is_secure() { tls::config(&origin.trust) } else { tls::config(&super::Trust::Anyone) };
-    let connector = HttpsConnectorBuilder::new()
-        .with_tls_config(tls.map_err(refused)?)
-        .https_or_http()
-        .enable_http1()
-        .wrap_connector(tcp);
-    Ok(Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(settings.keep_alive)
-        .pool_max_idle_per_host(settings.limit_per_origin)
-        .build(connector))
+    let host = origin.base.url().host_str().unwrap_or_default();
+    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+    // A plain origin needs neither name nor certificates, so a machine that has none can still have it.
+    let plain = !origin.base.is_secure();
+    let trust = if plain { &Trust::Anyone } else { &origin.trust };
+    let protocols: &[&[u8]] = if origin.http2 { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
+    let config = tls::config(trust, protocols).map_err(refused)?;
+    let name = match name {
+        Ok(name) => name,
+        Err(_) if plain => ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()),
+        Err(invalid) => return Err(refused(invalid.into())),
+    };
+    Ok((name, Arc::new(config)))
 }

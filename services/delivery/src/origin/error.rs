@@ -1,6 +1,6 @@
 //! Why no origin gave an object.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use http::{HeaderValue, StatusCode, header};
 
@@ -28,6 +28,23 @@ pub enum OriginError {
         /// The origin.
         origin: Base,
     },
+    /// It failed too often of late: nothing is sent for a while.
+    #[error("{origin} failed too often and is left alone for another {wait:?}")]
+    Open {
+        /// The origin.
+        origin: Base,
+        /// How long.
+        wait: Duration,
+    },
+    /// Its name leads nowhere.
+    #[error("the name of {origin} could not be resolved")]
+    Unresolved {
+        /// The origin.
+        origin: Base,
+        /// What the resolver said.
+        #[source]
+        cause: io::Error,
+    },
     /// No connection, or one that broke before the response's head.
     #[error("no answer from {origin}")]
     Unreachable {
@@ -44,6 +61,20 @@ pub enum OriginError {
         origin: Base,
         /// The limit.
         limit: Duration,
+    },
+    /// No usable answer from any origin, however often they were asked.
+    #[error("no answer within {limit:?}, however often the origins were asked")]
+    GivenUp {
+        /// The limit.
+        limit: Duration,
+    },
+    /// A response that cannot be true.
+    #[error("{origin} {what}")]
+    Contradiction {
+        /// The origin.
+        origin: Base,
+        /// What it did.
+        what: &'static str,
     },
     /// A 5xx, or a status that answers no GET.
     #[error("{origin} answered {status}")]
@@ -73,9 +104,45 @@ impl OriginError {
     #[must_use]
     pub fn elsewhere(&self) -> bool {
         match self {
-            Self::Busy { .. } | Self::Unreachable { .. } | Self::Late { .. } => true,
+            Self::Busy { .. }
+            | Self::Open { .. }
+            | Self::Unresolved { .. }
+            | Self::Unreachable { .. }
+            | Self::Late { .. }
+            | Self::Contradiction { .. } => true,
             Self::Status { status, .. } => status.is_server_error(),
-            Self::Loop | Self::Target { .. } | Self::Redirect { .. } | Self::NoneLeft => false,
+            Self::Loop | Self::Target { .. } | Self::GivenUp { .. } | Self::Redirect { .. } | Self::NoneLeft => false,
+        }
+    }
+
+    /// Whether the same origin may do better a moment later. Who waited in vain for a turn, or for a head, waited long enough.
+    pub(super) fn again(&self) -> bool {
+        match self {
+            Self::Open { .. } | Self::Unresolved { .. } | Self::Unreachable { .. } | Self::Contradiction { .. } => true,
+            Self::Busy { .. }
+            | Self::Late { .. }
+            | Self::Status { .. }
+            | Self::Loop
+            | Self::Target { .. }
+            | Self::GivenUp { .. }
+            | Self::Redirect { .. }
+            | Self::NoneLeft => false,
+        }
+    }
+
+    /// Whether nothing was sent to the origin.
+    pub(super) fn unsent(&self) -> bool {
+        match self {
+            Self::Busy { .. } | Self::Open { .. } | Self::Unresolved { .. } => true,
+            Self::Unreachable { cause, .. } => cause.is_connect(),
+            Self::Late { .. }
+            | Self::Contradiction { .. }
+            | Self::Status { .. }
+            | Self::Loop
+            | Self::Target { .. }
+            | Self::GivenUp { .. }
+            | Self::Redirect { .. }
+            | Self::NoneLeft => false,
         }
     }
 
@@ -85,7 +152,10 @@ impl OriginError {
         match self {
             Self::Loop => Answer::text(StatusCode::LOOP_DETECTED, "the request came round in a loop"),
             Self::Busy { .. } => Answer::unavailable("too many requests are under way", AGAIN),
-            Self::Late { .. } => Answer::text(StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time"),
+            Self::Open { wait, .. } => Answer::unavailable("the origin is unavailable", *wait),
+            Self::Late { .. } | Self::GivenUp { .. } => {
+                Answer::text(StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time")
+            }
             Self::Status { status, retry_after, .. } if *status == StatusCode::SERVICE_UNAVAILABLE => {
                 let answer = Answer::unavailable("the origin is unavailable", AGAIN);
                 match retry_after {
@@ -97,7 +167,9 @@ impl OriginError {
                 Answer::text(StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time")
             }
             Self::Target { .. }
+            | Self::Unresolved { .. }
             | Self::Unreachable { .. }
+            | Self::Contradiction { .. }
             | Self::Status { .. }
             | Self::Redirect { .. }
             | Self::NoneLeft => Answer::text(StatusCode::BAD_GATEWAY, "the origin gave no usable answer"),
@@ -111,8 +183,12 @@ impl OriginError {
             Self::Loop => "loop",
             Self::Target { .. } => "target",
             Self::Busy { .. } => "busy",
+            Self::Open { .. } => "open",
+            Self::Unresolved { .. } => "unresolved",
             Self::Unreachable { .. } => "unreachable",
             Self::Late { .. } => "late",
+            Self::GivenUp { .. } => "given-up",
+            Self::Contradiction { .. } => "contradiction",
             Self::Status { .. } => "status",
             Self::Redirect { .. } => "redirect",
             Self::NoneLeft => "none",

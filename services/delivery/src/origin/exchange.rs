@@ -1,142 +1,202 @@
-//! One request to one origin, until there is an answer to pass on.
+//! One request to one origin, until there is the head of a response.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_body::Body as _;
-use http_body_util::Empty;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use hyper::body::Incoming;
-use tokio::time;
+use tokio::time::{self, Instant};
 
-use super::{OriginError, admission::Turn, body, client::Pool, heads, redirect, settings::Base, stats::Counters};
-use crate::answer::{Answer, Body};
+use super::{
+    OriginError,
+    client::Origin,
+    endpoint::{Endpoint, Permit},
+    partial,
+    redirect::{self, Step},
+    upload::Upload,
+};
+use crate::stream::ByteStream;
 
-/// How long an origin may take.
+/// A request, but for what belongs to each origin.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// For the head of a response.
-    pub(super) head: Duration,
-    /// For the next bytes of a body.
-    pub(super) idle: Duration,
+pub(super) struct Outgoing<'a> {
+    pub(super) method: &'a Method,
+    /// Path and query below the origin's base.
+    pub(super) target: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    /// Whether redirects within the origin are followed.
+    pub(super) follow: bool,
+    /// Whether it was sent before, and came to nothing.
+    pub(super) again: bool,
+    /// How long one attempt may take.
+    pub(super) limit: Duration,
 }
 
-pub(super) struct Exchange<'a> {
-    pub(super) base: &'a Base,
-    pub(super) pool: &'a Pool,
-    pub(super) counters: &'a Arc<Counters>,
-    pub(super) limits: Limits,
+/// The head of a response, and the body to come.
+pub(super) struct Arrival {
+    pub(super) response: Response<Incoming>,
+    pub(super) endpoint: Arc<Endpoint>,
+    /// When the request that it answers was sent, and when it came.
+    pub(super) times: (SystemTime, SystemTime),
 }
 
-impl Exchange<'_> {
-    /// Asks, and asks again where the origin points within itself. The turn is held until the answer's body ends.
-    pub(super) async fn run(
-        self,
-        method: &Method,
-        mut address: Uri,
-        headers: &HeaderMap,
-        turn: Turn,
-    ) -> Result<Answer, OriginError> {
-        for followed in 0.. {
-            let response = self.ask(method, &address, headers).await?;
-            match redirect::step(self.base, &address, response.status(), response.headers(), followed) {
-                redirect::Step::Done => return self.answer(method, headers, response, turn),
-                redirect::Step::Follow(next) => address = next,
-                redirect::Step::Refuse(location) => {
-                    return Err(OriginError::Redirect { origin: self.base.clone(), location });
+/// Asks an origin, and asks again where it points within itself. The turn is the caller's to hold.
+///
+/// A `body` is taken at the moment it is sent; a request that had one goes to one address only.
+pub(super) async fn run(
+    origin: &Origin,
+    request: Outgoing<'_>,
+    body: &mut Option<ByteStream>,
+) -> Result<Arrival, OriginError> {
+    let counters = origin.counters();
+    counters.requests.count();
+    if request.again {
+        counters.retries.count();
+    }
+    let outcome = follow(origin, request, body).await;
+    if outcome.as_ref().map_or(true, |arrival| arrival.response.status().is_server_error()) {
+        counters.failures.count();
+    }
+    outcome
+}
+
+async fn follow(origin: &Origin, request: Outgoing<'_>, body: &mut Option<ByteStream>) -> Result<Arrival, OriginError> {
+    let target = |_| OriginError::Target { origin: origin.name().clone() };
+    let mut address: Uri = origin.home().called.join(request.target).parse().map_err(target)?;
+    let deadline = Instant::now() + request.limit;
+    let mut headers = request.headers.clone();
+    for (name, value) in origin.own_fields() {
+        headers.insert(name, value.clone());
+    }
+    for followed in 0.. {
+        let sending = Sending { origin, method: request.method, headers: &headers, deadline };
+        let arrival = sending
+            .to_any(&address, body)
+            .await?
+            .ok_or_else(|| OriginError::Late { origin: origin.name().clone(), limit: request.limit })?;
+        let (status, fields) = (arrival.response.status(), arrival.response.headers());
+        if let Some(what) = partial::contradiction(&headers, status, fields) {
+            return Err(OriginError::Contradiction { origin: origin.name().clone(), what });
+        }
+        match redirect::step(origin.home(), &address, status, fields, followed) {
+            Step::Follow(next) if request.follow => address = next,
+            Step::Done | Step::Refuse | Step::Follow(_) => return Ok(arrival),
+        }
+    }
+    Err(OriginError::NoneLeft)
+}
+
+struct Sending<'a> {
+    origin: &'a Origin,
+    method: &'a Method,
+    headers: &'a HeaderMap,
+    deadline: Instant,
+}
+
+impl Sending<'_> {
+    /// Sends it to the first address that takes it; `None` when the time is over.
+    async fn to_any(&self, address: &Uri, body: &mut Option<ByteStream>) -> Result<Option<Arrival>, OriginError> {
+        let (had_body, mut outcome, mut shortest) = (body.is_some(), None, None);
+        for endpoint in self.origin.candidates().await? {
+            let permit = match endpoint.admit() {
+                Ok(permit) => permit,
+                Err(wait) => {
+                    shortest = Some(shortest.map_or(wait, |least: Duration| least.min(wait)));
+                    continue;
                 }
+            };
+            match self.to_one(permit, address, body.take()).await {
+                // Nothing was sent: another address may have it all.
+                Err(error) if error.unsent() && !had_body => outcome = Some(error),
+                done => return done,
             }
         }
-        Err(OriginError::NoneLeft)
+        self.origin.unreached();
+        let name = || self.origin.name().clone();
+        Err(outcome.unwrap_or_else(|| OriginError::Open { origin: name(), wait: shortest.unwrap_or_default() }))
     }
 
-    async fn ask(
+    async fn to_one(
         &self,
-        method: &Method,
+        permit: Permit,
         address: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<Response<Incoming>, OriginError> {
-        let mut request = Request::new(Empty::<Bytes>::new());
-        *request.method_mut() = method.clone();
+        body: Option<ByteStream>,
+    ) -> Result<Option<Arrival>, OriginError> {
+        let mut request = Request::new(Upload::of(body));
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = address.clone();
-        *request.headers_mut() = headers.clone();
-        match time::timeout(self.limits.head, self.pool.request(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(cause)) => Err(OriginError::Unreachable { origin: self.base.clone(), cause }),
-            Err(_) => Err(OriginError::Late { origin: self.base.clone(), limit: self.limits.head }),
-        }
-    }
-
-    fn answer(
-        &self,
-        method: &Method,
-        asked: &HeaderMap,
-        response: Response<Incoming>,
-        turn: Turn,
-    ) -> Result<Answer, OriginError> {
-        let (head, incoming) = response.into_parts();
-        if !usable(head.status, asked) {
-            let retry_after = head.headers.get(header::RETRY_AFTER).cloned();
-            return Err(OriginError::Status { origin: self.base.clone(), status: head.status, retry_after });
-        }
-        let announced = head.headers.get(header::CONTENT_LENGTH).cloned();
-        let mut answer = Answer { headers: heads::response(head.headers), ..Answer::empty(head.status) };
-        if *method == Method::HEAD {
-            // Nothing follows that could be counted: the origin's word is all there is.
-            if let Some(length) = announced.filter(is_length) {
-                answer.headers.insert(header::CONTENT_LENGTH, length);
+        *request.headers_mut() = self.headers.clone();
+        let asked = SystemTime::now();
+        match time::timeout_at(self.deadline, permit.send(request)).await {
+            Ok(Ok(response)) => {
+                let times = (asked, SystemTime::now());
+                let endpoint = if in_distress(response.status(), response.headers()) {
+                    permit.failed()
+                } else {
+                    permit.succeeded()
+                };
+                Ok(Some(Arrival { response, endpoint, times }))
             }
-        } else if !incoming.is_end_stream() {
-            let counters = Arc::clone(self.counters);
-            answer.body = Body::Stream(body::stream(self.base.clone(), incoming, self.limits.idle, counters, turn));
+            Ok(Err(cause)) => {
+                permit.failed();
+                Err(OriginError::Unreachable { origin: self.origin.name().clone(), cause })
+            }
+            Err(_) => {
+                permit.failed();
+                Ok(None)
+            }
         }
-        Ok(answer)
     }
 }
 
-/// Whether a status answers a GET or HEAD such as ours. 206 does only if a range was asked for, 304 only if a condition was set:
-/// else the one would be taken for the whole, and the other for nothing. A demand for credentials is for us, not for a client
-/// who has none to give there.
-fn usable(status: StatusCode, asked: &HeaderMap) -> bool {
-    match status {
-        StatusCode::OK => true,
-        StatusCode::NOT_MODIFIED => {
-            asked.contains_key(header::IF_NONE_MATCH) || asked.contains_key(header::IF_MODIFIED_SINCE)
-        }
-        StatusCode::PARTIAL_CONTENT => asked.contains_key(header::RANGE),
-        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => false,
-        other => other.is_client_error(),
-    }
+/// Whether a status says that the origin cannot do its work now. A 500 is about the one request; and an answer that may be kept is
+/// meant as one.
+pub(super) fn in_distress(status: StatusCode, headers: &HeaderMap) -> bool {
+    let unwell =
+        matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
+    unwell && !is_deliberate(headers)
 }
 
-fn is_length(value: &HeaderValue) -> bool {
-    value.to_str().is_ok_and(|text| text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u64>().is_ok())
+/// Whether asking once more may bring a better answer.
+pub(super) fn is_worth_another(status: StatusCode, headers: &HeaderMap) -> bool {
+    let patience = headers.contains_key(header::RETRY_AFTER);
+    (in_distress(status, headers) && !patience)
+        || (status == StatusCode::INTERNAL_SERVER_ERROR && !is_deliberate(headers))
+}
+
+fn is_deliberate(headers: &HeaderMap) -> bool {
+    [header::CACHE_CONTROL, header::EXPIRES].iter().any(|name| headers.contains_key(name))
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
-    fn with(name: header::HeaderName) -> HeaderMap {
-        HeaderMap::from_iter([(name, HeaderValue::from_static("x"))])
-    }
-
     #[test]
-    fn an_answer_to_what_was_not_asked_is_no_answer() {
+    fn only_an_origin_that_cannot_work_is_held_to_be_in_distress() {
         let plain = HeaderMap::new();
-        for (status, asked, expected) in [
-            (StatusCode::OK, &plain, true),
-            (StatusCode::NOT_FOUND, &plain, true),
-            (StatusCode::PARTIAL_CONTENT, &plain, false),
-            (StatusCode::PARTIAL_CONTENT, &with(header::RANGE), true),
-            (StatusCode::NOT_MODIFIED, &plain, false),
-            (StatusCode::NOT_MODIFIED, &with(header::IF_NONE_MATCH), true),
-            (StatusCode::NOT_MODIFIED, &with(header::IF_MODIFIED_SINCE), true),
-            (StatusCode::UNAUTHORIZED, &plain, false),
-            (StatusCode::PROXY_AUTHENTICATION_REQUIRED, &plain, false),
-            (StatusCode::INTERNAL_SERVER_ERROR, &plain, false),
+        let kept = HeaderMap::from_iter([(header::CACHE_CONTROL, HeaderValue::from_static("max-age=5"))]);
+        let later = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static("5"))]);
+        for (status, headers, distress, another) in [
+            (200, &plain, false, false),
+            (404, &plain, false, false),
+            (429, &plain, false, false),
+            (500, &plain, false, true),
+            (500, &kept, false, false),
+            (501, &plain, false, false),
+            (502, &plain, true, true),
+            (503, &plain, true, true),
+            (503, &later, true, false),
+            (503, &kept, false, false),
+            (504, &plain, true, true),
         ] {
-            assert_eq!(usable(status, asked), expected, "{status} to {asked:?}");
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(in_distress(status, headers), distress, "{status} {headers:?}");
+            assert_eq!(is_worth_another(status, headers), another, "{status} {headers:?}");
         }
     }
 }

@@ -71,6 +71,8 @@ pub enum Fault {
     Whole,
     /// From now on there is another object, with another entity tag.
     Renewed,
+    /// From now on there is another object; this answer is a part of it, whatever `If-Range` says.
+    Careless,
     /// The bytes are another object's, under the same entity tag.
     Forged,
     /// The entity tag is weak.
@@ -246,7 +248,7 @@ impl State {
             let mut plan = self.plan();
             (plan.next.pop_front().unwrap_or_else(|| plan.always.clone()), plan.fields.clone())
         };
-        if fault == Fault::Renewed {
+        if matches!(fault, Fault::Renewed | Fault::Careless) {
             self.version.fetch_add(1, Relaxed);
         }
         let reply = Reply::to(&seen, self.content, self.version.load(Relaxed), &fault, fields);

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
-use super::{Fetch, OriginError};
+use super::{Ask, Fetch, Identity, OriginError};
 
 const CDN_LOOP: HeaderName = HeaderName::from_static("cdn-loop");
 
@@ -47,21 +47,28 @@ const OWN_OF_ORIGIN: &[&str] = &[
     "access-control-allow-credentials",
 ];
 
-/// What never reaches an origin, even if a route lets it through: who the client is.
+/// What never reaches an origin where everybody gets the same answer: who the client is.
 fn identifies(name: &HeaderName) -> bool {
     *name == header::COOKIE
-        || *name == header::AUTHORIZATION
-        || *name == header::PROXY_AUTHORIZATION
         || *name == header::FORWARDED
         || name.as_str().starts_with("x-forwarded-")
         || name == "x-real-ip"
+}
+
+/// What a client says to us and not to an origin.
+fn is_for_us(name: &HeaderName) -> bool {
+    *name == header::HOST
+        || *name == header::CONTENT_LENGTH
+        || *name == header::EXPECT
+        || *name == header::PROXY_AUTHORIZATION
+        || is_hop_by_hop(name)
 }
 
 /// The fields of a request to any origin, but for what is that origin's own. A request that has passed here before is refused.
 pub(super) fn request(fetch: &Fetch<'_>, loop_id: &str) -> Result<HeaderMap, OriginError> {
     let mut head = HeaderMap::with_capacity(16);
     for (name, value) in fetch.extra {
-        if !identifies(name) && !is_hop_by_hop(name) && *name != header::HOST && *name != header::CONTENT_LENGTH {
+        if !identifies(name) && !is_for_us(name) && *name != header::AUTHORIZATION {
             head.append(name, value.clone());
         }
     }
@@ -83,23 +90,49 @@ pub(super) fn request(fetch: &Fetch<'_>, loop_id: &str) -> Result<HeaderMap, Ori
     Ok(head)
 }
 
-/// The fields of an origin's response that are passed on.
-pub(super) fn response(mut head: HeaderMap) -> HeaderMap {
-    let named: Vec<HeaderName> = head
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in &named {
+/// The fields of a request whose caller chose them, but for what is each origin's own. A request that has passed here before is refused.
+pub(super) fn chosen(ask: &Ask<'_>, loop_id: &str) -> Result<HeaderMap, OriginError> {
+    let mut head = HeaderMap::with_capacity(ask.headers.len() + 4);
+    let named = connection_names(ask.headers);
+    let ranged = ask.method != Method::HEAD;
+    for (name, value) in ask.headers {
+        let withheld = matches!(ask.identity, Identity::Withheld) && identifies(name);
+        let range = *name == header::RANGE || *name == header::IF_RANGE;
+        if !withheld && !is_for_us(name) && !named.contains(name) && (ranged || !range) {
+            head.append(name, value.clone());
+        }
+    }
+    head.insert(CDN_LOOP, looped(ask.headers, loop_id)?);
+    head.append(header::VIA, via());
+    head.entry(header::ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+    head.entry(header::ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    Ok(head)
+}
+
+/// The fields of a response without those that concern its connection only.
+pub(super) fn end_to_end(mut head: HeaderMap) -> HeaderMap {
+    for name in connection_names(&head) {
         head.remove(name);
     }
-    for name in HOP_BY_HOP.iter().chain(OWN_OF_ORIGIN) {
+    for name in HOP_BY_HOP {
+        head.remove(*name);
+    }
+    head
+}
+
+/// The fields of an origin's response that are passed on to clients.
+pub(super) fn passed_on(mut head: HeaderMap) -> HeaderMap {
+    for name in OWN_OF_ORIGIN {
         head.remove(*name);
     }
     head.append(header::VIA, via());
     head
+}
+
+/// What `Connection` names: further fields that go no further (RFC 9110 section 7.6.1).
+fn connection_names(head: &HeaderMap) -> Vec<HeaderName> {
+    let lines = head.get_all(header::CONNECTION).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).filter_map(|name| name.trim().parse().ok()).collect()
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -229,7 +262,7 @@ mod tests {
 
     #[test]
     fn of_a_response_only_what_concerns_the_client_is_passed_on() {
-        let passed = response(headers(&[
+        let passed = passed_on(end_to_end(headers(&[
             ("content-type", "video/mp4"),
             ("etag", "\"v\""),
             ("last-modified", "x"),
@@ -245,7 +278,7 @@ mod tests {
             ("keep-alive", "timeout=5"),
             ("transfer-encoding", "chunked"),
             ("www-authenticate", "Basic"),
-        ]));
+        ])));
         let mut names: Vec<_> = passed.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
         let expected = ["cache-control", "content-range", "content-type", "etag", "last-modified", "via", "x-checksum"];

@@ -17,34 +17,52 @@ pub(super) enum Step {
     Done,
     /// Ask there.
     Follow(Uri),
-    /// Give up; the target as the log may have it.
-    Refuse(String),
+    /// It leads elsewhere, or it is one too many.
+    Refuse,
 }
 
-/// Judges a response to a request for `asked`, after `followed` redirects.
-pub(super) fn step(base: &Base, asked: &Uri, status: StatusCode, headers: &http::HeaderMap, followed: usize) -> Step {
-    let redirects = matches!(
+/// Where an origin's own redirects may lead.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Home<'a> {
+    /// The origin as the operator has it.
+    pub(super) base: &'a Base,
+    /// The origin as it is asked for: it may know itself only by that name.
+    pub(super) called: &'a Base,
+}
+
+/// Whether a status sends the client to another address.
+pub(super) fn is_redirect(status: StatusCode) -> bool {
+    matches!(
         status,
         StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
             | StatusCode::SEE_OTHER
             | StatusCode::TEMPORARY_REDIRECT
             | StatusCode::PERMANENT_REDIRECT
-    );
-    if !redirects {
+    )
+}
+
+/// Judges a response to a request for `asked`, after `followed` redirects.
+pub(super) fn step(
+    home: Home<'_>,
+    asked: &Uri,
+    status: StatusCode,
+    headers: &http::HeaderMap,
+    followed: usize,
+) -> Step {
+    if !is_redirect(status) {
         return Step::Done;
     }
-    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("nowhere");
-    let refused = || Step::Refuse(location.chars().take(200).collect());
-    let Some(mut target) = Url::parse(&asked.to_string()).ok().and_then(|asked| asked.join(location).ok()) else {
-        return refused();
-    };
+    let location = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let target = location.and_then(|location| Url::parse(&asked.to_string()).ok()?.join(location).ok());
+    let Some(mut target) = target.filter(|_| followed < MOST) else { return Step::Refuse };
     target.set_fragment(None);
     let plain = target.username().is_empty() && target.password().is_none();
-    if followed >= MOST || !plain || !base.is_authority_of(&target) {
-        return refused();
+    if !plain || !(home.base.is_authority_of(&target) || home.called.is_authority_of(&target)) {
+        return Step::Refuse;
     }
-    target.as_str().parse().map_or_else(|_| refused(), Step::Follow)
+    let place = &target[url::Position::BeforePath..];
+    home.called.beside(place).parse().map_or(Step::Refuse, Step::Follow)
 }
 
 #[cfg(test)]
@@ -55,31 +73,35 @@ mod tests {
 
     fn after(status: u16, location: &str, followed: usize) -> Step {
         let base: Base = "http://origin:81/files".parse().expect("a base");
+        let called: Base = "http://files.example/files".parse().expect("a base");
         let mut headers = HeaderMap::new();
         headers.insert(header::LOCATION, HeaderValue::from_str(location).expect("a field value"));
-        let asked = Uri::from_static("http://origin:81/files/a/b?q");
-        step(&base, &asked, StatusCode::from_u16(status).expect("a status"), &headers, followed)
+        let asked = Uri::from_static("http://files.example/files/a/b?q");
+        let home = Home { base: &base, called: &called };
+        step(home, &asked, StatusCode::from_u16(status).expect("a status"), &headers, followed)
     }
 
     #[test]
     fn a_redirect_stays_with_its_authority() {
         for (location, target) in [
-            ("/c", "http://origin:81/c"),
-            ("c?x=1#f", "http://origin:81/files/a/c?x=1"),
-            ("http://ORIGIN:81/d", "http://origin:81/d"),
-            ("//origin:81/e", "http://origin:81/e"),
+            ("/c", "http://files.example/c"),
+            ("c?x=1#f", "http://files.example/files/a/c?x=1"),
+            ("http://ORIGIN:81/d", "http://files.example/d"),
+            ("//origin:81/e", "http://files.example/e"),
+            ("http://files.example:80/g", "http://files.example/g"),
         ] {
             assert_eq!(after(302, location, 0), Step::Follow(target.parse().expect("a URI")), "{location}");
         }
         for elsewhere in [
             "http://other:81/c",
             "http://origin/c",
+            "http://files.example:81/c",
             "https://origin:81/c",
             "//evil/c",
             "http://u@origin:81/c",
             "file:///etc",
         ] {
-            assert_eq!(after(302, elsewhere, 0), Step::Refuse(elsewhere.to_owned()));
+            assert_eq!(after(302, elsewhere, 0), Step::Refuse, "{elsewhere}");
         }
     }
 
@@ -87,7 +109,7 @@ mod tests {
     fn only_so_many_redirects_are_followed() {
         for status in [301, 302, 303, 307, 308] {
             assert!(matches!(after(status, "/c", MOST - 1), Step::Follow(_)), "{status}");
-            assert!(matches!(after(status, "/c", MOST), Step::Refuse(_)), "{status}");
+            assert_eq!(after(status, "/c", MOST), Step::Refuse, "{status}");
         }
         for status in [200, 206, 300, 304, 404, 500] {
             assert_eq!(after(status, "/c", 0), Step::Done, "{status}");

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, uri::Authority};
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
@@ -21,12 +21,20 @@ pub struct Settings {
     pub patience: Duration,
     /// How long an idle connection is kept (HTTP_KEEPALIVE_TIMEOUT).
     pub keep_alive: Duration,
-    /// For a TCP connection (HTTP_CONNECT_TIMEOUT).
+    /// For a connection, TLS included (HTTP_CONNECT_TIMEOUT).
     pub connect: Duration,
     /// For one attempt, up to the response's head (HTTP_TOTAL_TIMEOUT).
     pub head: Duration,
+    /// For all attempts at an answer together, waits and other origins included, up to the response's head.
+    pub total: Duration,
     /// For the next bytes of a body. It runs only while we wait for the origin, not while the client is slow.
     pub idle: Duration,
+    /// How often a GET or HEAD that came to nothing is sent again.
+    pub retries: u32,
+    /// How long a body that broke off may take to go on, where it can; nothing for never.
+    pub resume: Duration,
+    /// How long the addresses of an origin's name are used before it is looked up again.
+    pub refresh: Duration,
     /// This instance's name in `CDN-Loop` (RFC 8586), such as the node's id: letters, digits, dots, dashes and underscores.
     pub loop_id: String,
 }
@@ -36,12 +44,14 @@ pub struct Settings {
 pub struct OriginSettings {
     /// Where it is.
     pub base: Base,
-    /// What `Host` says instead of the base's authority (PROXY_HOST_HEADER).
-    pub host: Option<HeaderValue>,
+    /// What `Host` says instead of the base's authority (PROXY_HOST_HEADER). The certificate is still the base's.
+    pub host: Option<Authority>,
     /// Whom its certificate must satisfy (BACKEND_SSL_VERIFY).
     pub trust: Trust,
     /// Header fields of every request, such as credentials of our own.
     pub headers: HeaderMap,
+    /// Whether HTTP/2 is offered over TLS.
+    pub http2: bool,
 }
 
 /// Whom an origin's certificate must satisfy.
@@ -81,6 +91,14 @@ pub enum InvalidOrigins {
         #[source]
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// `Host` cannot say this.
+    #[error("origin {origin} cannot be asked for as {host}")]
+    Host {
+        /// The origin.
+        origin: Base,
+        /// What it should be asked for as.
+        host: Authority,
+    },
 }
 
 impl Settings {
@@ -96,7 +114,11 @@ impl Settings {
             keep_alive: Duration::from_secs(30),
             connect: Duration::from_secs(5),
             head: Duration::from_secs(30),
+            total: Duration::from_secs(90),
             idle: Duration::from_secs(30),
+            retries: 2,
+            resume: Duration::from_secs(30),
+            refresh: Duration::from_secs(30),
             loop_id: loop_id.into(),
         }
     }
@@ -106,7 +128,7 @@ impl OriginSettings {
     /// An origin with no peculiarities.
     #[must_use]
     pub fn new(base: Base) -> Self {
-        Self { base, host: None, trust: Trust::System, headers: HeaderMap::new() }
+        Self { base, host: None, trust: Trust::System, headers: HeaderMap::new(), http2: true }
     }
 }
 
@@ -122,6 +144,22 @@ impl Base {
     #[must_use]
     pub fn is_authority_of(&self, url: &Url) -> bool {
         self.0.origin() == url.origin()
+    }
+
+    /// The same address under another name, as `Host` has it; `None` if that is no name.
+    #[must_use]
+    pub fn called(&self, host: &Authority) -> Option<Self> {
+        let text = format!("{}://{host}{}", self.0.scheme(), self.0.path());
+        text.parse().ok()
+    }
+
+    /// The address of a path and query outside of the base's own path.
+    pub(super) fn beside(&self, place: &str) -> String {
+        format!("{}{place}", &self.0[..url::Position::BeforePath])
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.0
     }
 
     /// Whether connections are TLS.

@@ -1,6 +1,8 @@
 //! Origins that do what an origin should not, and what becomes of it.
 
 mod fake;
+mod matrix;
+mod recovery;
 
 use std::{io, time::Duration};
 
@@ -93,7 +95,7 @@ async fn an_object_is_passed_on_with_what_belongs_to_it() {
 async fn host_and_own_fields_are_the_operator_s() {
     let fake = Fake::always("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
     let mut origin = OriginSettings::new(fake.base().parse().expect("a base"));
-    origin.host = Some(HeaderValue::from_static("files.example"));
+    origin.host = Some("files.example".parse().expect("a host"));
     origin.headers = headers(&[("authorization", "Bearer ours")]);
     let origins = Origins::new(&Settings::new(vec![origin], "node-1")).expect("good settings");
     let client = headers(&[("authorization", "Bearer theirs"), ("cookie", "a=b")]);

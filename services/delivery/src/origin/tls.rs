@@ -13,11 +13,11 @@ use super::settings::Trust;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// A client's configuration for that trust.
-pub(super) fn config(trust: &Trust) -> Result<ClientConfig, Error> {
+/// A client's configuration for that trust, which offers these protocols.
+pub(super) fn config(trust: &Trust, protocols: &[&[u8]]) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let config = match trust {
+    let mut config = match trust {
         Trust::System => {
             use hyper_rustls::ConfigBuilderExt as _;
             builder.with_native_roots()?.with_no_client_auth()
@@ -34,6 +34,7 @@ pub(super) fn config(trust: &Trust) -> Result<ClientConfig, Error> {
             builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth()
         }
     };
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
 }
 

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 use ferry_core::routes::QueryRule;
 use ferry_delivery::origin::{Base, OriginSettings, Settings, Trust};
 use ferry_runtime::config::Reader;
-use http::HeaderValue;
+use http::uri::Authority;
 
 /// Whence the bytes.
 #[derive(Debug, Clone)]
@@ -97,12 +97,12 @@ fn root(reader: &mut Reader<'_>) -> Option<PathBuf> {
 fn origins(reader: &mut Reader<'_>) -> Option<Settings> {
     let bases = bases(reader);
     let trust = if reader.get::<bool>("backend-ssl-verify").unwrap_or(true) { Trust::System } else { Trust::Anyone };
-    let host = reader.get::<String>("proxy-host-header").and_then(|text| match HeaderValue::from_str(&text) {
-        Ok(value) => Some(value),
-        Err(_) => {
-            reader.fault("proxy-host-header", "expected the value of a header, such as files.example");
-            None
+    let host = reader.get::<String>("proxy-host-header").and_then(|text| {
+        let host = text.parse::<Authority>().ok().filter(|host| !host.as_str().contains('@'));
+        if host.is_none() {
+            reader.fault("proxy-host-header", "expected HOST or HOST:PORT, such as files.example");
         }
+        host
     });
     let limit = reader.require::<NonZeroUsize>("http-connector-limit");
     let limit_per_origin = reader.require::<NonZeroUsize>("http-connector-limit-per-host");

@@ -57,7 +57,7 @@ impl Reply {
                 reply
             }
             _ if !reads => Self::bare(200, content),
-            _ => Self::good(request, content, version, *fault == Fault::Whole, fields),
+            _ => Self::good(request, content, version, fault, fields),
         };
         reply.bare |= request.method == Method::HEAD;
         reply.spoil(fault);
@@ -78,11 +78,12 @@ impl Reply {
     }
 
     /// As a good server answers a GET or HEAD.
-    fn good(request: &Seen, content: Content, version: u64, whole: bool, fields: HeaderMap) -> Self {
+    fn good(request: &Seen, content: Content, version: u64, fault: &Fault, fields: HeaderMap) -> Self {
         let etag = content.etag(version);
         let says =
             |name| request.headers.get(name).is_some_and(|value: &HeaderValue| value.as_bytes() == etag.as_bytes());
-        let ranged = !whole && (!request.headers.contains_key(header::IF_RANGE) || says(header::IF_RANGE));
+        let asked = !request.headers.contains_key(header::IF_RANGE) || says(header::IF_RANGE);
+        let ranged = (asked && *fault != Fault::Whole) || *fault == Fault::Careless;
         let length = content.length();
         let mut reply = Self { headers: fields, version, ..Self::bare(200, content) };
         reply.set("etag", &etag);
@@ -116,6 +117,7 @@ impl Reply {
             Fault::None
             | Fault::Whole
             | Fault::Renewed
+            | Fault::Careless
             | Fault::Status(_)
             | Fault::StatusWith(..)
             | Fault::Redirect(_) => {}
