@@ -1,6 +1,7 @@
 //! What a node can be told.
 
 mod backend;
+mod origins;
 mod reach;
 mod settings;
 

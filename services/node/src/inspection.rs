@@ -12,7 +12,12 @@ use ferry_core::{
     node::NodeFacts,
     time::Tick,
 };
-use ferry_delivery::{Delivery, delivery::Backend, origin::PoolStats, transfers::Snapshot};
+use ferry_delivery::{
+    Delivery,
+    delivery::Backend,
+    origin::{AddressStats, PoolStats},
+    transfers::Snapshot,
+};
 use ferry_proto::v1;
 use ferry_runtime::{Clock, coordinators::Links};
 use tokio::sync::watch;
@@ -111,6 +116,19 @@ fn pool(stats: PoolStats) -> v1::OriginPool {
         limit: bounded(stats.limit),
         requests: stats.requests,
         failures: stats.failures,
+        connections: bounded(stats.connections),
+        breaker: stats.breaker.as_str().to_owned(),
+        retries: stats.retries,
+        resumed: stats.resumed,
+        addresses: stats.addresses.iter().map(address).collect(),
+    }
+}
+
+fn address(stats: &AddressStats) -> v1::OriginAddress {
+    v1::OriginAddress {
+        address: stats.address.to_string(),
+        connections: u32::try_from(stats.connections).unwrap_or(u32::MAX),
+        breaker: stats.breaker.as_str().to_owned(),
     }
 }
 
@@ -132,6 +150,13 @@ pub(crate) fn pages(inspection: &Inspection, health: Arc<Health>) -> Router {
 }
 
 fn pool_page(stats: &PoolStats) -> serde_json::Value {
+    let address = |stats: &AddressStats| {
+        serde_json::json!({
+            "address": stats.address.to_string(),
+            "connections": stats.connections,
+            "breaker": stats.breaker.as_str(),
+        })
+    };
     serde_json::json!({
         "origin": stats.origin,
         "in_flight": stats.in_flight,
@@ -139,6 +164,11 @@ fn pool_page(stats: &PoolStats) -> serde_json::Value {
         "limit": stats.limit,
         "requests": stats.requests,
         "failures": stats.failures,
+        "connections": stats.connections,
+        "breaker": stats.breaker.as_str(),
+        "retries": stats.retries,
+        "resumed": stats.resumed,
+        "addresses": stats.addresses.iter().map(address).collect::<Vec<_>>(),
     })
 }
 

@@ -1,11 +1,12 @@
 //! Where the bytes come from: a root, origins, or both.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use ferry_core::routes::QueryRule;
-use ferry_delivery::origin::{Base, OriginSettings, Settings, Trust};
+use ferry_delivery::origin::Settings;
 use ferry_runtime::config::Reader;
-use http::uri::Authority;
+
+use super::origins;
 
 /// Whence the bytes.
 #[derive(Debug, Clone)]
@@ -40,7 +41,7 @@ impl Backend {
 
 /// Reads all that concerns it. What the mode leaves unused may stand there: the seeds' configurations have it all at once.
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Backend> {
-    let origins = origins(reader);
+    let origins = origins::read(reader);
     let has_origin = ["origin", "origins", "backend-host"].iter().any(|name| reader.is_set(name));
     let has_root = reader.is_set("root");
     let (wants_root, wants_origin) = match reader.get::<String>("backend-mode").as_deref() {
@@ -92,73 +93,4 @@ fn root(reader: &mut Reader<'_>) -> Option<PathBuf> {
             None
         }
     }
-}
-
-fn origins(reader: &mut Reader<'_>) -> Option<Settings> {
-    let bases = bases(reader);
-    let trust = if reader.get::<bool>("backend-ssl-verify").unwrap_or(true) { Trust::System } else { Trust::Anyone };
-    let host = reader.get::<String>("proxy-host-header").and_then(|text| {
-        let host = text.parse::<Authority>().ok().filter(|host| !host.as_str().contains('@'));
-        if host.is_none() {
-            reader.fault("proxy-host-header", "expected HOST or HOST:PORT, such as files.example");
-        }
-        host
-    });
-    let limit = reader.require::<NonZeroUsize>("http-connector-limit");
-    let limit_per_origin = reader.require::<NonZeroUsize>("http-connector-limit-per-host");
-    let keep_alive = reader.require("http-keepalive-timeout");
-    let (connect, head) = (wait(reader, "http-connect-timeout"), wait(reader, "http-total-timeout"));
-    let origins = bases.into_iter().map(|base| OriginSettings {
-        host: host.clone(),
-        trust: trust.clone(),
-        ..OriginSettings::new(base)
-    });
-    Some(Settings {
-        limit: limit?.get(),
-        limit_per_origin: limit_per_origin?.get(),
-        keep_alive: keep_alive?,
-        connect: connect?,
-        head: head?,
-        ..Settings::new(origins.collect(), "node")
-    })
-}
-
-/// A limit of nothing would refuse every origin.
-fn wait(reader: &mut Reader<'_>, name: &str) -> Option<Duration> {
-    let wait: Duration = reader.require(name)?;
-    if wait.is_zero() {
-        reader.fault(name, "must be longer than nothing");
-    }
-    Some(wait)
-}
-
-/// `origins`, else `origin`, else the seeds' four names.
-fn bases(reader: &mut Reader<'_>) -> Vec<Base> {
-    let several: Vec<String> = reader.list("origins");
-    let one: Option<String> = reader.get("origin");
-    let (host, port) = (reader.get::<String>("backend-host"), reader.get::<u16>("backend-port"));
-    let https = reader.switch("backend-use-https");
-    let (name, texts) = match (several.is_empty(), one, host) {
-        (false, Some(_), _) => {
-            reader.fault("origin", "`origins` is set too: put it there");
-            return Vec::new();
-        }
-        (false, None, _) => ("origins", several),
-        (true, Some(one), _) => ("origin", vec![one]),
-        (true, None, Some(host)) => {
-            let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host };
-            let scheme = if https { "https" } else { "http" };
-            let port = port.map_or_else(String::new, |port| format!(":{port}"));
-            ("backend-host", vec![format!("{scheme}://{host}{port}")])
-        }
-        (true, None, None) => return Vec::new(),
-    };
-    let mut bases = Vec::with_capacity(texts.len());
-    for text in texts {
-        match text.parse() {
-            Ok(base) => bases.push(base),
-            Err(invalid) => reader.fault(name, invalid),
-        }
-    }
-    bases
 }

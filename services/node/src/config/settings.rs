@@ -3,8 +3,10 @@
 use ferry_delivery::disk::config as disk;
 use ferry_runtime::config::{COMMON, Setting};
 
+use super::origins;
+
 /// All that a node can be told.
-pub const TABLES: &[&[Setting]] = &[COMMON, SETTINGS, disk::SETTINGS];
+pub const TABLES: &[&[Setting]] = &[COMMON, SETTINGS, origins::SETTINGS, disk::SETTINGS];
 
 /// The structured parts of its TOML file.
 pub const SECTIONS: &[&str] = &["route", disk::CONTENT_TYPES];
@@ -33,36 +35,6 @@ const SETTINGS: &[Setting] = &[
     Setting::text("backend-mode", "filesystem|http|hybrid", "Where the bytes come from; from what is set if not said")
         .env(&["BACKEND_MODE"]),
     Setting::text("root", "DIR", "The files").env(&["BACKEND_FILESYSTEM_ROOT"]),
-    Setting::text("origin", "URL", "The HTTP server that has the files"),
-    Setting::list("origins", "URL", "Several of them, the preferred one first").no_flag(),
-    Setting::text("backend-host", "HOST", "The host of the origin").env(&["BACKEND_HOST"]).no_flag(),
-    Setting::text("backend-port", "PORT", "Its port").env(&["BACKEND_PORT"]).no_flag(),
-    Setting::switch("backend-use-https", "Whether it speaks TLS").env(&["BACKEND_USE_HTTPS"]).no_flag(),
-    Setting::switch("backend-ssl-verify", "Whether the origins' certificates are verified")
-        .default("true")
-        .env(&["BACKEND_SSL_VERIFY"])
-        .no_flag(),
-    Setting::text("proxy-host-header", "HOST", "What `Host` says to the origins").env(&["PROXY_HOST_HEADER"]).no_flag(),
-    Setting::text("http-connector-limit", "N", "Requests to all origins at one time")
-        .default("100")
-        .env(&["HTTP_CONNECTOR_LIMIT"])
-        .no_flag(),
-    Setting::text("http-connector-limit-per-host", "N", "Requests to one origin at one time")
-        .default("30")
-        .env(&["HTTP_CONNECTOR_LIMIT_PER_HOST"])
-        .no_flag(),
-    Setting::text("http-keepalive-timeout", "TIME", "How long an idle connection to an origin is kept")
-        .default("30s")
-        .env(&["HTTP_KEEPALIVE_TIMEOUT"])
-        .no_flag(),
-    Setting::text("http-connect-timeout", "TIME", "How long a connection to an origin may take")
-        .default("5s")
-        .env(&["HTTP_CONNECT_TIMEOUT"])
-        .no_flag(),
-    Setting::text("http-total-timeout", "TIME", "How long one attempt may take up to the head of its response")
-        .default("30s")
-        .env(&["HTTP_TOTAL_TIMEOUT"])
-        .no_flag(),
     Setting::text("meetings", "open|signed", "Adds the routes of the meetings, with this access"),
     Setting::text(
         "user-key-file",

@@ -216,3 +216,28 @@ fn numbers_out_of_bounds_are_refused() {
     assert!(fault(&["--origin", "http://o"], &[("HTTP_CONNECTOR_LIMIT", "0")]).starts_with("http-connector-limit = "));
     assert!(fault(&["--root", "/"], &[("BACKEND_FILESYSTEM_BUFFER_SIZE", "1")]).starts_with("buffer-size = "));
 }
+
+#[test]
+fn patience_with_origins_is_the_operator_s() {
+    let (_folder, path) = file(
+        "origin = \"https://o\"\norigin-idle-timeout = \"7s\"\norigin-retries = 0\norigin-retry-timeout = \"8s\"\n\
+         origin-resume-timeout = \"0\"\norigin-dns-refresh = \"9s\"\norigin-queue = 5\norigin-queue-timeout = \"1s\"\norigin-http2 = false\n",
+    );
+    let Backend::Http(settings) = accepted(&["--config", &path], &[]).backend else { panic!("http") };
+    let times = [settings.idle, settings.total, settings.resume, settings.refresh, settings.patience];
+    assert_eq!(times.map(|time| time.as_secs()), [7, 8, 0, 9, 1]);
+    assert_eq!((settings.retries, settings.waiting, settings.origins[0].http2), (0, 5, false));
+}
+
+#[test]
+fn what_origins_must_prove_and_be_called_is_checked() {
+    let refused = |toml: &str| {
+        let (_folder, path) = file(&format!("origin = \"https://o\"\n{toml}\n"));
+        fault(&["--config", &path], &[])
+    };
+    assert!(refused("origin-ca = \"/no/such/file\"").starts_with("origin-ca = "));
+    assert!(refused("origin-ca = \"/dev/null\"\nbackend-ssl-verify = false").contains("not verified"));
+    for bad in ["a b", "user@host", "host/path"] {
+        assert!(refused(&format!("proxy-host-header = \"{bad}\"")).starts_with("proxy-host-header = "), "{bad}");
+    }
+}

@@ -61,8 +61,12 @@ async fn the_origin_pool_and_the_figures_can_be_looked_at() {
     let pools = page(&node, "/debug/http-client").await.json();
     assert_eq!(pools["origins"][0]["origin"], "http://127.0.0.1:1");
     assert_eq!(pools["origins"][0]["in_flight"], 0);
+    assert_eq!(pools["origins"][0]["breaker"], "closed");
+    assert_eq!(pools["origins"][0]["addresses"][0]["address"], "127.0.0.1:1");
     let pool = inspector(&node).get_origin_pool(v1::GetOriginPoolRequest {}).await.expect("an answer").into_inner();
     assert_eq!(pool.origins[0].limit, 30);
+    assert_eq!((pool.origins[0].connections, pool.origins[0].breaker.as_str()), (0, "closed"));
+    assert!(pool.origins[0].failures >= 1 && pool.origins[0].retries >= 1, "it was tried more than once: {pool:?}");
     assert_eq!(node.get("/%").await.status, 400);
     let figures = String::from_utf8(page(&node, "/metrics").await.body).expect("text");
     for name in [
