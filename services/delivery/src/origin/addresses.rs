@@ -69,10 +69,14 @@ impl Addresses {
     pub(super) async fn current(self: &Arc<Self>) -> io::Result<Arc<[SocketAddr]>> {
         let mut known = self.known.subscribe();
         let before = known.borrow().rounds;
-        self.renew();
+        let under_way = self.renew();
         let now = known.borrow().clone();
         if !now.list.is_empty() {
             return Ok(now.list);
+        }
+        if !under_way {
+            // It failed a moment ago: nobody waits for what is not asked.
+            return Err(io::Error::other(now.trouble.unwrap_or_default()));
         }
         match time::timeout(self.limit, known.wait_for(|known| known.rounds > before)).await {
             Ok(Ok(known)) if !known.list.is_empty() => Ok(Arc::clone(&known.list)),
@@ -88,13 +92,14 @@ impl Addresses {
         due.at = due.at.min(self.clock.now() + AGAIN);
     }
 
-    /// Asks the resolver if that is due, on a thread of its own; one at a time, since nothing can stop a resolver that hangs.
-    fn renew(self: &Arc<Self>) {
-        let Some((name, port)) = self.name.clone() else { return };
+    /// Asks the resolver if that is due, on a thread of its own; one at a time, since nothing can stop a resolver that hangs. Returns
+    /// whether an answer is to come.
+    fn renew(self: &Arc<Self>) -> bool {
+        let Some((name, port)) = self.name.clone() else { return false };
         {
             let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
             if due.under_way || self.clock.now() < due.at {
-                return;
+                return due.under_way;
             }
             due.under_way = true;
         }
@@ -104,14 +109,16 @@ impl Addresses {
             let found = (this.lookup)(&name, port);
             this.learn(&name, found);
         }));
+        true
     }
 
     fn learn(&self, name: &str, found: io::Result<Vec<SocketAddr>>) {
         let found =
             found.and_then(|list| if list.is_empty() { Err(io::Error::other("no addresses")) } else { Ok(list) });
         let pause = if found.is_ok() { self.refresh } else { AGAIN };
-        *self.due.lock().unwrap_or_else(PoisonError::into_inner) =
-            Due { at: self.clock.now() + pause, under_way: false };
+        // Held until the result is known too: nobody may see neither a lookup under way nor its result.
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        *due = Due { at: self.clock.now() + pause, under_way: false };
         self.known.send_modify(|known| {
             known.rounds += 1;
             match found {

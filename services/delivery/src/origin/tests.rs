@@ -1,5 +1,7 @@
 //! Origins that do what an origin should not, and what becomes of it.
 
+mod asking;
+mod connections;
 mod fake;
 mod matrix;
 mod recovery;
