@@ -28,6 +28,7 @@ mod pass;
 mod pursuit;
 mod redirect;
 mod resume;
+mod s3;
 mod settings;
 mod stats;
 mod tls;
@@ -47,6 +48,7 @@ pub use ask::{Ask, Identity, Response};
 pub use body::{Body, BodyError};
 pub use breaker::BreakerState;
 pub use error::OriginError;
+pub use s3::Credentials;
 pub use settings::{Base, InvalidBase, InvalidOrigins, OriginSettings, Settings, Trust};
 pub use stats::{AddressStats, PoolStats};
 

@@ -21,6 +21,7 @@ use super::{
     breaker::BreakerState,
     endpoint::Endpoint,
     redirect::Home,
+    s3::Credentials,
     settings::{Base, OriginSettings, Settings},
     stats::{AddressStats, Counters},
     tls,
@@ -35,6 +36,7 @@ pub(super) struct Origin {
     called: Base,
     /// The fields of every request.
     own: HeaderMap,
+    s3: Option<Credentials>,
     tls: (ServerName<'static>, Arc<ClientConfig>),
     settings: Settings,
     addresses: Arc<Addresses>,
@@ -69,6 +71,7 @@ impl Origin {
             base: origin.base.clone(),
             called,
             own,
+            s3: origin.s3.clone(),
             endpoints: Mutex::default(),
             next: AtomicUsize::new(0),
             admission: Admission::new(settings.limit_per_origin, total, settings.waiting, settings.patience),
@@ -89,6 +92,11 @@ impl Origin {
     /// The fields of every request to it, which go before those of the request itself.
     pub(super) const fn own_fields(&self) -> &HeaderMap {
         &self.own
+    }
+
+    /// How its requests are signed, if they are.
+    pub(super) const fn signing(&self) -> Option<&Credentials> {
+        self.s3.as_ref()
     }
 
     pub(super) const fn counters(&self) -> &Counters {

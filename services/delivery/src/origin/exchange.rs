@@ -1,6 +1,7 @@
 //! One request to one origin, until there is the head of a response.
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -15,6 +16,7 @@ use super::{
     endpoint::{Endpoint, Permit},
     partial,
     redirect::{self, Step},
+    s3,
     upload::Upload,
 };
 use crate::stream::ByteStream;
@@ -63,14 +65,22 @@ pub(super) async fn run(
 }
 
 async fn follow(origin: &Origin, request: Outgoing<'_>, body: &mut Option<ByteStream>) -> Result<Arrival, OriginError> {
-    let target = |_| OriginError::Target { origin: origin.name().clone() };
-    let mut address: Uri = origin.home().called.join(request.target).parse().map_err(target)?;
+    let refused = || OriginError::Target { origin: origin.name().clone() };
+    let target = match origin.signing() {
+        Some(_) if s3::is_object(request.method, request.target) => Cow::Owned(s3::canonical(request.target)),
+        Some(_) => return Err(refused()),
+        None => Cow::Borrowed(request.target),
+    };
+    let mut address: Uri = origin.home().called.join(&target).parse().map_err(|_| refused())?;
     let deadline = Instant::now() + request.limit;
     let mut headers = request.headers.clone();
     for (name, value) in origin.own_fields() {
         headers.insert(name, value.clone());
     }
     for followed in 0.. {
+        if let Some(credentials) = origin.signing() {
+            credentials.sign(request.method, &address, &mut headers, SystemTime::now());
+        }
         let sending = Sending { origin, method: request.method, headers: &headers, deadline };
         let arrival = sending
             .to_any(&address, body)

@@ -6,6 +6,8 @@ use http::{HeaderMap, uri::Authority};
 use rustls::pki_types::CertificateDer;
 use url::Url;
 
+use super::s3::Credentials;
+
 /// All origins, and the limits that hold for each of them.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -52,6 +54,8 @@ pub struct OriginSettings {
     pub headers: HeaderMap,
     /// Whether HTTP/2 is offered over TLS.
     pub http2: bool,
+    /// Set where it is an S3 bucket that wants signed requests. Only its objects are read, and queries are left out.
+    pub s3: Option<Credentials>,
 }
 
 /// Whom an origin's certificate must satisfy.
@@ -128,7 +132,7 @@ impl OriginSettings {
     /// An origin with no peculiarities.
     #[must_use]
     pub fn new(base: Base) -> Self {
-        Self { base, host: None, trust: Trust::System, headers: HeaderMap::new(), http2: true }
+        Self { base, host: None, trust: Trust::System, headers: HeaderMap::new(), http2: true, s3: None }
     }
 }
 

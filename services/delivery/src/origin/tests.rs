@@ -1,6 +1,7 @@
 //! Origins that do what an origin should not, and what becomes of it.
 
 mod asking;
+mod buckets;
 mod connections;
 mod fake;
 mod matrix;

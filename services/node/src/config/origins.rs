@@ -2,12 +2,12 @@
 
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
-use ferry_delivery::origin::{Base, OriginSettings, Settings, Trust};
+use ferry_delivery::origin::{Base, Credentials, OriginSettings, Settings, Trust};
 use ferry_runtime::{
     config::{Reader, Setting},
     tls,
 };
-use http::uri::Authority;
+use http::{HeaderValue, uri::Authority};
 
 /// What can be said of origins.
 pub(super) const SETTINGS: &[Setting] = &[
@@ -50,6 +50,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     Setting::switch("origin-http2", "Whether HTTP/2 is spoken with origins that have it over TLS")
         .default("true")
         .no_flag(),
+    Setting::text("origin-s3-region", "REGION", "The origins are S3 buckets of this region: requests are signed")
+        .no_flag(),
+    Setting::text("origin-s3-key-id", "ID", "The access key for them").env(&["AWS_ACCESS_KEY_ID"]).no_flag(),
+    Setting::text("origin-s3-secret-file", "FILE", "A file with its secret").no_flag(),
+    Setting::text("origin-s3-token-file", "FILE", "A file with the session's token, where the key is a temporary one")
+        .no_flag(),
     Setting::text("origin-idle-timeout", "TIME", "How long an origin may pause within a body").default("30s").no_flag(),
     Setting::text("origin-retries", "N", "How often a request that came to nothing is sent again")
         .default("2")
@@ -73,12 +79,13 @@ pub(super) const SETTINGS: &[Setting] = &[
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let bases = bases(reader);
     let (trust, host, http2) = (trust(reader), host(reader), reader.switch("origin-http2"));
-    let limits = limits(reader);
-    let trust = trust?;
+    let (s3, limits) = (s3(reader), limits(reader));
+    let (trust, s3) = (trust?, s3.ok()?);
     let origins = bases.into_iter().map(|base| OriginSettings {
         host: host.clone(),
         trust: trust.clone(),
         http2,
+        s3: s3.clone(),
         ..OriginSettings::new(base)
     });
     Some(Settings { origins: origins.collect(), ..limits? })
@@ -109,6 +116,49 @@ fn limits(reader: &mut Reader<'_>) -> Option<Settings> {
         refresh: refresh?,
         ..Settings::new(Vec::new(), "node")
     })
+}
+
+/// The credentials, where buckets are meant. They are read once: a key that changes wants a restart.
+fn s3(reader: &mut Reader<'_>) -> Result<Option<Credentials>, Faulty> {
+    let (region, key_id) = (reader.get::<String>("origin-s3-region"), reader.get::<String>("origin-s3-key-id"));
+    let (secret, token) = (content(reader, "origin-s3-secret-file")?, content(reader, "origin-s3-token-file")?);
+    let Some(region) = region else {
+        if secret.is_some() {
+            reader.fault("origin-s3-secret-file", "wants origin-s3-region beside it");
+            return Err(Faulty);
+        }
+        return Ok(None);
+    };
+    let (Some(key_id), Some(secret)) = (key_id, secret) else {
+        reader.fault("origin-s3-region", "wants origin-s3-key-id and origin-s3-secret-file beside it");
+        return Err(Faulty);
+    };
+    match token.map(HeaderValue::try_from).transpose() {
+        Ok(token) => Ok(Some(Credentials { region, key_id, secret, token })),
+        Err(_) => {
+            reader.fault("origin-s3-token-file", "expected one line of text");
+            Err(Faulty)
+        }
+    }
+}
+
+/// A fault was noted.
+struct Faulty;
+
+/// What a file holds, without the space around it.
+fn content(reader: &mut Reader<'_>, name: &str) -> Result<Option<String>, Faulty> {
+    let Some(path) = reader.get::<PathBuf>(name) else { return Ok(None) };
+    match std::fs::read_to_string(path) {
+        Ok(text) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned())),
+        Ok(_) => {
+            reader.fault(name, "the file is empty");
+            Err(Faulty)
+        }
+        Err(why) => {
+            reader.fault(name, format!("expected a file that can be read: {why}"));
+            Err(Faulty)
+        }
+    }
 }
 
 fn host(reader: &mut Reader<'_>) -> Option<Authority> {

@@ -241,3 +241,33 @@ fn what_origins_must_prove_and_be_called_is_checked() {
         assert!(refused(&format!("proxy-host-header = \"{bad}\"")).starts_with("proxy-host-header = "), "{bad}");
     }
 }
+
+#[test]
+fn buckets_want_all_of_their_credentials() {
+    let folder = tempfile::TempDir::new().expect("a temporary folder");
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "hush\n").expect("a file");
+    let read = |lines: &str| {
+        let lines = lines.replace("SECRET", &secret.display().to_string());
+        file(&format!("origin = \"https://bucket.example\"\n{lines}\n"))
+    };
+    let (_folder, path) =
+        read("origin-s3-region = \"r\"\norigin-s3-key-id = \"id\"\norigin-s3-secret-file = \"SECRET\"");
+    let Backend::Http(settings) = accepted(&["--config", &path], &[]).backend else { panic!("http") };
+    let credentials = settings.origins[0].s3.as_ref().expect("credentials");
+    assert_eq!((credentials.region.as_str(), credentials.secret.as_str()), ("r", "hush"));
+    for (lines, name) in [
+        ("origin-s3-region = \"r\"", "origin-s3-region"),
+        ("origin-s3-region = \"r\"\norigin-s3-key-id = \"id\"", "origin-s3-region"),
+        ("origin-s3-secret-file = \"SECRET\"", "origin-s3-secret-file"),
+        ("origin-s3-secret-file = \"/no/such/file\"", "origin-s3-secret-file"),
+    ] {
+        let (_folder, path) = read(lines);
+        assert!(fault(&["--config", &path], &[]).starts_with(&format!("{name} = ")), "{lines}");
+    }
+    let (_folder, path) = read("");
+    let Backend::Http(settings) = accepted(&["--config", &path], &[("AWS_ACCESS_KEY_ID", "id")]).backend else {
+        panic!("http")
+    };
+    assert!(settings.origins[0].s3.is_none(), "a key in the environment alone means no bucket");
+}
