@@ -61,7 +61,9 @@ impl NodeClient {
             origins.clear();
         }
         let settings = OriginSettings::new(url.parse().ok()?);
-        let settings = Settings { connect: CONNECT, head: HEAD, ..Settings::new(vec![settings], self.loop_id.clone()) };
+        let limits = Settings::new(vec![settings], self.loop_id.clone());
+        // What one node does not give is asked of the next.
+        let settings = Settings { connect: CONNECT, head: HEAD, retries: 0, ..limits };
         let made = Origins::new(&settings).ok()?;
         origins.insert(url, made.clone());
         Some(made)

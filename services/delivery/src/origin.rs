@@ -40,7 +40,7 @@ use std::{
 };
 
 use ferry_runtime::Clock;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use hyper::body::Body as _;
 use tokio::sync::Semaphore;
 
@@ -58,6 +58,7 @@ use body::Source;
 use budget::Budget;
 use client::Origin;
 use exchange::Outgoing;
+use partial::ContentRange;
 use resume::Plan;
 
 /// Origins in order of priority, under one limit; a cheap clone.
@@ -154,7 +155,9 @@ impl Origins {
         } else {
             let plan = Plan::of((request.method, request.target, request.headers), head.status, &head.headers);
             let announced = incoming.size_hint().exact();
-            let length = announced.or_else(|| plan.as_ref().and_then(Plan::missing));
+            let partial = head.status == StatusCode::PARTIAL_CONTENT;
+            let part = ContentRange::of(&head.headers).filter(|_| partial);
+            let length = announced.or_else(|| part.map(|part| part.width()));
             let source = Source::new(incoming, (caught.index, arrival.endpoint), caught.turn, &self.shared);
             Body::new(source, plan, length, Arc::clone(&self.shared))
         };

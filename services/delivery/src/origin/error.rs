@@ -68,6 +68,12 @@ pub enum OriginError {
         /// The limit.
         limit: Duration,
     },
+    /// The content of the request broke off before it was all sent.
+    #[error("the content for {origin} broke off")]
+    Content {
+        /// The origin.
+        origin: Base,
+    },
     /// A response that cannot be true.
     #[error("{origin} {what}")]
     Contradiction {
@@ -111,7 +117,12 @@ impl OriginError {
             | Self::Late { .. }
             | Self::Contradiction { .. } => true,
             Self::Status { status, .. } => status.is_server_error(),
-            Self::Loop | Self::Target { .. } | Self::GivenUp { .. } | Self::Redirect { .. } | Self::NoneLeft => false,
+            Self::Loop
+            | Self::Target { .. }
+            | Self::Content { .. }
+            | Self::GivenUp { .. }
+            | Self::Redirect { .. }
+            | Self::NoneLeft => false,
         }
     }
 
@@ -124,6 +135,7 @@ impl OriginError {
             | Self::Status { .. }
             | Self::Loop
             | Self::Target { .. }
+            | Self::Content { .. }
             | Self::GivenUp { .. }
             | Self::Redirect { .. }
             | Self::NoneLeft => false,
@@ -140,6 +152,7 @@ impl OriginError {
             | Self::Status { .. }
             | Self::Loop
             | Self::Target { .. }
+            | Self::Content { .. }
             | Self::GivenUp { .. }
             | Self::Redirect { .. }
             | Self::NoneLeft => false,
@@ -152,6 +165,7 @@ impl OriginError {
         match self {
             Self::Loop => Answer::text(StatusCode::LOOP_DETECTED, "the request came round in a loop"),
             Self::Busy { .. } => Answer::unavailable("too many requests are under way", AGAIN),
+            Self::Content { .. } => Answer::text(StatusCode::BAD_REQUEST, "the content broke off"),
             Self::Open { wait, .. } => Answer::unavailable("the origin is unavailable", *wait),
             Self::Late { .. } | Self::GivenUp { .. } => {
                 Answer::text(StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time")
@@ -182,6 +196,7 @@ impl OriginError {
         match self {
             Self::Loop => "loop",
             Self::Target { .. } => "target",
+            Self::Content { .. } => "content",
             Self::Busy { .. } => "busy",
             Self::Open { .. } => "open",
             Self::Unresolved { .. } => "unresolved",

@@ -81,7 +81,7 @@ async fn follow(origin: &Origin, request: Outgoing<'_>, body: &mut Option<ByteSt
         if let Some(credentials) = origin.signing() {
             credentials.sign(request.method, &address, &mut headers, SystemTime::now());
         }
-        let sending = Sending { origin, method: request.method, headers: &headers, deadline };
+        let sending = Sending { origin, method: request.method, headers: &headers, deadline, limit: request.limit };
         let arrival = sending
             .to_any(&address, body)
             .await?
@@ -102,7 +102,9 @@ struct Sending<'a> {
     origin: &'a Origin,
     method: &'a Method,
     headers: &'a HeaderMap,
+    /// Of the attempt; content may take longer, as long as it moves.
     deadline: Instant,
+    limit: Duration,
 }
 
 impl Sending<'_> {
@@ -134,28 +136,39 @@ impl Sending<'_> {
         address: &Uri,
         body: Option<ByteStream>,
     ) -> Result<Option<Arrival>, OriginError> {
+        let has_body = body.is_some();
         let mut request = Request::new(Upload::of(body));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = address.clone();
         *request.headers_mut() = self.headers.clone();
+        let progress = request.body().progress();
+        let over = async {
+            match has_body {
+                true => progress.stalled(self.limit).await,
+                false => time::sleep_until(self.deadline).await,
+            }
+        };
         let asked = SystemTime::now();
-        match time::timeout_at(self.deadline, permit.send(request)).await {
-            Ok(Ok(response)) => {
+        let response = tokio::select! {
+            biased; // an answer that is there is never late
+            response = permit.send(request) => response,
+            () = over => {
+                permit.failed();
+                return Ok(None);
+            }
+        };
+        match response {
+            Ok(response) => {
                 let times = (asked, SystemTime::now());
-                let endpoint = if in_distress(response.status(), response.headers()) {
-                    permit.failed()
-                } else {
-                    permit.succeeded()
-                };
+                let distress = in_distress(response.status(), response.headers());
+                let endpoint = if distress { permit.failed() } else { permit.succeeded() };
                 Ok(Some(Arrival { response, endpoint, times }))
             }
-            Ok(Err(cause)) => {
+            // The address had no part in it: the permit ends without a word.
+            Err(_) if progress.is_broken() => Err(OriginError::Content { origin: self.origin.name().clone() }),
+            Err(cause) => {
                 permit.failed();
                 Err(OriginError::Unreachable { origin: self.origin.name().clone(), cause })
-            }
-            Err(_) => {
-                permit.failed();
-                Ok(None)
             }
         }
     }

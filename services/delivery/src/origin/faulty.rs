@@ -67,6 +67,8 @@ pub enum Fault {
     Unlabelled,
     /// A 206 has fewer bytes than its range.
     Miscounted,
+    /// A 206 has fewer bytes than its range, announces no length and has no validators.
+    Short,
     /// A range is answered with the whole.
     Whole,
     /// From now on there is another object, with another entity tag.

@@ -35,7 +35,8 @@ pub(super) async fn run(
     mut body: Option<ByteStream>,
     retry: bool,
 ) -> Result<Caught, OriginError> {
-    let limit = origins.limits.total;
+    // Content takes as long as its client; what stalls is given up on the way.
+    let limit = if body.is_some() { Duration::MAX } else { origins.limits.total };
     let rounds = rounds(origins, request, &mut body, retry);
     time::timeout(limit, rounds).await.unwrap_or(Err(OriginError::GivenUp { limit }))
 }

@@ -103,11 +103,6 @@ impl Plan {
         }
         Verdict::Gone
     }
-
-    /// How many bytes are missing, where that is known.
-    pub(super) fn missing(&self) -> Option<u64> {
-        self.end.map(|end| end.saturating_sub(self.next))
-    }
 }
 
 /// The one entity tag, if it is strong (RFC 9110 section 8.8.1): equal ones then mean equal bytes.

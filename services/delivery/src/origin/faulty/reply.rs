@@ -147,7 +147,12 @@ impl Reply {
                 self.range.end -= 1;
                 self.announced = self.announced.map(|length| length - 1);
             }
-            Fault::Shifted | Fault::Unlabelled | Fault::Miscounted => {}
+            Fault::Short if partial => {
+                self.range.end -= 1;
+                self.announced = None;
+                self.headers.remove(header::ETAG);
+            }
+            Fault::Shifted | Fault::Unlabelled | Fault::Miscounted | Fault::Short => {}
             Fault::Forged => self.version += 1000,
             Fault::Weak => self.set("etag", &format!("W/{}", self.content.etag(self.version))),
             Fault::Untagged => {

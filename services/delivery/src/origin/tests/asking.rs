@@ -10,8 +10,14 @@ use super::*;
 use crate::origin::faulty::{Fault, Faulty, Transport};
 
 async fn origin() -> (Faulty, Origins) {
-    let faulty = Faulty::start(Transport::Plain, 1000).await;
-    let origins = origins(&[&faulty.url()]);
+    reached(Transport::Plain).await
+}
+
+async fn reached(transport: Transport) -> (Faulty, Origins) {
+    let faulty = Faulty::start(transport, 1000).await;
+    let mut origin = OriginSettings::new(faulty.url().parse().expect("a base"));
+    origin.trust = faulty.certificate().map_or(Trust::System, |certificate| Trust::Only(vec![certificate]));
+    let origins = Origins::new(&Settings::new(vec![origin], "node-1")).expect("good settings");
     (faulty, origins)
 }
 
@@ -119,10 +125,7 @@ async fn what_the_origin_learns_is_the_caller_s_to_say() {
 #[tokio::test]
 async fn content_is_streamed_to_the_origin_whatever_is_known_of_its_length() {
     for transport in [Transport::Plain, Transport::Http2] {
-        let faulty = Faulty::start(transport, 1000).await;
-        let mut origin = OriginSettings::new(faulty.url().parse().expect("a base"));
-        origin.trust = Trust::Only(faulty.certificate().into_iter().collect());
-        let origins = Origins::new(&Settings::new(vec![origin], "node-1")).expect("good settings");
+        let (faulty, origins) = reached(transport).await;
         for (length, method) in [(Some(300_000), Method::PUT), (None, Method::POST)] {
             let pieces = (0..3).map(|_| Ok(Bytes::from(vec![7; 100_000])));
             let body = Some(ByteStream::new(length, stream::iter(pieces)));
@@ -137,16 +140,38 @@ async fn content_is_streamed_to_the_origin_whatever_is_known_of_its_length() {
 }
 
 #[tokio::test]
-async fn content_that_breaks_off_does_not_look_whole_to_the_origin() {
-    let (faulty, origins) = origin().await;
-    for length in [Some(10), None] {
-        let pieces = [Ok(Bytes::from_static(b"half")), Err(io::Error::other("the client left"))];
-        let headers = HeaderMap::new();
-        let body = Some(ByteStream::new(length, stream::iter(pieces)));
-        let ask = Ask { method: Method::PUT, body, ..Ask::get("/a", &headers) };
-        assert!(origins.ask(ask).await.is_err());
+async fn content_that_breaks_off_does_not_look_whole_to_the_origin_and_is_not_its_fault() {
+    for transport in [Transport::Plain, Transport::Http2] {
+        let (faulty, origins) = reached(transport).await;
+        for length in [Some(10), None].into_iter().cycle().take(10) {
+            let pieces = [Ok(Bytes::from_static(b"half")), Err(io::Error::other("the client left"))];
+            let headers = HeaderMap::new();
+            let body = Some(ByteStream::new(length, stream::iter(pieces)));
+            let ask = Ask { method: Method::PUT, body, ..Ask::get("/a", &headers) };
+            let refused = origins.ask(ask).await.expect_err("it broke off");
+            assert!(matches!(refused, OriginError::Content { .. }), "{transport:?}: {refused}");
+        }
+        assert!(faulty.seen().is_empty(), "{transport:?}: no request arrived whole");
+        assert_eq!(origins.pool_stats()[0].breaker, BreakerState::Closed, "{transport:?}");
     }
-    assert!(faulty.seen().is_empty(), "no request arrived whole");
+}
+
+#[tokio::test]
+async fn content_may_take_longer_than_an_answer_but_not_stall() {
+    let (faulty, _) = reached(Transport::Plain).await;
+    let origins = origins_with(&[&faulty.url()], |settings| {
+        (settings.head, settings.total) = (SHORT * 7, SHORT);
+    });
+    let headers = HeaderMap::new();
+    let slow = stream::unfold(0, async |sent| {
+        tokio::time::sleep(SHORT).await;
+        (sent < 10).then(|| (Ok(Bytes::from_static(b"x")), sent + 1))
+    });
+    let ask = |body| Ask { method: Method::PUT, body: Some(body), ..Ask::get("/a", &headers) };
+    let answer = origins.ask(ask(ByteStream::new(None, slow))).await.expect("in all it took longer than the limit");
+    assert_eq!((answer.status.as_u16(), faulty.seen()[0].body.len()), (200, 10));
+    let stalled = origins.ask(ask(ByteStream::new(None, stream::pending()))).await.expect_err("nothing moves");
+    assert!(matches!(stalled, OriginError::Late { .. }), "{stalled}");
 }
 
 #[tokio::test]
