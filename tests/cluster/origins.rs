@@ -1,6 +1,8 @@
 //! Nodes in front of an HTTP server (`http` mode).
 
+use ferry_delivery::origin::faulty::{Fault, Faulty, Transport};
 use hyper::header;
+use sha2::{Digest as _, Sha256};
 
 use crate::harness::{
     Cluster, Topology, get,
@@ -70,4 +72,31 @@ async fn an_origin_that_is_away_is_a_gateway_error_and_not_the_end_of_the_node()
     })
     .await;
     assert!(cluster.nodes[0].program.is_running());
+}
+
+/// A cluster in front of an origin of one object that misbehaves on command.
+async fn cluster_over_faulty(length: u64) -> (Cluster, Faulty) {
+    let origin = Faulty::start(Transport::Plain, length).await;
+    let cluster = Cluster::start(Topology::nodes(1).origin(&origin.url())).await;
+    (cluster, origin)
+}
+
+#[tokio::test]
+async fn an_origin_that_breaks_off_is_not_seen_by_the_client() {
+    let length = 8 * MIB;
+    let (cluster, origin) = cluster_over_faulty(length).await;
+    origin.next([Fault::Status(503), Fault::Close(3 * MIB), Fault::Unheard, Fault::Reset(MIB), Fault::Status(502)]);
+    let received = get(&cluster.url("/big.bin")).follow().await.finish().await.expect("whole");
+    assert_eq!(received.length, length);
+    assert_eq!(received.sha256, samples::hex(&Sha256::digest(origin.content().bytes(1, 0..length))));
+    assert!(origin.seen().len() >= 6, "all of that happened: {:?}", origin.seen());
+}
+
+#[tokio::test]
+async fn an_object_that_changed_in_mid_body_ends_short_and_is_never_mixed() {
+    let (cluster, origin) = cluster_over_faulty(8 * MIB).await;
+    origin.next([Fault::Close(3 * MIB), Fault::Careless]);
+    let answer = get(&cluster.url("/big.bin")).follow().await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.finish().await.is_err(), "bytes of two versions look like a whole object");
 }
