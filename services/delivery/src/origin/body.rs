@@ -126,7 +126,11 @@ impl Body {
                 // In a box: it is much larger than all else here, and rare.
                 State::Broken(broken) => {
                     match Box::pin(mend::go_on(broken, self.plan.as_deref_mut(), &self.origins)).await {
-                        Ok(source) => self.state = State::Flowing(source),
+                        Ok(source) => {
+                            self.state = State::Flowing(source);
+                            // The rest says how long it is, also where the beginning did not.
+                            self.left = self.plan.as_ref().and_then(|plan| plan.missing()).or(self.left);
+                        }
                         Err(error) => {
                             self.end();
                             return Some(Err(error));

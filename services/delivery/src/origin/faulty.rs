@@ -67,16 +67,17 @@ pub enum Fault {
     Unlabelled,
     /// A 206 has fewer bytes than its range.
     Miscounted,
-    /// A 206 has fewer bytes than its range, announces no length and has no validators.
-    Short,
+    /// A 206 has fewer bytes than its range, and announces no length.
+    Short {
+        /// Whether it has validators.
+        tagged: bool,
+    },
     /// A range is answered with the whole.
     Whole,
     /// From now on there is another object, with another entity tag.
     Renewed,
     /// From now on there is another object; this answer is a part of it, whatever `If-Range` says.
     Careless,
-    /// The bytes are another object's, under the same entity tag.
-    Forged,
     /// The entity tag is weak.
     Weak,
     /// There are no validators.

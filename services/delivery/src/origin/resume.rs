@@ -71,6 +71,11 @@ impl Plan {
         self.end == Some(self.next)
     }
 
+    /// How many bytes are missing, where that is known.
+    pub(super) fn missing(&self) -> Option<u64> {
+        self.end.map(|end| end.saturating_sub(self.next))
+    }
+
     /// The fields of a request for the rest.
     pub(super) fn request(&self) -> HeaderMap {
         let mut request = self.request.clone();

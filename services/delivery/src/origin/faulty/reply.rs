@@ -147,13 +147,14 @@ impl Reply {
                 self.range.end -= 1;
                 self.announced = self.announced.map(|length| length - 1);
             }
-            Fault::Short if partial => {
+            Fault::Short { tagged } if partial => {
                 self.range.end -= 1;
                 self.announced = None;
-                self.headers.remove(header::ETAG);
+                if !tagged {
+                    self.headers.remove(header::ETAG);
+                }
             }
-            Fault::Shifted | Fault::Unlabelled | Fault::Miscounted | Fault::Short => {}
-            Fault::Forged => self.version += 1000,
+            Fault::Shifted | Fault::Unlabelled | Fault::Miscounted | Fault::Short { .. } => {}
             Fault::Weak => self.set("etag", &format!("W/{}", self.content.etag(self.version))),
             Fault::Untagged => {
                 self.headers.remove(header::ETAG);

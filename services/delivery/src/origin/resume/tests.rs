@@ -22,10 +22,6 @@ fn range(plan: &Plan) -> String {
     request[header::RANGE].to_str().expect("text").to_owned()
 }
 
-fn missing(plan: &Plan) -> Option<u64> {
-    plan.end.map(|end| end - plan.next)
-}
-
 #[test]
 fn only_one_strong_tag_makes_a_body_one_that_can_go_on() {
     for (etag, resumable) in [("\"v\"", true), ("W/\"v\"", false), ("v", false), ("\"v\", \"w\"", false)] {
@@ -43,7 +39,7 @@ fn only_one_strong_tag_makes_a_body_one_that_can_go_on() {
 fn the_rest_is_asked_for_from_the_first_missing_byte_on() {
     let mut whole = plan(200, &[("etag", "\"v\""), ("content-length", "100")]).expect("a plan");
     whole.advance(40);
-    assert_eq!((range(&whole).as_str(), missing(&whole)), ("bytes=40-99", Some(60)));
+    assert_eq!((range(&whole).as_str(), whole.missing()), ("bytes=40-99", Some(60)));
     let mut part = plan(206, &[("etag", "\"v\""), ("content-range", "bytes 10-19/100")]).expect("a plan");
     part.advance(4);
     assert_eq!(range(&part), "bytes=14-19");
@@ -51,7 +47,7 @@ fn the_rest_is_asked_for_from_the_first_missing_byte_on() {
     assert!(part.is_whole());
     let mut unknown = plan(200, &[("etag", "\"v\"")]).expect("a plan");
     unknown.advance(7);
-    assert_eq!((range(&unknown).as_str(), missing(&unknown)), ("bytes=7-", None));
+    assert_eq!((range(&unknown).as_str(), unknown.missing()), ("bytes=7-", None));
     assert!(plan(206, &[("etag", "\"v\"")]).is_none(), "a part that does not say which");
 }
 
@@ -102,5 +98,5 @@ fn a_body_of_unknown_length_learns_its_end_from_its_rest() {
     assert_eq!(plan.judge(StatusCode::PARTIAL_CONTENT, &short), Verdict::Gone, "that is not all of the rest");
     let rest = headers(&[("etag", "\"v\""), ("content-range", "bytes 40-99/100")]);
     assert_eq!(plan.judge(StatusCode::PARTIAL_CONTENT, &rest), Verdict::Rest);
-    assert_eq!(missing(&plan), Some(60));
+    assert_eq!(plan.missing(), Some(60));
 }

@@ -72,7 +72,8 @@ fn faults_of_parts() -> Vec<(Fault, Outcome, Outcome)> {
         (Fault::Shifted, Right, Error),
         (Fault::Unlabelled, Right, Error),
         (Fault::Miscounted, Right, Error),
-        (Fault::Short, Error, Error),
+        (Fault::Short { tagged: false }, Error, Error),
+        (Fault::Short { tagged: true }, Right, Error),
         (Fault::Whole, Right, Right),
     ]
 }

@@ -51,6 +51,16 @@ async fn a_body_goes_on_where_it_broke_off_with_exactly_the_missing_bytes() {
 }
 
 #[tokio::test]
+async fn a_rest_that_is_too_short_is_no_end_even_if_no_length_was_known_before() {
+    let faulty = good().await;
+    faulty.next([Fault::ChunkedClose(400_000), Fault::Short { tagged: true }]);
+    let response = ask(&origins(&[&faulty.url()])).await.expect("an answer");
+    assert_eq!(response.body.length(), None);
+    let (bytes, error) = all(response.body).await;
+    assert!(error.is_none() && bytes.len() as u64 == LENGTH && faulty.content().has(1, 0, &bytes), "{error:?}");
+}
+
+#[tokio::test]
 async fn bytes_of_two_versions_are_never_put_together() {
     for renewed in [Fault::Renewed, Fault::Careless, Fault::Status(404)] {
         let faulty = good().await;
