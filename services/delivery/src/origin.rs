@@ -21,6 +21,7 @@ mod error;
 mod exchange;
 #[cfg(any(test, feature = "faulty-origin"))]
 pub mod faulty;
+pub mod figures;
 mod heads;
 mod mend;
 mod partial;

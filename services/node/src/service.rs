@@ -17,7 +17,7 @@ use ferry_delivery::{
     Backend as Source, Delivery, Server, Transfers,
     disk::{Disk, RootError},
     metrics::Metrics as DeliveryMetrics,
-    origin::{InvalidOrigins, Origins},
+    origin::{InvalidOrigins, Origins, figures},
     server::{BindError, Limits},
 };
 use ferry_proto::{DESCRIPTORS, v1::node_service_server::NodeServiceServer};
@@ -236,10 +236,13 @@ fn open(config: &Config, id: &NodeId) -> Result<Source, StartError> {
     })
 }
 
-/// Looks after what the delivery keeps open, and lists how its disk does.
+/// Looks after what the delivery keeps open, and lists how its disk and its origins do.
 fn tend(delivery: &Delivery, metrics: &Metrics, tasks: &Tasks) {
     if let Some(disk) = delivery.disk() {
         metrics.register("node", |registry| DeliveryMetrics::watch(registry, disk));
+    }
+    if let Source::Http(origins) | Source::Hybrid(_, origins) = delivery.backend() {
+        metrics.register("node", |registry| figures::watch(registry, origins));
     }
     let (delivery, stop) = (delivery.clone(), tasks.stop_token());
     tasks.spawn("open files", async move {

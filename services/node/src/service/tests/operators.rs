@@ -74,6 +74,7 @@ async fn the_origin_pool_and_the_figures_can_be_looked_at() {
         "ferry_node_coordinators_connected 0",
         "ferry_node_draining 0",
         "ferry_node_delivery_sent_bytes",
+        "ferry_node_delivery_origin_well{origin=\"http://127.0.0.1:1\"} 1",
         "ferry_node_delivery_requests_total{status=\"502\"} 1",
     ] {
         assert!(figures.contains(name), "{name} is not in:\n{figures}");
