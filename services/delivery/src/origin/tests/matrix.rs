@@ -110,7 +110,7 @@ async fn receive(origins: &Origins, part: Option<&Range<u64>>) -> Result<Receive
 }
 
 /// Limits that a busy machine does not meet by itself; shorter ones only for an origin that says nothing, since they must pass.
-fn patient(faulty: &Faulty, fault: &Fault) -> Origins {
+fn patient(faulty: &Faulty, fault: &Fault, expected: Outcome) -> Origins {
     let mut origin = OriginSettings::new(faulty.url().parse().expect("a base"));
     origin.trust = faulty.certificate().map_or(Trust::System, |certificate| Trust::Only(vec![certificate]));
     let mut settings = Settings::new(vec![origin], "node-1");
@@ -118,14 +118,14 @@ fn patient(faulty: &Faulty, fault: &Fault) -> Origins {
     if matches!(fault, Fault::Silent | Fault::Hang(_)) {
         (settings.head, settings.idle) = (SHORT * 5, SHORT * 5);
     }
-    // What never gets better is given up after this.
-    settings.resume = SHORT * 10;
+    // What never gets better must be given up; what does may take its time.
+    settings.resume = if expected == Right { SHORT * 200 } else { SHORT * 10 };
     Origins::new(&settings).expect("good settings")
 }
 
 async fn check(transport: Transport, part: Option<&Range<u64>>, fault: &Fault, expected: Outcome, lasting: bool) {
     let faulty = Faulty::start(transport, LENGTH).await;
-    let origins = patient(&faulty, fault);
+    let origins = patient(&faulty, fault, expected);
     if lasting {
         faulty.always(fault.clone());
     } else {

@@ -228,7 +228,8 @@ async fn an_origin_that_keeps_failing_is_left_alone_and_tried_again() {
 
 #[tokio::test]
 async fn a_stalled_origin_leaves_another_s_objects_served() {
-    let (stalled, well) = (good().await, good().await);
+    let small = async || Faulty::start(Transport::Plain, 1000).await;
+    let (stalled, well) = (small().await, small().await);
     stalled.always(Fault::Silent);
     let origins = origins_with(&[&stalled.url(), &well.url()], |settings| {
         (settings.limit, settings.limit_per_origin) = (10, 5);
