@@ -7,12 +7,11 @@ use ferry_runtime::Workers;
 use tokio::{
     net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::{JoinError, JoinSet},
+    task::JoinSet,
     time,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use super::{
     Handler, Server,
@@ -36,7 +35,7 @@ pub(super) async fn serve<H: Handler>(server: Server, workers: Workers, handler:
         tokio::select! {
             biased; // a stop is heard before more work is taken on
             () = stop.cancelled() => break,
-            Some(ended) = serving.running.join_next() => report(ended),
+            Some(ended) = serving.running.join_next() => connection::report(ended),
             next = accept(&listener, &slots) => match next {
                 Ok((socket, peer, slot)) => serving.take(Accepted { socket, peer, slot, place: workers.place() }),
                 Err(error) => {
@@ -49,7 +48,7 @@ pub(super) async fn serve<H: Handler>(server: Server, workers: Workers, handler:
     drop(listener);
     let ended = async {
         while let Some(ended) = serving.running.join_next().await {
-            report(ended);
+            connection::report(ended);
         }
     };
     if time::timeout(grace, ended).await.is_err() {
@@ -90,22 +89,14 @@ impl<H: Handler> Serving<H> {
     }
 
     fn take(&mut self, accepted: Accepted) {
-        let accepted = match self.inboxes.get(accepted.place.worker()) {
-            None => accepted,
+        let (accepted, begin) = match self.inboxes.get(accepted.place.worker()) {
+            None => (accepted, Begin::first(&self.shared.limits)),
             Some(inbox) => match inbox.put(Kept::new(accepted, &self.shared.limits)) {
                 None => return,
-                Some(kept) => kept.into_parts(BytesMut::new()).0,
+                Some(kept) => kept.into_parts(BytesMut::new()),
             },
         };
-        let (peer, runtime) = (accepted.peer, accepted.place.runtime().clone());
-        let begin = Begin::first(&self.shared.limits);
-        match connection::begin(Arc::clone(&self.shared), accepted, begin, self.stop.clone(), None) {
-            Ok(serving) => {
-                let span = tracing::debug_span!("connection", %peer);
-                self.running.spawn_on(serving.instrument(span), &runtime);
-            }
-            Err(error) => tracing::warn!(%peer, %error, "cannot serve a connection"),
-        }
+        connection::spawn(&mut self.running, &self.shared, accepted, begin, &self.stop, None);
     }
 }
 
@@ -118,10 +109,4 @@ async fn accept(
     // Small answers must not wait for an acknowledgement; without it they are merely slower.
     let _ = socket.set_nodelay(true);
     Ok((socket.into_std()?, peer, slot))
-}
-
-fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a connection's task failed");
-    }
 }

@@ -14,10 +14,12 @@ use http::{Method, StatusCode};
 use tokio::{
     net::TcpStream,
     sync::OwnedSemaphorePermit,
+    task::{JoinError, JoinSet},
     time::{self, Instant},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{
     Handler, Limits, Plain,
@@ -90,9 +92,35 @@ impl<H: Handler> Shared<H> {
     }
 }
 
-/// Begins a connection's task; the future serves it until its client leaves, a limit is reached, the server stops, or it is quiet and goes
-/// `home`, if it has one. It belongs on the thread where the connection has its place.
-pub(super) fn begin<H: Handler>(
+/// Makes a connection one of `tasks`, on the thread where it has its place.
+pub(super) fn spawn<H: Handler>(
+    tasks: &mut JoinSet<()>,
+    shared: &Arc<Shared<H>>,
+    accepted: Accepted,
+    begin: Begin,
+    stop: &CancellationToken,
+    home: Option<&Arc<Inbox>>,
+) {
+    let (peer, runtime) = (accepted.peer, accepted.place.runtime().clone());
+    match serve(Arc::clone(shared), accepted, begin, stop.clone(), home.cloned()) {
+        Ok(serving) => {
+            let span = tracing::debug_span!("connection", %peer);
+            tasks.spawn_on(serving.instrument(span), &runtime);
+        }
+        Err(error) => tracing::warn!(%peer, %error, "cannot serve a connection"),
+    }
+}
+
+/// Says that a task of connections came to an end that is none.
+pub(super) fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection's task failed");
+    }
+}
+
+/// A connection's task: serves it until its client leaves, a limit is reached, the server stops, or it is quiet and goes `home`, if it has
+/// one. It belongs on the thread where the connection has its place.
+fn serve<H: Handler>(
     shared: Arc<Shared<H>>,
     accepted: Accepted,
     mut begin: Begin,

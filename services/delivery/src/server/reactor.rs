@@ -3,7 +3,7 @@
 //! Nearly all connections of a file server are in one of two states: nothing was asked, or a file is being sent as fast as its client takes
 //! it. Neither needs a task, a timer or a buffer of its own. A [`Reactor`] holds all of a worker's connections in those states, hears of them
 //! in batches, and answers what is ready ([`Handler::ready`]) on the spot. Whatever else a client wants or does, its connection becomes a task
-//! ([`connection::begin`]) with all octets untouched; it comes back when it has been quiet for a while.
+//! ([`connection::spawn`]) with all octets untouched; it comes back when it has been quiet for a while.
 //!
 //! Nothing about HTTP is decided here.
 
@@ -25,11 +25,10 @@ use std::{
 use bytes::BytesMut;
 use slab::Slab;
 use tokio::{
-    task::{self, JoinError, JoinSet},
+    task::{self, JoinSet},
     time::Instant,
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tracing::Instrument as _;
 
 use super::{
     Handler,
@@ -143,7 +142,7 @@ impl<H: Handler> Reactor<H> {
         }
         self.take_turns()?;
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
-            report(ended);
+            connection::report(ended);
         }
         if self.stopping && self.kept.is_empty() && self.tasks.is_empty() {
             return Poll::Ready(Ok(()));
@@ -228,25 +227,12 @@ impl<H: Handler> Reactor<H> {
     /// Makes a task of a connection.
     fn leave(&mut self, number: usize, unused: Range<usize>) {
         let kept = self.kept.remove(number);
-        let peer = kept.peer();
-        let begin = self.poller.remove(kept.socket()).and_then(|()| {
-            let received = BytesMut::from(&self.received[unused]);
-            let (accepted, begin) = kept.into_parts(received);
-            connection::begin(
-                Arc::clone(&self.shared),
-                accepted,
-                begin,
-                self.stop.clone(),
-                Some(Arc::clone(&self.inbox)),
-            )
-        });
-        match begin {
-            Ok(serving) => {
-                let span = tracing::debug_span!("connection", %peer);
-                self.tasks.spawn(serving.instrument(span));
-            }
-            Err(error) => tracing::warn!(%peer, %error, "cannot serve a connection"),
+        if let Err(error) = self.poller.remove(kept.socket()) {
+            tracing::warn!(peer = %kept.peer(), %error, "cannot let go of a connection");
+            return;
         }
+        let (accepted, begin) = kept.into_parts(BytesMut::from(&self.received[unused]));
+        connection::spawn(&mut self.tasks, &self.shared, accepted, begin, &self.stop, Some(&self.inbox));
     }
 
     fn look_at_deadlines(&mut self, now: Instant) {
@@ -270,10 +256,4 @@ impl<H> Drop for Reactor<H> {
 fn give_way(cx: &mut Context<'_>) {
     // To be woken at once would leave the runtime's own events and timers unseen for as long as there is work here.
     let _ = pin!(task::yield_now()).poll(cx);
-}
-
-fn report(ended: Result<(), JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "a connection's task failed");
-    }
 }

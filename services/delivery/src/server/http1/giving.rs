@@ -1,4 +1,5 @@
-//! An answer that was ready, on its way over plain TCP: its head, and a body that the kernel sends or that came from memory.
+//! An answer that was ready, on its way: its head, and a body that the kernel sends or that came from memory. Over TLS it goes in one
+//! piece or not at all ([`sealed`]).
 //!
 //! Only what goes by itself goes here. As soon as anything is out of the ordinary (a file that is not in memory, that ended early, that the
 //! kernel does not send), the answer is left to the engine that knows what to do about it.

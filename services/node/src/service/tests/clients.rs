@@ -191,22 +191,33 @@ async fn a_token_says_what_the_answer_looks_like() {
     node.stop().await;
 }
 
-/// P11: the origin hears of the trace that the gateway began, and of nothing that is ferry's.
-#[tokio::test]
-async fn an_origin_gets_the_trace_and_a_clean_target() {
-    let tasks = Tasks::new();
-    let (told, mut heard) = tokio::sync::mpsc::channel(4);
+/// An origin that tells what `look` sees of each request, and where it is.
+fn telling_origin<T: Send + 'static>(
+    tasks: &Tasks,
+    look: impl Fn(&Request) -> T + Send + Sync + 'static,
+) -> (String, tokio::sync::mpsc::Receiver<T>) {
+    let (told, heard) = tokio::sync::mpsc::channel(4);
     let origin = Server::bind(([127, 0, 0, 1], 0).into(), Limits::default()).expect("a free port");
     let url = format!("http://{}", origin.local_addr());
     let handler = move |request: Request| {
-        let told = told.clone();
+        let (told, seen) = (told.clone(), look(&request));
         async move {
-            let trace = request.headers.get("traceparent").map(|value| value.to_str().unwrap_or_default().to_owned());
-            told.send((request.target.as_str().to_owned(), trace)).await.expect("the test listens");
+            assert!(told.send(seen).await.is_ok(), "the test listens");
             Answer::text(StatusCode::OK, "from the origin")
         }
     };
     tasks.spawn("origin", origin.serve(Workers::here(), Arc::new(handler), tasks.stop_token()));
+    (url, heard)
+}
+
+/// P11: the origin hears of the trace that the gateway began, and of nothing that is ferry's.
+#[tokio::test]
+async fn an_origin_gets_the_trace_and_a_clean_target() {
+    let tasks = Tasks::new();
+    let (url, mut heard) = telling_origin(&tasks, |request| {
+        let trace = request.headers.get("traceparent").map(|value| value.to_str().unwrap_or_default().to_owned());
+        (request.target.as_str().to_owned(), trace)
+    });
     let (site, twin) = (Site::new(), guarding().await);
     let node = site.start_with(&twin, &["--origin", &url]).await;
     let trace = TraceContext::new([7; 16], [8; 8], true).expect("not zero");
@@ -223,19 +234,11 @@ async fn an_origin_gets_the_trace_and_a_clean_target() {
 #[tokio::test]
 async fn an_origin_gets_the_fields_that_the_route_lists_and_no_others() {
     let tasks = Tasks::new();
-    let (told, mut heard) = tokio::sync::mpsc::channel(4);
-    let origin = Server::bind(([127, 0, 0, 1], 0).into(), Limits::default()).expect("a free port");
-    let url = format!("http://{}", origin.local_addr());
-    let handler = move |request: Request| {
-        let told = told.clone();
-        async move {
-            let mut names: Vec<_> = request.headers.keys().map(ToString::to_string).collect();
-            names.sort_unstable();
-            told.send(names).await.expect("the test listens");
-            Answer::text(StatusCode::OK, "from the origin")
-        }
-    };
-    tasks.spawn("origin", origin.serve(Workers::here(), Arc::new(handler), tasks.stop_token()));
+    let (url, mut heard) = telling_origin(&tasks, |request| {
+        let mut names: Vec<_> = request.headers.keys().map(ToString::to_string).collect();
+        names.sort_unstable();
+        names
+    });
     let site = Site::new();
     let toml = site.toml(
         "[[route]]\nmatch = \"/some/{path*}\"\nrequest-headers = [\"Accept-Language\"]\n\
