@@ -10,7 +10,8 @@
 //! - **D2** memory per transfer is bounded by a constant, whatever the file's size or the client's speed.
 //! - **D3** a file that is opened lies below its root and is a regular file (the design's promise P8).
 //! - **D4** a transfer is in [`Transfers`] from the moment its answer exists until its body has ended or was dropped.
-//! - **D5** a file that stayed open is given out only while its path leads to it and nothing about it has changed ([`disk`] says how soon).
+//! - **D5** a file that stayed open is given out only while its path leads to it and nothing about it has changed ([`disk`] says how soon); one out of the
+//!   cache, only while its key means it and its head is the same.
 
 pub mod answer;
 pub mod cache;

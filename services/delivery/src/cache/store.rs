@@ -12,6 +12,7 @@
 //! - **B5** one process at a time writes to a directory.
 
 mod deliver;
+mod edition;
 mod error;
 pub mod faulty;
 mod files;
@@ -46,6 +47,7 @@ use tokio::{
 };
 
 pub use deliver::Supply;
+pub use edition::Reading;
 pub use error::{FillError, OpenError, StoreError};
 pub use fill::Fill;
 pub use object::{Arrival, Object};

@@ -23,7 +23,7 @@ pub struct About {
 
 /// What knows which bytes of a file are there already, and gets the others.
 ///
-/// What is there stays there, and stays the same.
+/// What is there stays there and stays the same, unless it turns out to be damaged: then it is not there any more.
 pub trait Filling: fmt::Debug + Send + Sync {
     /// How many bytes from `offset` on, at most `length`, are there without a gap. Asked before each part that is sent: it must not wait.
     fn present(&self, offset: u64, length: u64) -> u64;
@@ -34,4 +34,8 @@ pub trait Filling: fmt::Debug + Send + Sync {
 
     /// Bytes from `offset` on, at least one and at most `most`, which do not come to lie in the file. They are asked for in their order.
     fn pass(&self, offset: u64, most: usize) -> BoxFuture<'_, io::Result<Bytes>>;
+
+    /// Whether all of the file is there, and who asked for it now would be given this very file: it was neither replaced nor purged, and what
+    /// answers say of it still holds. Asked for each request: it must not wait. False is never wrong.
+    fn is_current(&self) -> bool;
 }

@@ -103,7 +103,7 @@ impl OpenFile {
         })
     }
 
-    /// A file of which `filling` knows what is there. Its reads are among `calls`.
+    /// A file out of a cache, of which `filling` knows what is there. Its reads are among `calls`.
     pub(crate) fn partial(
         file: Arc<Descriptor>,
         about: About,
@@ -176,10 +176,20 @@ impl OpenFile {
         self.sending
     }
 
-    /// Whether it was looked at no earlier than `since`, and found to be what its path leads to (invariant D5).
+    /// Whether it was looked at no earlier than `since`, and found to be what its path leads to (invariant D5). Of a file out of a cache,
+    /// whether it is current now.
     #[must_use]
     pub fn stood_at(&self, since: Instant) -> bool {
+        if let Some(filling) = &self.filling {
+            return filling.is_current();
+        }
         since.saturating_duration_since(self.begin).as_nanos() <= u128::from(self.stood.load(Relaxed))
+    }
+
+    /// Whether it comes out of a cache, and not from a path below a root.
+    #[must_use]
+    pub const fn is_cached(&self) -> bool {
+        self.filling.is_some()
     }
 
     /// A look at it that began `now` found it so.

@@ -1,11 +1,15 @@
 //! An object as an open file, so that it goes to its clients as local files do.
+//!
+//! Of an object of which something is missing, each request has a file of its own, which gets what is missing. Of one that is whole there is one
+//! file for all, for as long as the object stays open.
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, future, io, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::{
+    edition::Reading,
     object::{Arrival, Object},
     spans::Span,
 };
@@ -27,15 +31,51 @@ pub trait Supply: fmt::Debug + Send + Sync {
 struct Filled {
     object: Arc<Object>,
     supply: Arc<dyn Supply>,
+    /// Which edition the file is of, if it is for more requests than one.
+    edition: Option<u64>,
 }
+
+/// Who brings what leaves an object that was whole.
+#[derive(Debug)]
+struct Nobody;
 
 impl Object {
     /// The object as a file, of which answers say what `about` says. It is in use while the file is held.
     pub fn open_file(self: &Arc<Self>, about: About, supply: Arc<dyn Supply>) -> io::Result<Arc<OpenFile>> {
-        let inner = &self.inner;
-        let filling = Arc::new(Filled { object: Arc::clone(self), supply });
-        let (data, calls) = (Arc::clone(&self.data), Arc::clone(&inner.calls));
-        OpenFile::partial(data, about, calls, inner.settings.sending, inner.buffers.clone(), filling).map(Arc::new)
+        self.open_with(about, supply, None)
+    }
+
+    /// The object as a file, if all of it is here ([`Self::is_whole`]): one file for all who ask, as long as `of` is what its head says. It is
+    /// in use while anybody but the store holds that.
+    ///
+    /// Of a block that turns out to be damaged nothing is sent any more. Unless somebody brings it anew, who is being sent the
+    /// file has to come back for the rest.
+    pub fn whole_file<T>(
+        self: &Arc<Self>,
+        of: &Reading<T>,
+        about: impl FnOnce(&T) -> About,
+    ) -> io::Result<Arc<OpenFile>> {
+        let edition = of.edition;
+        if let Some(file) = self.editions.file(edition) {
+            return Ok(file);
+        }
+        let file = self.open_with(about(of), Arc::new(Nobody), Some(edition))?;
+        if self.editions.share(edition, &file) {
+            self.inner.keep_file(self, &file);
+        }
+        Ok(file)
+    }
+
+    fn open_with(
+        self: &Arc<Self>,
+        about: About,
+        supply: Arc<dyn Supply>,
+        edition: Option<u64>,
+    ) -> io::Result<Arc<OpenFile>> {
+        let filling = Arc::new(Filled { object: Arc::clone(self), supply, edition });
+        let (data, inner) = (Arc::clone(&self.data), &self.inner);
+        let (calls, sending, buffers) = (Arc::clone(&inner.calls), inner.settings.sending, inner.buffers.clone());
+        OpenFile::partial(data, about, calls, sending, buffers, filling).map(Arc::new)
     }
 }
 
@@ -63,4 +103,23 @@ impl Filling for Filled {
     fn pass(&self, offset: u64, most: usize) -> BoxFuture<'_, io::Result<Bytes>> {
         self.supply.pass(&self.object, Span::at(offset, most as u64))
     }
+
+    fn is_current(&self) -> bool {
+        let of = |edition| self.object.is_whole() && self.object.editions.is_current(edition);
+        self.edition.is_some_and(of)
+    }
+}
+
+impl Supply for Nobody {
+    fn supply(&self, _object: &Arc<Object>, _span: Span) -> BoxFuture<'_, io::Result<()>> {
+        Box::pin(future::ready(Err(damaged())))
+    }
+
+    fn pass(&self, _object: &Arc<Object>, _span: Span) -> BoxFuture<'_, io::Result<Bytes>> {
+        Box::pin(future::ready(Err(damaged())))
+    }
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a block of an object that was whole turned out to be damaged")
 }

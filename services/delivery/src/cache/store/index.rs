@@ -159,6 +159,9 @@ impl Index {
 }
 
 fn gone(key: Arc<str>, entry: Entry, bytes: u64) -> Gone {
+    if let Some(object) = entry.object.upgrade() {
+        object.editions.end();
+    }
     Gone { id: Id::of(&key), key, number: entry.number, object: entry.object, bytes }
 }
 

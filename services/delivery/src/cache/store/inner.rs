@@ -29,6 +29,7 @@ use super::{
     settings::{Mode, Settings},
 };
 use crate::disk::{
+    OpenFile,
     buffers::Buffers,
     calls::Calls,
     descriptor::{Closer, Descriptor},
@@ -52,7 +53,7 @@ pub(super) struct Inner {
     shelves: Vec<Mutex<()>>,
     index: Mutex<Index>,
     /// Objects that stay open between requests.
-    kept: sync::Cache<u64, Arc<Object>, UnitWeighter, RandomState>,
+    kept: sync::Cache<u64, Kept, UnitWeighter, RandomState>,
     /// Objects that have something to list.
     queue: Mutex<Vec<Arc<Object>>>,
     /// Whether all that is on the disk is in the index.
@@ -73,6 +74,14 @@ pub(super) struct Inner {
     wary_until: AtomicU64,
     begun: Instant,
     _lock: File,
+}
+
+/// An object that stays open.
+#[derive(Clone)]
+pub(super) struct Kept {
+    object: Arc<Object>,
+    /// The file of all of it, if one was asked for. It holds the object too.
+    file: Option<Arc<OpenFile>>,
 }
 
 /// Numbers that no object ever had. The upper half is drawn at random, once for each process.
@@ -278,7 +287,7 @@ impl Inner {
             pinned: self.settings.space.pins(&object.key),
         });
         if !self.closed.load(Relaxed) {
-            self.kept.insert(object.number, Arc::clone(object));
+            self.kept.insert(object.number, Kept { object: Arc::clone(object), file: None });
         }
         old
     }
@@ -290,20 +299,32 @@ impl Inner {
             return if *self.stocked.borrow() { Ok(None) } else { Err(()) };
         };
         // Asking for it keeps it open. While the index is locked nobody evicts it.
-        let kept = self.kept.get(&entry.number);
+        let kept = self.kept.get(&entry.number).map(|kept| kept.object);
         kept.or_else(|| entry.object.upgrade()).map(Some).ok_or(())
     }
 
-    /// Whether anybody but the store itself holds an object. The index is locked, so that nobody comes by it meanwhile.
+    /// Keeps the file of an object open as long as that is kept open.
+    pub(super) fn keep_file(&self, object: &Arc<Object>, file: &Arc<OpenFile>) {
+        let kept = Kept { object: Arc::clone(object), file: Some(Arc::clone(file)) };
+        // Not if it is: what was let go meanwhile must not stay.
+        let _ = self.kept.replace(object.number, kept, true);
+    }
+
+    /// Whether anybody but the store itself holds an object, or a file of it. The index is locked, so that nobody finds it meanwhile; who comes by its
+    /// file without looking for it ([`crate::ready`]) goes on with what it was.
     pub(super) fn is_in_use(&self, entry: &Entry) -> bool {
         let Some(object) = entry.object.upgrade() else { return false };
-        let own = [self.kept.contains_key(&entry.number), object.state().unlisted.queued];
-        Arc::strong_count(&object) > 1 + own.into_iter().filter(|held| *held).count()
+        let kept = self.kept.peek(&entry.number);
+        let file = kept.as_ref().and_then(|kept| kept.file.as_ref());
+        let queued = object.state().unlisted.queued;
+        // What was looked up here counts twice: there, and here.
+        let own = 1 + usize::from(queued) + 2 * usize::from(kept.is_some()) + usize::from(file.is_some());
+        Arc::strong_count(&object) > own || file.is_some_and(|file| Arc::strong_count(file) > 2)
     }
 
     /// Lets go of an object, and gives it to who drops it when no lock is held.
-    pub(super) fn take_kept(&self, number: u64) -> Option<Arc<Object>> {
-        self.kept.remove(&number).map(|(_, object)| object)
+    pub(super) fn take_kept(&self, number: u64) -> Option<Kept> {
+        self.kept.remove(&number).map(|(_, kept)| kept)
     }
 
     /// Lets go of an object that is not kept open for anybody.

@@ -176,6 +176,7 @@ impl Object {
             }
             let mut state = object.state();
             (state.head, state.validated) = (head, validated);
+            object.editions.next(&mut state);
             Ok(())
         });
         Ok(kept.await?)

@@ -22,6 +22,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::{
+    edition::Editions,
     fill::Fill,
     inner::Inner,
     journal::Journal,
@@ -50,6 +51,7 @@ pub struct Object {
     state: Mutex<State>,
     /// Whether all of it is here: most are asked nothing else.
     whole: AtomicBool,
+    pub(super) editions: Editions,
     /// Told whenever something came, or nobody fetches it any more.
     changed: Notify,
     used: AtomicU64,
@@ -131,6 +133,7 @@ impl Object {
             data: Arc::new(data),
             journal: Mutex::new(journal),
             whole: AtomicBool::new(state.is_whole()),
+            editions: Editions::default(),
             state: Mutex::new(state),
             changed: Notify::new(),
             used: AtomicU64::new(ledger.used),

@@ -13,7 +13,7 @@ use ferry_core::eviction::Verdict;
 use super::{
     error::FillError,
     index::Gone,
-    inner::{Inner, footprint},
+    inner::{Inner, Kept, footprint},
     object::Object,
     settings::Mode,
 };
@@ -22,7 +22,7 @@ use super::{
 const AT_ONCE: usize = 64;
 
 /// Objects that are not to be found any more, held so that no lock is held when they are let go.
-type Victims = Vec<(Gone, Option<Arc<Object>>)>;
+type Victims = Vec<(Gone, Option<Kept>)>;
 
 impl Inner {
     /// Whether a new object is to be kept.

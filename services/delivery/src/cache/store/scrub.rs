@@ -146,6 +146,8 @@ impl Object {
         self.change(|state, layout| {
             state.here.remove(layout.span(block));
             state.digest = None;
+            // What was read of it may be kept in memory, and it will be whole again.
+            self.editions.next(state);
         });
         self.inner.damaged.fetch_add(1, Relaxed);
         tracing::warn!(key = self.key(), block, "a block in the cache is not what was written");

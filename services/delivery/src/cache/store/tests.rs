@@ -9,6 +9,7 @@ mod replaced;
 mod room;
 mod scrub;
 mod trouble;
+mod whole;
 
 use std::{
     fs,
