@@ -7,6 +7,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use tokio::time::Instant;
 
 use crate::{disk::OpenFile, stream::ByteStream, transfers::Transfer};
 
@@ -24,6 +25,9 @@ pub struct Answer {
     pub transfer: Option<Transfer>,
     /// Whether the connection must not be used again, such as when a request's body was not read.
     pub close: bool,
+    /// Until when another plain request ([`Request::plain`](crate::Request::plain)) would be given the same: until its age grows by a second, or its
+    /// freshness ends. `None` for as long as its file stands; but what comes out of a cache is not given again without one.
+    pub stands_until: Option<Instant>,
 }
 
 /// The content of an answer.
@@ -93,7 +97,7 @@ impl Answer {
     /// An answer without content.
     #[must_use]
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Body::Empty, transfer: None, close: false }
+        Self { status, headers: HeaderMap::new(), body: Body::Empty, transfer: None, close: false, stands_until: None }
     }
 
     /// An answer that people read: one line of plain text.

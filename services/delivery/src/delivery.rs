@@ -6,13 +6,14 @@ use std::{future, sync::Arc, time::SystemTime};
 
 use ferry_core::{chain::Chain, object::ObjectKey};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::time::Instant;
 
 use crate::{
     answer::{Answer, Body},
-    disk::{Disk, DiskError},
+    disk::{Disk, DiskError, OpenFile},
     metrics::Metrics,
     origin::{Fetch, Origins},
-    ready::{Prompt, ReadyAnswers},
+    ready::{Prompt, Ready, ReadyAnswers},
     request::Request,
     semantics::{self, Representation, disposition, methods, multipart::Boundaries},
     server::Plain,
@@ -149,18 +150,29 @@ impl Delivery {
         }
     }
 
-    /// The answer to a plain request for `target`, if one was kept and its file is still the one. It counts as given.
+    /// The answer to a plain request for `target`, if one was kept, its file is still the one, and its time is not over. It counts as given; out of a
+    /// cache ([`Prompt::is_cached`]), as a hit of its object.
     #[must_use]
     pub fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
         let Plain { target, peer, since } = plain;
         let ready = self.shared.ready.get(target)?;
-        let again = || self.disk()?.at_hand(&ready.key().path).filter(|file| ready.is_of(file));
-        let Some(file) = ready.standing(since).or_else(again) else {
+        let Some(file) = self.standing(&ready, since) else {
             self.shared.ready.forget(target, &ready);
             return None;
         };
+        file.given_again();
         self.shared.metrics.answered(StatusCode::OK);
         Some(Prompt { ready, file, client: peer, transfer: None })
+    }
+
+    /// The file of an answer that a request is to be given which came then.
+    fn standing(&self, ready: &Ready, came: Instant) -> Option<Arc<OpenFile>> {
+        if !ready.holds_at(came) {
+            return None;
+        }
+        // What was never looked up below the root is not looked for there.
+        let again = || self.disk().filter(|_| !ready.is_cached())?.at_hand(&ready.key().path);
+        ready.standing(came).or_else(|| again().filter(|file| ready.is_of(file)))
     }
 
     async fn find(&self, request: &Request, object: &Object) -> Answer {

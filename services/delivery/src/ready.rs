@@ -1,9 +1,9 @@
 //! Answers that are ready before they are asked for: whole files, to requests in which nothing bears on the answer.
 //!
 //! Nothing is decided here. An answer that was made in the ordinary way to such a request is what every other such request for
-//! the same target gets, for as long as its file is the one that the disk would give out now (invariant D5) and whoever decided about
-//! access stands by it. What is kept is that answer's head, and the content of a small file; the file itself is the disk's to keep
-//! open, or to let go.
+//! the same target gets, for as long as its file is the one that the disk or the cache would give out now (invariant D5), whoever decided about
+//! access stands by it, and its time is not over: out of a cache, an answer says how old it is. What is kept is that answer's head, and
+//! the content of a small file; the file itself is for the disk or the cache to keep open, or to let go.
 
 use std::{
     hash::RandomState,
@@ -14,6 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use ferry_core::object::ObjectKey;
+use http::{StatusCode, header};
 use quick_cache::{Weighter, sync};
 use tokio::time::Instant;
 
@@ -37,11 +38,17 @@ const LARGEST: u64 = 4 * 1024;
 /// An answer that can be given again.
 #[derive(Debug)]
 pub struct Ready {
-    /// The head up to its date, which is left out.
+    /// The head up to its date, which is left out; of one with a date of its own, all of it but what ends a head.
     pub(crate) head: Bytes,
+    /// Whether it has a date of its own.
+    pub(crate) dated: bool,
     /// The content, where it is small.
     pub(crate) content: Option<Bytes>,
     file: Weak<OpenFile>,
+    /// Whether the file is a cache's.
+    cached: bool,
+    /// When the answer would be another one, though its file stands.
+    until: Option<Instant>,
     key: ObjectKey,
     transfers: Transfers,
 }
@@ -72,13 +79,23 @@ impl Weighter<Box<str>, Arc<Ready>> for Octets {
 }
 
 impl Ready {
+    /// Whether another request that came then is to be given the same, as far as time tells.
+    pub(crate) fn holds_at(&self, came: Instant) -> bool {
+        self.until.is_none_or(|until| came < until)
+    }
+
+    /// Whether its file is a cache's, and not the disk's.
+    pub(crate) const fn is_cached(&self) -> bool {
+        self.cached
+    }
+
     /// Whether this is the file that the answer was made of. Where the file was closed since, no other has its place in memory: the
     /// answer holds on to that.
     pub(crate) fn is_of(&self, file: &Arc<OpenFile>) -> bool {
         std::ptr::eq(self.file.as_ptr(), Arc::as_ptr(file))
     }
 
-    /// The file that it is of, if it was looked at since then.
+    /// The file that it is of, if it was looked at since then; a cache's, if it is current.
     pub(crate) fn standing(&self, since: Instant) -> Option<Arc<OpenFile>> {
         self.file.upgrade().filter(|file| file.stood_at(since))
     }
@@ -88,24 +105,27 @@ impl Ready {
         &self.key
     }
 
-    /// Keeps an answer to a plain request; `None` if it is not the whole of a file.
+    /// Keeps an answer to a plain request; `None` if it is not the whole of a file, or a cache's and nobody knows for how long it is the same.
     fn of(answer: &Answer, key: &ObjectKey, transfers: &Transfers) -> Option<Self> {
         let Body::File(FileBody { file, parts: Parts::One(slice) }) = &answer.body else { return None };
         let whole = Slice { offset: 0, length: file.length() };
-        if *slice != whole || answer.close {
+        let cached = file.is_cached();
+        let lasts = !cached || answer.stands_until.is_some();
+        if *slice != whole || answer.close || answer.status != StatusCode::OK || !lasts {
             return None;
         }
         let head = plain_head(answer)?;
-        let (content, file) = (content_of(file), Arc::downgrade(file));
-        Some(Self { head, content, file, key: key.clone(), transfers: transfers.clone() })
+        let dated = answer.headers.contains_key(header::DATE);
+        let (content, file, until) = (content_of(file), Arc::downgrade(file), answer.stands_until);
+        Some(Self { head, dated, content, file, cached, until, key: key.clone(), transfers: transfers.clone() })
     }
 }
 
 /// The content of a small file, if it is in memory already and no change can have been missed.
 fn content_of(file: &OpenFile) -> Option<Bytes> {
     let length = Some(file.length()).filter(|length| *length <= LARGEST)?;
-    // Of a file that was changed just now, another change may not show.
-    if !file.validators().are_settled() {
+    // Of a file that was changed just now, another change may not show. A cache writes no byte twice.
+    if !file.is_cached() && !file.validators().are_settled() {
         return None;
     }
     let mut content = vec![0; usize::try_from(length).ok()?];
@@ -152,6 +172,12 @@ impl Prompt {
     /// Whether the kernel sends so many bytes from `offset` on by itself, and need not wait for the disk.
     pub(crate) fn goes_by_itself(&self, offset: u64, length: u64) -> bool {
         self.file.sending().sendfile && (length == 0 || self.file.resident(offset, length) == length)
+    }
+
+    /// Whether it comes out of a cache: it is a hit.
+    #[must_use]
+    pub fn is_cached(&self) -> bool {
+        self.ready.cached
     }
 
     /// The object that is delivered.

@@ -38,4 +38,7 @@ pub trait Filling: fmt::Debug + Send + Sync {
     /// Whether all of the file is there, and who asked for it now would be given this very file: it was neither replaced nor purged, and what
     /// answers say of it still holds. Asked for each request: it must not wait. False is never wrong.
     fn is_current(&self) -> bool;
+
+    /// It answered another request, of which only whoever held the file knows.
+    fn given_again(&self);
 }

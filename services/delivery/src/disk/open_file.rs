@@ -192,6 +192,13 @@ impl OpenFile {
         self.filling.is_some()
     }
 
+    /// Says that it answered a request which nobody looked for it for.
+    pub(crate) fn given_again(&self) {
+        if let Some(filling) = &self.filling {
+            filling.given_again();
+        }
+    }
+
     /// A look at it that began `now` found it so.
     pub(super) fn stands(&self, now: Instant) {
         let after = now.saturating_duration_since(self.begin).as_nanos();

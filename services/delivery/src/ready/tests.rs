@@ -1,5 +1,7 @@
 //! What is kept, for how long, and that nobody can tell a kept answer from one that was made.
 
+mod cached;
+
 use std::{fs, path::PathBuf, time::UNIX_EPOCH};
 
 use ferry_core::object::ObjectPath;

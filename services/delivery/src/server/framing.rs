@@ -18,7 +18,7 @@ pub(super) struct Framed {
 
 /// Frames the answer to a request of that method (RFC 9110 section 8.6, RFC 9112 section 6).
 pub(super) fn frame(answer: Answer, method: &Method) -> Framed {
-    let Answer { status, mut headers, body, transfer, close } = answer;
+    let Answer { status, mut headers, body, transfer, close, stands_until: _ } = answer;
     let length = body.length();
     if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) || status.is_informational() {
         // None at all with 204, and what a 304 could say here would be wrong.

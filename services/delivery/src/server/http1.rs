@@ -277,11 +277,11 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     /// Gives what the socket did not take at once.
     async fn give_rest(&mut self, mut giving: Giving) -> io::Result<After> {
         giving.begin();
-        let Giving { prompt, date, head, body, .. } = giving;
         let mut writer = self.writer();
-        for piece in [&prompt.ready.head, &date[..], response::END] {
+        for piece in giving.head_pieces() {
             writer.gathered().extend_from_slice(piece);
         }
+        let Giving { prompt, head, body, .. } = giving;
         writer.skip(head);
         let mut outgoing = Outgoing::new(prompt.body(), prompt.transfer);
         outgoing.skip(body);
@@ -371,9 +371,10 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     }
 }
 
-/// The head of an answer to a plain request, up to its date; `None` if the answer is not the same for all of those.
+/// The head of an answer to a plain request, up to its date, or up to its end if it has a date of its own; `None` if the answer is not the
+/// same for all of those.
 pub(crate) fn plain_head(answer: &Answer) -> Option<Bytes> {
-    if answer.headers.contains_key(header::VARY) || answer.headers.contains_key(header::DATE) {
+    if answer.headers.contains_key(header::VARY) {
         return None;
     }
     let answer = Answer { headers: answer.headers.clone(), body: answer.body.again()?, ..Answer::empty(answer.status) };
@@ -381,6 +382,8 @@ pub(crate) fn plain_head(answer: &Answer) -> Option<Bytes> {
     let manner = Manner::of(&framed, Version::HTTP_11, true);
     let mut head = Vec::new();
     response::write_fields(&mut head, framed.status, &framed.headers, Version::HTTP_11, manner);
-    head.extend_from_slice(response::DATE);
+    if !framed.headers.contains_key(header::DATE) {
+        head.extend_from_slice(response::DATE);
+    }
     manner.persistent.then(|| head.into())
 }

@@ -1,7 +1,7 @@
 //! An object as an open file, so that it goes to its clients as local files do.
 //!
 //! Of an object of which something is missing, each request has a file of its own, which gets what is missing. Of one that is whole there is one
-//! file for all, for as long as the object stays open.
+//! file for all, for as long as the object stays open; from it answers can be kept ([`crate::ready`]).
 
 use std::{fmt, future, io, sync::Arc};
 
@@ -107,6 +107,10 @@ impl Filling for Filled {
     fn is_current(&self) -> bool {
         let of = |edition| self.object.is_whole() && self.object.editions.is_current(edition);
         self.edition.is_some_and(of)
+    }
+
+    fn given_again(&self) {
+        self.object.hit();
     }
 }
 

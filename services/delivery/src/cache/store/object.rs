@@ -215,10 +215,15 @@ impl Object {
     pub fn used(self: &Arc<Self>, now: SystemTime) {
         let now = millis(now);
         self.used.fetch_max(now, Relaxed);
-        let hits = self.hits.fetch_add(1, Relaxed) + 1;
+        let hits = self.hit();
         if hits.is_power_of_two() || now >= self.noted.0.load(Relaxed).saturating_add(NOTED_EVERY) {
             self.queue_up(&mut self.state());
         }
+    }
+
+    /// Counts a request that it answered; returns how many those were.
+    pub(super) fn hit(&self) -> u64 {
+        self.hits.fetch_add(1, Relaxed) + 1
     }
 
     /// Whether all of it is here.

@@ -24,7 +24,8 @@ use crate::ready::Prompt;
 #[derive(Debug)]
 pub(in super::super) struct Giving {
     pub(super) prompt: Prompt,
-    pub(super) date: [u8; 29],
+    /// The date of an answer that has none of its own.
+    date: [u8; 29],
     /// How much of the head was written.
     pub(super) head: usize,
     /// How much of the body was.
@@ -94,7 +95,7 @@ impl Giving {
     fn send(&mut self, socket: BorrowedFd<'_>, pace: &mut Pace, scratch: &mut Vec<u8>) -> Step {
         let content = self.prompt.ready.content.as_deref();
         scratch.clear();
-        for piece in [&self.prompt.ready.head, &self.date[..], response::END, content.unwrap_or_default()] {
+        for piece in self.head_pieces().into_iter().chain(content) {
             scratch.extend_from_slice(piece);
         }
         let from = self.head + content.map_or(0, |_| usize::try_from(self.body).unwrap_or(usize::MAX));
@@ -134,8 +135,15 @@ impl Giving {
         }
     }
 
+    /// The head, in its order.
+    pub(super) fn head_pieces(&self) -> [&[u8]; 3] {
+        // An origin's date is not replaced (RFC 9110 section 6.6.1).
+        let date: &[u8] = if self.prompt.ready.dated { &[] } else { &self.date };
+        [&self.prompt.ready.head, date, response::END]
+    }
+
     fn head_length(&self) -> usize {
-        self.prompt.ready.head.len() + self.date.len() + response::END.len()
+        self.head_pieces().iter().map(|piece| piece.len()).sum()
     }
 
     fn is_head_sent(&self) -> bool {

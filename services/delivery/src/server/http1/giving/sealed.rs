@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use bytes::Bytes;
 
 use super::{
-    super::{super::wire::Wire, pace::Pace, response, writer::BATCH},
+    super::{super::wire::Wire, pace::Pace, writer::BATCH},
     Giving, Step,
 };
 
@@ -26,7 +26,8 @@ impl Giving {
         let Some(begin) = content.map_or_else(|| self.read(), |content| Ok(Some(content)))? else {
             return Ok(Step::Elsewhere);
         };
-        let pieces = [&self.prompt.ready.head, &self.date[..], response::END, &begin].map(IoSlice::new);
+        let [head, date, end] = self.head_pieces();
+        let pieces = [head, date, end, &begin].map(IoSlice::new);
         let sealed = wire.seal(&pieces)?;
         self.head = sealed.min(self.head_length());
         self.body = (sealed - self.head) as u64;
