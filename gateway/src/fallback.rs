@@ -54,5 +54,6 @@ fn object(found: &Match<'_>, origin_headers: HeaderMap) -> Object {
         cache_control: value(found.route.cache_control()),
         content_type: value(found.route.content_type()),
         origin_headers,
+        through: false,
     }
 }

@@ -242,8 +242,8 @@ fn fallback(config: &Config, id: &GatewayId, metrics: &Metrics, tasks: &Tasks) -
     let backend = match (disk, origins) {
         (None, None) => return Ok(Fallback::new(None, budget)),
         (Some(disk), None) => Backend::Filesystem(disk),
-        (None, Some(origins)) => Backend::Http(origins),
-        (Some(disk), Some(origins)) => Backend::Hybrid(disk, origins),
+        (None, Some(origins)) => Backend::Http { origins, cache: None },
+        (Some(disk), Some(origins)) => Backend::Hybrid { disk, origins, cache: None },
     };
     let transfers = Transfers::new();
     let figures = metrics.register("gateway", |registry| DeliveryMetrics::register(registry, &transfers));

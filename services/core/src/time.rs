@@ -2,7 +2,7 @@
 
 use std::{
     ops::{Add, Sub},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// A moment of a process's monotonic clock, counted from an origin that only the clock knows.
@@ -66,6 +66,13 @@ impl UnixMillis {
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<UnixMillis> for SystemTime {
+    /// A moment that the system's clock cannot express becomes 1970.
+    fn from(moment: UnixMillis) -> Self {
+        UNIX_EPOCH.checked_add(Duration::from_millis(moment.0)).unwrap_or(UNIX_EPOCH)
     }
 }
 

@@ -1,3 +1,349 @@
-//! What origins sent, kept for the next who asks.
+//! A pull-through cache: what origins sent, kept for the next who asks.
+//!
+//! Three parts know nothing of each other: [`store`] keeps bytes, [`caching`] says what may be kept and given out, [`origin`] asks.
+//! Here a request meets them. What is stored and may be used is given out as a file; what is missing is fetched once, however many wait
+//! ([`flights`], [`filler`]), and everybody reads along while it comes. What must not be kept, or cannot, passes by: a cache never
+//! refuses what its origin would have given.
+//!
+//! [`caching`]: crate::semantics::caching
+//! [`origin`]: crate::origin
 
+mod control;
+mod exchange;
+mod filler;
+mod flights;
+mod found;
+mod pass;
+mod passing;
+mod serve;
+mod stats;
 pub mod store;
+
+use std::sync::Arc;
+
+use ferry_runtime::{Clock, Tasks};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::sync::oneshot;
+
+pub use control::{Cached, Purge, Warm, WarmError};
+pub use stats::CacheStats;
+
+use crate::{
+    answer::Answer,
+    delivery::Object,
+    origin::{OriginError, Origins},
+    request::Request,
+    semantics::{
+        caching::{Asked, CacheStatus, Decision, Forward, Policy, cache_key, decide},
+        multipart::Boundaries,
+    },
+};
+use exchange::{Errand, ForFirst};
+use filler::Fillers;
+use flights::{Flights, Joined, Landing};
+use found::{Entry, Looked};
+use passing::Passing;
+use serve::Served;
+use stats::Stats;
+use store::Store;
+
+/// How often an answer is tried out of what is stored, before the request passes by: what is found may be purged, evicted or spoiled at any moment.
+const ATTEMPTS: usize = 4;
+
+/// How a cache works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// What may be kept, and for how long.
+    pub policy: Policy,
+    /// How far a fetch may be ahead of the fastest of its clients, in bytes.
+    pub fill_ahead: u64,
+    /// How much may be missing of an object, in bytes, for its fetch to go on although nobody waits for it any more.
+    pub finish: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { policy: Policy::default(), fill_ahead: 1 << 30, finish: 64 << 20 }
+    }
+}
+
+/// A cache before origins; a cheap clone.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    origins: Origins,
+    settings: Settings,
+    clock: Clock,
+    tasks: Tasks,
+    flights: Flights,
+    fillers: Fillers,
+    passing: Passing,
+    stats: Stats,
+    boundaries: Boundaries,
+}
+
+/// A request, and what it is called here.
+struct Visit<'a> {
+    request: &'a Request,
+    object: &'a Object,
+    key: String,
+    /// What the origin would be sent, and what the client says to caches.
+    wishes: HeaderMap,
+}
+
+impl Cache {
+    /// A cache of what `origins` give, in `store`. Fetches run in `tasks`; `clock` says how old things are.
+    #[must_use]
+    pub fn new(store: Store, origins: Origins, settings: Settings, clock: Clock, tasks: &Tasks) -> Self {
+        let shared = Shared {
+            store,
+            origins,
+            settings,
+            clock,
+            tasks: tasks.clone(),
+            flights: Flights::default(),
+            fillers: Fillers::default(),
+            passing: Passing::default(),
+            stats: Stats::default(),
+            boundaries: Boundaries::default(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Where it keeps things.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    /// What it does.
+    #[must_use]
+    pub fn stats(&self) -> CacheStats {
+        self.shared.stats.read(self.shared.fillers.count(), self.shared.flights.count())
+    }
+
+    /// An answer of the cache's was given once more, by whoever kept it.
+    pub(crate) fn hit_again(&self) {
+        self.shared.stats.hit();
+    }
+
+    /// Answers a request for an object of the origins.
+    ///
+    /// Cancelling it ends nothing that others wait for.
+    pub(crate) async fn answer(&self, request: &Request, object: &Object) -> Result<Answer, Arc<OriginError>> {
+        let key = cache_key(&object.key, &object.origin_target);
+        let visit = Visit { request, object, key, wishes: wishes(request, object) };
+        let mut look_past = false;
+        for _ in 0..ATTEMPTS {
+            let looked = match look_past {
+                true => Looked::Nothing,
+                false => self.look(&visit).await,
+            };
+            let now = self.shared.clock.wall();
+            let (why, stale) = match (decide(visit.asked(), looked.found(), &self.shared.settings.policy, now), looked)
+            {
+                (Decision::GatewayTimeout, _) => return Ok(nothing_here()),
+                (Decision::Use { .. }, Looked::This(entry)) => {
+                    match self.serve(&entry, request, object, CacheStatus::hit(0), None).await {
+                        Served::Answer(answer) => return Ok(answer),
+                        Served::Useless => {
+                            look_past = true;
+                            continue;
+                        }
+                    }
+                }
+                (Decision::Validate { may_serve_stale_while: true, why, .. }, Looked::This(entry)) => {
+                    match self.serve(&entry, request, object, CacheStatus::hit(0), None).await {
+                        Served::Answer(answer) => {
+                            self.validate_meanwhile(&visit, why, entry);
+                            return Ok(answer);
+                        }
+                        Served::Useless => {
+                            look_past = true;
+                            continue;
+                        }
+                    }
+                }
+                (Decision::Validate { why, .. }, Looked::This(entry)) if request.method == Method::HEAD => {
+                    return self.pass_head(&visit, why, &entry).await;
+                }
+                (Decision::Validate { why, .. }, Looked::This(entry)) => (why, Looked::This(entry)),
+                (Decision::Fetch(why), looked) => (why, looked),
+                // No other decision is made of nothing.
+                (Decision::Use { .. } | Decision::Validate { .. }, looked) => (Forward::Miss, looked),
+            };
+            if matches!(why, Forward::Method | Forward::Bypass) || request.method == Method::HEAD {
+                return self.pass(&visit, why).await;
+            }
+            if let Some(answer) = self.fetch(&visit, why, stale).await? {
+                return Ok(answer);
+            }
+            look_past = false;
+        }
+        self.pass(&visit, Forward::Miss).await
+    }
+
+    async fn look(&self, visit: &Visit<'_>) -> Looked {
+        let fields = &visit.object.origin_headers;
+        match found::look(&self.shared.store, &visit.key, fields, &self.shared.settings.policy).await {
+            Ok(looked) => looked,
+            Err(error) => {
+                tracing::warn!(key = visit.key, %error, "the cache cannot be read");
+                Looked::Nothing
+            }
+        }
+    }
+
+    /// Answers out of a flight, this request's own or the one that is under way; `None` if it is to be looked for again.
+    async fn fetch(&self, visit: &Visit<'_>, why: Forward, looked: Looked) -> Result<Option<Answer>, Arc<OriginError>> {
+        let name = visit.flight(&looked, self.shared.passing.recall(&visit.key));
+        let (flight, joined) = self.shared.flights.join(&name, &visit.key);
+        let stale = match looked {
+            Looked::This(entry) => Some(entry),
+            Looked::Nothing | Looked::Others(_) => None,
+        };
+        let (mut own, collapsed) = match joined {
+            Joined::Later => (None, true),
+            Joined::First(ticket) => {
+                let (first, own) = oneshot::channel();
+                let errand = Errand {
+                    key: visit.key.clone(),
+                    object: visit.object.clone(),
+                    range: self.cold_range(visit.request),
+                    stale,
+                };
+                self.shared.tasks.spawn("cache exchange", self.clone().fly(errand, ticket, first));
+                (Some(own), false)
+            }
+        };
+        let landing = flight.landed().await;
+        let own = own.as_mut().and_then(|own| own.try_recv().ok());
+        match landing {
+            Landing::Stored { entry, status } => {
+                if !entry.stored().vary().matches(&visit.object.origin_headers) {
+                    return Ok(None);
+                }
+                let stored = entry.stored().status();
+                let origin_status = Some(status).filter(|status| *status != stored);
+                let status = CacheStatus { stored: true, collapsed, origin_status, ..CacheStatus::forwarded(why) };
+                let fields = match own {
+                    Some(ForFirst::Fields(fields)) => Some(fields),
+                    Some(ForFirst::Unkept(_)) | None => None,
+                };
+                Ok(self.served(&entry, visit, status, fields).await)
+            }
+            Landing::Stale(entry) => {
+                if !entry.stored().vary().matches(&visit.object.origin_headers) {
+                    return Ok(None);
+                }
+                let status =
+                    CacheStatus { collapsed, detail: Some("origin-in-trouble"), ..CacheStatus::forwarded(why) };
+                Ok(self.served(&entry, visit, status, None).await)
+            }
+            Landing::Passed => match own {
+                Some(ForFirst::Unkept(unkept)) => self.pass_on(visit, why, *unkept).await.map(Some),
+                Some(ForFirst::Fields(_)) | None => self.pass(visit, why).await.map(Some),
+            },
+            Landing::Failed(error) => Err(error),
+            Landing::Gone => Ok(None),
+        }
+    }
+
+    async fn served(
+        &self,
+        entry: &Entry,
+        visit: &Visit<'_>,
+        status: CacheStatus<'_>,
+        fields: Option<HeaderMap>,
+    ) -> Option<Answer> {
+        match self.serve(entry, visit.request, visit.object, status, fields).await {
+            Served::Answer(answer) => Some(answer),
+            Served::Useless => None,
+        }
+    }
+
+    /// Validates what was given out stale, for those who come later.
+    fn validate_meanwhile(&self, visit: &Visit<'_>, why: Forward, entry: Entry) {
+        tracing::trace!(key = visit.key, ?why, "validated meanwhile");
+        let looked = Looked::This(entry);
+        let name = visit.flight(&looked, false);
+        let (_, Joined::First(ticket)) = self.shared.flights.join(&name, &visit.key) else { return };
+        let Looked::This(entry) = looked else { return };
+        let errand = Errand { key: visit.key.clone(), object: visit.object.clone(), range: None, stale: Some(entry) };
+        let (nobody, _) = oneshot::channel();
+        self.shared.tasks.spawn("cache validation", self.clone().fly(errand, ticket, nobody));
+    }
+
+    /// What is asked of the origin where nothing is here: the blocks that the client's one range lies in. `None` is all of it.
+    fn cold_range(&self, request: &Request) -> Option<HeaderValue> {
+        let mut lines = request.headers.get_all(header::RANGE).iter();
+        let line = lines.next().filter(|_| lines.next().is_none())?.to_str().ok()?;
+        let block = self.shared.store.block_bytes();
+        let set = line.split_once('=').filter(|(unit, _)| unit.eq_ignore_ascii_case("bytes"))?.1;
+        let (first, last) = set.split(',').next()?.trim().split_once('-')?;
+        let number = |text: &str| text.parse::<u64>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let range = match (first, last) {
+            ("", suffix) => format!("bytes=-{}", number(suffix).filter(|suffix| *suffix > 0)?),
+            (first, "") => format!("bytes={}-", floor(number(first)?, block)),
+            (first, last) => {
+                let (first, last) = (number(first)?, number(last)?);
+                if last < first {
+                    return None;
+                }
+                format!("bytes={}-{}", floor(first, block), floor(last, block).saturating_add(block - 1))
+            }
+        };
+        if range == "bytes=0-" { None } else { HeaderValue::try_from(range).ok() }
+    }
+}
+
+const fn floor(at: u64, block: u64) -> u64 {
+    at - at % block
+}
+
+impl Visit<'_> {
+    fn asked(&self) -> Asked<'_> {
+        Asked {
+            method: &self.request.method,
+            target: &self.object.origin_target,
+            headers: &self.wishes,
+            has_content: !self.request.content.is_empty(),
+        }
+    }
+
+    /// Whom it may wait for: those that want the same. What was not to be kept before is not worth waiting for.
+    fn flight(&self, looked: &Looked, alone: bool) -> String {
+        let Self { key, .. } = self;
+        match looked {
+            _ if alone => format!("{key}\n\n\n\n{:p}", &raw const *self.request),
+            Looked::Others(variant) => format!("{key}\n\n\n{variant:016x}"),
+            Looked::Nothing | Looked::This(_) => key.clone(),
+        }
+    }
+}
+
+/// What the origin would be sent, and what a client says to every cache on its way.
+fn wishes(request: &Request, object: &Object) -> HeaderMap {
+    let mut wishes = object.origin_headers.clone();
+    for name in [header::CACHE_CONTROL, header::PRAGMA] {
+        if !wishes.contains_key(&name) {
+            for value in request.headers.get_all(&name) {
+                wishes.append(name.clone(), value.clone());
+            }
+        }
+    }
+    wishes
+}
+
+/// The client wants nothing but what is here (RFC 9111 section 5.2.1.7).
+fn nothing_here() -> Answer {
+    Answer::text(StatusCode::GATEWAY_TIMEOUT, "it is not in the cache")
+}
+
+#[cfg(test)]
+mod tests;

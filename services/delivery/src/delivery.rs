@@ -10,9 +10,10 @@ use tokio::time::Instant;
 
 use crate::{
     answer::{Answer, Body},
+    cache::Cache,
     disk::{Disk, DiskError, OpenFile},
     metrics::Metrics,
-    origin::{Fetch, Origins},
+    origin::Origins,
     ready::{Prompt, Ready, ReadyAnswers},
     request::Request,
     semantics::{self, Representation, disposition, methods, multipart::Boundaries},
@@ -42,9 +43,21 @@ pub enum Backend {
     /// Below a root of this machine.
     Filesystem(Disk),
     /// At origins.
-    Http(Origins),
-    /// On the disk, else at the origins. What an origin sends is not kept.
-    Hybrid(Disk, Origins),
+    Http {
+        /// Those.
+        origins: Origins,
+        /// What keeps what they send; without, all of it passes by.
+        cache: Option<Cache>,
+    },
+    /// On the disk, else at the origins.
+    Hybrid {
+        /// What goes first.
+        disk: Disk,
+        /// What is asked for what is not there.
+        origins: Origins,
+        /// What keeps what they send; without, all of it passes by.
+        cache: Option<Cache>,
+    },
 }
 
 /// An object that a route made out of a request.
@@ -63,6 +76,9 @@ pub struct Object {
     /// Further header fields for the origin, such as a trace context or what the route's allow list lets through. Cookies,
     /// credentials and forwarding fields are taken out even here.
     pub origin_headers: HeaderMap,
+    /// Whether the route lets other methods than GET and HEAD through. Then its origin is an application: it is asked in the client's name, and its
+    /// answers are passed on as they are, redirects and all.
+    pub through: bool,
 }
 
 impl Object {
@@ -76,6 +92,7 @@ impl Object {
             cache_control: None,
             content_type: None,
             origin_headers: HeaderMap::new(),
+            through: false,
         }
     }
 }
@@ -111,8 +128,26 @@ impl Delivery {
     #[must_use]
     pub fn disk(&self) -> Option<&Disk> {
         match &self.shared.backend {
-            Backend::Filesystem(disk) | Backend::Hybrid(disk, _) => Some(disk),
-            Backend::Http(_) => None,
+            Backend::Filesystem(disk) | Backend::Hybrid { disk, .. } => Some(disk),
+            Backend::Http { .. } => None,
+        }
+    }
+
+    /// The origins that it asks, if it has any.
+    #[must_use]
+    pub fn origins(&self) -> Option<&Origins> {
+        match &self.shared.backend {
+            Backend::Http { origins, .. } | Backend::Hybrid { origins, .. } => Some(origins),
+            Backend::Filesystem(_) => None,
+        }
+    }
+
+    /// What keeps what the origins send, if anything does.
+    #[must_use]
+    pub fn cache(&self) -> Option<&Cache> {
+        match &self.shared.backend {
+            Backend::Http { cache, .. } | Backend::Hybrid { cache, .. } => cache.as_ref(),
+            Backend::Filesystem(_) => None,
         }
     }
 
@@ -128,7 +163,10 @@ impl Delivery {
     ///
     /// Cancelling it gives back every slot it holds.
     pub async fn deliver(&self, request: &Request, object: &Object) -> Answer {
-        let mut answer = match methods::refusal(request) {
+        // What a route lets through is for its origin to judge.
+        let through = object.through && self.origins().is_some();
+        let refused = if through { None } else { methods::refusal(request) };
+        let mut answer = match refused {
             Some(refused) => refused,
             None => self.find(request, object).await,
         };
@@ -161,6 +199,9 @@ impl Delivery {
             return None;
         };
         file.given_again();
+        if let (true, Some(cache)) = (ready.is_cached(), self.cache()) {
+            cache.hit_again();
+        }
         self.shared.metrics.answered(StatusCode::OK);
         Some(Prompt { ready, file, client: peer, transfer: None })
     }
@@ -181,14 +222,17 @@ impl Delivery {
                 Ok(answer) => answer,
                 Err(error) => self.disk_failure(object, &error).answer(),
             },
-            Backend::Http(origins) => self.origin_answer(origins, request, object).await,
-            Backend::Hybrid(disk, origins) => match self.file_or_trouble(request, object, disk).await {
+            Backend::Http { origins, cache } => self.origin_answer((origins, cache.as_ref()), request, object).await,
+            Backend::Hybrid { origins, cache, .. } if !is_read(request) => {
+                self.origin_answer((origins, cache.as_ref()), request, object).await
+            }
+            Backend::Hybrid { disk, origins, cache } => match self.file_or_trouble(request, object, disk).await {
                 Ok(answer) => answer,
-                Err(DiskError::NotFound) => self.origin_answer(origins, request, object).await,
+                Err(DiskError::NotFound) => self.origin_answer((origins, cache.as_ref()), request, object).await,
                 // The origin has the object too: a sick disk is no reason to refuse it.
                 Err(error) => {
                     self.disk_failure(object, &error);
-                    self.origin_answer(origins, request, object).await
+                    self.origin_answer((origins, cache.as_ref()), request, object).await
                 }
             },
         }
@@ -230,20 +274,23 @@ impl Delivery {
         semantics::plan(&request.method, &request.headers, &representation, boundary).into_answer(file)
     }
 
-    async fn origin_answer(&self, origins: &Origins, request: &Request, object: &Object) -> Answer {
-        let fetch = Fetch {
-            method: request.method.clone(),
-            target: &object.origin_target,
-            client: &request.headers,
-            extra: &object.origin_headers,
+    async fn origin_answer(
+        &self,
+        (origins, cache): (&Origins, Option<&Cache>),
+        request: &Request,
+        object: &Object,
+    ) -> Answer {
+        let answer = match cache {
+            Some(cache) => cache.answer(request, object).await,
+            None => origins.pass(request, object).await.map_err(Arc::new),
         };
-        match origins.fetch(fetch).await {
+        match answer {
             Ok(mut answer) => {
                 object.describe(&mut answer);
                 answer
             }
             Err(error) => {
-                tracing::warn!(key = %object.key, error = %Chain(&error), "no origin gave the object");
+                tracing::warn!(key = %object.key, error = %Chain(&*error), "no origin gave the object");
                 self.shared.metrics.origin_failed(error.kind());
                 error.answer()
             }
@@ -264,6 +311,11 @@ impl Delivery {
         }
         error
     }
+}
+
+/// Whether a request is for what is there, and for nothing else.
+fn is_read(request: &Request) -> bool {
+    matches!(request.method, Method::GET | Method::HEAD) && request.content.is_empty()
 }
 
 impl Object {

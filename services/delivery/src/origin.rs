@@ -53,7 +53,10 @@ pub use s3::Credentials;
 pub use settings::{Base, InvalidBase, InvalidOrigins, OriginSettings, Settings, Trust};
 pub use stats::{AddressStats, PoolStats};
 
-use crate::answer::Answer;
+pub(crate) use heads::of_a_client;
+pub(crate) use redirect::is_redirect;
+
+use crate::{answer::Answer, delivery::Object, request::Request};
 use addresses::Lookup;
 use body::Source;
 use budget::Budget;
@@ -113,6 +116,31 @@ impl Origins {
         let request = self.outgoing(&fetch.method, fetch.target, &head, true);
         let response = self.pursue(request, None, true).await?;
         pass::on(&fetch.method, &head, response)
+    }
+
+    /// Passes a client's request on, and gives it what the origin answers.
+    pub(crate) async fn pass(&self, request: &Request, object: &Object) -> Result<Answer, OriginError> {
+        if !object.through {
+            let fetch = Fetch {
+                method: request.method.clone(),
+                target: &object.origin_target,
+                client: &request.headers,
+                extra: &object.origin_headers,
+            };
+            return self.fetch(fetch).await;
+        }
+        let mut fields = object.origin_headers.clone();
+        fields.extend(of_a_client(&request.method, &request.headers));
+        let ask = Ask {
+            method: request.method.clone(),
+            target: &object.origin_target,
+            headers: &fields,
+            body: request.content.take(),
+            identity: Identity::Passed,
+            follow: false,
+            retry: false,
+        };
+        Ok(self.ask(ask).await?.into_whole_answer(&request.method))
     }
 
     /// Asks the origins; whatever one of them answers is the answer, whatever its status.

@@ -14,8 +14,7 @@ use ferry_core::{
 };
 use ferry_delivery::{
     Delivery,
-    delivery::Backend,
-    origin::{AddressStats, PoolStats},
+    origin::{AddressStats, Origins, PoolStats},
     transfers::Snapshot,
 };
 use ferry_proto::v1;
@@ -45,10 +44,7 @@ pub(crate) struct Inspection {
 
 impl Inspection {
     fn pools(&self) -> Vec<PoolStats> {
-        match self.delivery.backend() {
-            Backend::Filesystem(_) => Vec::new(),
-            Backend::Http(origins) | Backend::Hybrid(_, origins) => origins.pool_stats(),
-        }
+        self.delivery.origins().map(Origins::pool_stats).unwrap_or_default()
     }
 
     fn coordinators(&self) -> Vec<v1::CoordinatorLink> {

@@ -231,8 +231,10 @@ fn open(config: &Config, id: &NodeId) -> Result<Source, StartError> {
     let disk = |root| Disk::open_root_with(root, config.disk.settings.clone());
     Ok(match &config.backend {
         Backend::Filesystem(root) => Source::Filesystem(disk(root)?),
-        Backend::Http(settings) => Source::Http(origins(settings)?),
-        Backend::Hybrid(root, settings) => Source::Hybrid(disk(root)?, origins(settings)?),
+        Backend::Http(settings) => Source::Http { origins: origins(settings)?, cache: None },
+        Backend::Hybrid(root, settings) => {
+            Source::Hybrid { disk: disk(root)?, origins: origins(settings)?, cache: None }
+        }
     })
 }
 
@@ -241,7 +243,7 @@ fn tend(delivery: &Delivery, metrics: &Metrics, tasks: &Tasks) {
     if let Some(disk) = delivery.disk() {
         metrics.register("node", |registry| DeliveryMetrics::watch(registry, disk));
     }
-    if let Source::Http(origins) | Source::Hybrid(_, origins) = delivery.backend() {
+    if let Some(origins) = delivery.origins() {
         metrics.register("node", |registry| figures::watch(registry, origins));
     }
     let (delivery, stop) = (delivery.clone(), tasks.stop_token());

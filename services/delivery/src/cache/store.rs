@@ -250,6 +250,24 @@ impl Store {
         let _ = self.inner().stocked.subscribe().wait_for(|stocked| *stocked).await;
     }
 
+    /// Whether all that the directory holds is known.
+    #[must_use]
+    pub fn is_stocked(&self) -> bool {
+        *self.inner().stocked.borrow()
+    }
+
+    /// Whether nothing is written.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.inner().settings.mode == Mode::ReadOnly
+    }
+
+    /// How long a block of a new object is.
+    #[must_use]
+    pub fn block_bytes(&self) -> u64 {
+        u64::from(self.inner().settings.block_bytes.max(1))
+    }
+
     /// What it holds.
     #[must_use]
     pub fn usage(&self) -> Usage {

@@ -195,7 +195,7 @@ async fn a_hybrid_asks_the_origin_for_what_the_disk_has_not() {
     let folder = TempDir::new().expect("a temporary folder");
     fs::write(folder.path().join("here.txt"), "disk").expect("a file");
     let (origins, _tasks) = origin().await;
-    let delivery = delivery(Backend::Hybrid(root(folder.path()), origins));
+    let delivery = delivery(Backend::Hybrid { disk: root(folder.path()), origins, cache: None });
     let here = delivery.deliver(&request("GET"), &object("here.txt")).await;
     assert!(matches!(here.body, Body::File(_)));
     let mut there = object("there.txt");
@@ -223,6 +223,7 @@ async fn a_file_that_opens_and_cannot_be_read_is_refused_or_had_from_the_origin(
     assert_eq!(refused.status, StatusCode::INTERNAL_SERVER_ERROR);
     let (disk, _faults) = faulty();
     let (origins, _tasks) = origin().await;
-    let had = delivery(Backend::Hybrid(disk, origins)).deliver(&request("GET"), &object("here.txt")).await;
+    let had =
+        delivery(Backend::Hybrid { disk, origins, cache: None }).deliver(&request("GET"), &object("here.txt")).await;
     assert_eq!((had.status, matches!(had.body, Body::Stream(_))), (StatusCode::OK, true));
 }

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, time::SystemTime};
 
 use http::{HeaderMap, Method, StatusCode};
 
-use super::{Base, Body};
-use crate::stream::ByteStream;
+use super::{Base, Body, OriginError, heads, pass};
+use crate::{answer::Answer, stream::ByteStream};
 
 /// A request, with the fields that its caller chose.
 #[derive(Debug)]
@@ -54,6 +54,23 @@ pub struct Response {
     pub asked: SystemTime,
     /// When the head had come: its `response_time`.
     pub answered: SystemTime,
+}
+
+impl Response {
+    /// The answer to a client that asked with these fields, where the origin serves files; an error where it makes none.
+    pub(crate) fn into_answer(self, method: &Method, asked: &HeaderMap) -> Result<Answer, OriginError> {
+        pass::on(method, asked, self)
+    }
+
+    /// The answer to a client of an application, as it is.
+    pub(crate) fn into_whole_answer(self, method: &Method) -> Answer {
+        pass::whole(method, self)
+    }
+
+    /// Its fields as a cache keeps them; all of an application's, and of others what concerns the object.
+    pub(crate) fn kept_headers(&self, application: bool) -> HeaderMap {
+        heads::kept(self.headers.clone(), application)
+    }
 }
 
 impl<'a> Ask<'a> {

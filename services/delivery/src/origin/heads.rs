@@ -47,6 +47,9 @@ const OWN_OF_ORIGIN: &[&str] = &[
     "access-control-allow-credentials",
 ];
 
+/// What of that is kept all the same of a response that is stored: it is for the cache to judge.
+const FOR_THE_CACHE: &[HeaderName] = &[header::DATE, header::CONTENT_LENGTH, header::SET_COOKIE];
+
 /// What never reaches an origin where everybody gets the same answer: who the client is.
 fn identifies(name: &HeaderName) -> bool {
     *name == header::COOKIE
@@ -73,15 +76,9 @@ pub(super) fn request(fetch: &Fetch<'_>, loop_id: &str) -> Result<HeaderMap, Ori
         }
     }
     for name in FORWARDED {
-        // A range means nothing to HEAD (RFC 9110 section 14.2), and an origin might think otherwise.
-        let ranged = *name == header::RANGE || *name == header::IF_RANGE;
         head.remove(name);
-        if !(ranged && fetch.method == Method::HEAD) {
-            for value in fetch.client.get_all(name) {
-                head.append(name, value.clone());
-            }
-        }
     }
+    head.extend(of_a_client(&fetch.method, fetch.client));
     head.insert(CDN_LOOP, looped(fetch.client, loop_id)?);
     head.insert(header::VIA, via());
     // Ranges count the bytes of the file, not those of some coding of it.
@@ -127,6 +124,32 @@ pub(super) fn passed_on(mut head: HeaderMap) -> HeaderMap {
     }
     head.append(header::VIA, via());
     head
+}
+
+/// The fields of an origin's response as a cache keeps them; of an application's, all.
+pub(super) fn kept(mut head: HeaderMap, application: bool) -> HeaderMap {
+    if !application {
+        for name in OWN_OF_ORIGIN.iter().filter(|name| FOR_THE_CACHE.iter().all(|kept| kept != *name)) {
+            head.remove(*name);
+        }
+    }
+    head.append(header::VIA, via());
+    head
+}
+
+/// What a client says of parts and conditions, which an origin is told where the client waits for its answer.
+pub(crate) fn of_a_client(method: &Method, client: &HeaderMap) -> HeaderMap {
+    let mut told = HeaderMap::new();
+    for name in FORWARDED {
+        // A range means nothing to HEAD (RFC 9110 section 14.2), and an origin might think otherwise.
+        let ranged = *name == header::RANGE || *name == header::IF_RANGE;
+        if !(ranged && *method == Method::HEAD) {
+            for value in client.get_all(name) {
+                told.append(name, value.clone());
+            }
+        }
+    }
+    told
 }
 
 /// What `Connection` names: further fields that go no further (RFC 9110 section 7.6.1).

@@ -10,8 +10,20 @@ pub(super) fn on(method: &Method, asked: &HeaderMap, response: Response) -> Resu
     if !usable(response.status, asked) {
         return Err(refused(response));
     }
+    let headers = heads::passed_on(response.headers.clone());
+    Ok(framed(method, headers, response))
+}
+
+/// The answer to a request that an application is asked in its client's name: all that the origin said.
+pub(super) fn whole(method: &Method, response: Response) -> Answer {
+    let mut headers = heads::kept(response.headers.clone(), true);
+    headers.remove(header::CONTENT_LENGTH);
+    framed(method, headers, response)
+}
+
+fn framed(method: &Method, headers: HeaderMap, response: Response) -> Answer {
     let announced = response.headers.get(header::CONTENT_LENGTH).cloned();
-    let mut answer = Answer { headers: heads::passed_on(response.headers), ..Answer::empty(response.status) };
+    let mut answer = Answer { headers, ..Answer::empty(response.status) };
     if *method == Method::HEAD {
         // Nothing follows that could be counted: the origin's word is all there is.
         if let Some(length) = announced.filter(is_length) {
@@ -20,7 +32,7 @@ pub(super) fn on(method: &Method, asked: &HeaderMap, response: Response) -> Resu
     } else if !response.body.is_over() {
         answer.body = Body::Stream(response.body.into_stream());
     }
-    Ok(answer)
+    answer
 }
 
 fn refused(response: Response) -> OriginError {

@@ -31,7 +31,7 @@ pub(super) struct Home<'a> {
 }
 
 /// Whether a status sends the client to another address.
-pub(super) fn is_redirect(status: StatusCode) -> bool {
+pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::MOVED_PERMANENTLY

@@ -182,6 +182,12 @@ impl Object {
         Ok(kept.await?)
     }
 
+    /// Takes it out of the store: it is of no use to anybody who comes. Who holds it reads what is here, and is told that nothing more comes
+    /// ([`super::Arrival::Lost`]).
+    pub async fn discard(self: &Arc<Self>) {
+        self.give_up().await;
+    }
+
     /// The object is that long.
     pub(super) async fn learn_length(self: &Arc<Self>, length: u64) -> Result<(), FillError> {
         if !self.change(|state, layout| state.set_length(length, layout.bytes)) {

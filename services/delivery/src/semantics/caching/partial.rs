@@ -47,7 +47,7 @@ pub fn belongs(stored: &Stored, headers: &HeaderMap) -> bool {
 }
 
 /// Whether two heads have the same strong validator: the entity tag if either has one, else a date that is strong in both.
-fn same_strongly(one: &HeaderMap, other: &HeaderMap) -> bool {
+pub(crate) fn same_strongly(one: &HeaderMap, other: &HeaderMap) -> bool {
     match (stored::etag(one), stored::etag(other)) {
         (Some(one), Some(other)) => one.tag().matches_strongly(other.tag()),
         (None, None) => {
@@ -58,16 +58,19 @@ fn same_strongly(one: &HeaderMap, other: &HeaderMap) -> bool {
 }
 
 /// Whether a response has a strong validator. A modification date is one if the response is dated a minute later at least (RFC 9110
-/// section 8.8.2.2), since a second change within its second would otherwise not show.
+/// section 8.8.2.2), since a second change within its second would otherwise not show; but not beside an entity tag, which decides alone.
 #[must_use]
 pub fn is_strong(headers: &HeaderMap) -> bool {
-    const APART: u64 = 60;
     if let Some(etag) = stored::etag(headers) {
         return etag.tag().matches_strongly(etag.tag());
     }
-    if headers.contains_key(header::ETAG) {
-        return false;
-    }
+    !headers.contains_key(header::ETAG) && is_dated_strongly(headers)
+}
+
+/// Whether the modification date of a response is a strong validator by itself.
+#[must_use]
+pub fn is_dated_strongly(headers: &HeaderMap) -> bool {
+    const APART: u64 = 60;
     let seconds = |value: &HeaderValue| parse_date(value.as_bytes());
     let modified = stored::last_modified(headers).and_then(seconds);
     let date = stored::only(headers, &header::DATE).and_then(seconds);

@@ -1,0 +1,144 @@
+//! Asking the origin for the rest of an object, or for what passes by.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use tokio::sync::oneshot;
+
+use super::{Filler, Reader, Rest, Trouble};
+use crate::{
+    cache::store::{Fill, Span},
+    origin::{Ask, Body, Response},
+    semantics::{
+        caching::partial,
+        validators::{Etag, LastModified},
+    },
+};
+
+impl Filler {
+    /// Fetches `span`, of which `fill` is the beginning; returns when the first of it is here. It goes on in a task of its own, whatever becomes
+    /// of whoever waits.
+    pub(super) async fn fetch(self: &Arc<Self>, fill: Fill, span: Span) -> Result<(), Trouble> {
+        let (first, began) = oneshot::channel();
+        let filler = Arc::clone(self);
+        let number = self.state().fetches.insert(span);
+        let task = async move {
+            let (mut fill, mut first) = (Some(fill), Some(first));
+            let fetched = match filler.ask(span).await {
+                Ok((body, at)) => filler.pour(body, at, &mut fill, span.end, &mut first).await,
+                Err(trouble) => Err(trouble),
+            };
+            // Only then is the claim given back: who waited learns what happened before it tries anew.
+            filler.ended(number, fetched).await;
+        };
+        self.shared.tasks.spawn("cache fetch", task);
+        match began.await {
+            Ok(()) => Ok(()),
+            Err(_) => self.trouble().map_or(Ok(()), Err),
+        }
+    }
+
+    /// Asks for a span; returns where what comes begins: no later than the span.
+    async fn ask(&self, span: Span) -> Result<(Body, u64), Trouble> {
+        let fields = self.fields(span);
+        let ask = Ask {
+            method: Method::GET,
+            target: &self.whence.target,
+            headers: &fields,
+            body: None,
+            identity: self.identity(),
+            follow: !self.whence.through,
+            retry: !self.whence.through,
+        };
+        let response = self.shared.origins.ask(ask).await.map_err(|error| Trouble::Origin(Arc::new(error)))?;
+        self.shared.stats.asked();
+        self.place(&response, span).map(|at| (response.body, at))
+    }
+
+    fn fields(&self, span: Span) -> HeaderMap {
+        let mut fields = self.whence.fields.clone();
+        let range = format!("bytes={}-{}", span.start, span.end - 1);
+        fields.insert(header::RANGE, HeaderValue::try_from(range).expect("digits are plain ASCII"));
+        let validators = &self.head().validators;
+        let etag = validators.etag.as_ref().map(Etag::value);
+        if let Some(validator) = etag.or_else(|| validators.last_modified.as_ref().map(LastModified::value)) {
+            fields.insert(header::IF_RANGE, validator.clone());
+        }
+        fields
+    }
+
+    /// Where the bytes of a response belong; an error if they are of another version, or of none.
+    fn place(&self, response: &Response, span: Span) -> Result<u64, Trouble> {
+        let (stored, headers) = (&self.head().stored, &response.headers);
+        match response.status {
+            StatusCode::PARTIAL_CONTENT => {
+                let part = partial::part(headers).filter(|_| partial::belongs(stored, headers));
+                let part = part.filter(|part| part.first == span.start && part.last < span.end);
+                part.map(|part| part.first).ok_or(Trouble::Changed)
+            }
+            // Some know no ranges: what comes first was here before.
+            StatusCode::OK => {
+                let same = partial::same_strongly(stored.headers(), headers);
+                let length = response.body.length().is_none_or(|length| Some(length) == self.object.length());
+                if same && length { Ok(0) } else { Err(Trouble::Changed) }
+            }
+            StatusCode::NOT_FOUND
+            | StatusCode::GONE
+            | StatusCode::PRECONDITION_FAILED
+            | StatusCode::RANGE_NOT_SATISFIABLE => Err(Trouble::Changed),
+            other => Err(Trouble::Status(other)),
+        }
+    }
+}
+
+impl Reader {
+    /// The next bytes of an object that was given up, from its origin.
+    pub(super) async fn past_the_cache(&self, span: Span) -> Result<Bytes, Trouble> {
+        let mut passing = self.passing.lock().await;
+        if passing.as_ref().is_none_or(|rest| rest.at != span.start) {
+            *passing = Some(self.filler.rest(self.from(span.start, span.end)).await?);
+        }
+        let Some(rest) = passing.as_mut() else { return Err(Trouble::Incomplete) };
+        while rest.bytes.is_empty() {
+            rest.bytes = match rest.body.next().await {
+                Some(Ok(bytes)) => bytes,
+                Some(Err(error)) => return Err(Trouble::Body(Arc::new(error))),
+                None => return Err(Trouble::Incomplete),
+            };
+        }
+        let count = usize::try_from(span.length()).map_or(rest.bytes.len(), |most| most.min(rest.bytes.len()));
+        rest.at += count as u64;
+        Ok(rest.bytes.split_to(count))
+    }
+}
+
+impl Filler {
+    /// What comes from the beginning of a span on, where it is not kept: what was on its way when that was found out, or else the origin is asked anew.
+    async fn rest(&self, span: Span) -> Result<Rest, Trouble> {
+        let leftover = {
+            let mut state = self.state();
+            let is_it = state.leftover.as_ref().is_some_and(|rest| rest.at == span.start);
+            if is_it { state.leftover.take() } else { None }
+        };
+        if let Some(rest) = leftover {
+            return Ok(rest);
+        }
+        if !self.is_strong() {
+            return Err(Trouble::Incomplete);
+        }
+        let (mut body, mut at) = self.ask(span).await?;
+        let mut bytes = Bytes::new();
+        // An origin without ranges begins at the beginning.
+        while at + (bytes.len() as u64) <= span.start && at < span.start {
+            at += bytes.len() as u64;
+            bytes = match body.next().await {
+                Some(Ok(bytes)) => bytes,
+                Some(Err(error)) => return Err(Trouble::Body(Arc::new(error))),
+                None => return Err(Trouble::Incomplete),
+            };
+        }
+        let skipped = usize::try_from(span.start - at).unwrap_or(usize::MAX).min(bytes.len());
+        Ok(Rest { at: span.start, bytes: bytes.split_off(skipped), body })
+    }
+}

@@ -1,0 +1,225 @@
+//! A body on its way into an object's file.
+
+use std::sync::Arc;
+
+use bytes::Buf as _;
+use http::StatusCode;
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{Filler, Rest, State, Trouble};
+use crate::{
+    cache::store::{Fill, Object, Span},
+    origin::{Body, Response},
+    semantics::caching::partial,
+};
+
+/// How often a fetch looks whether anybody needs it, in bytes.
+const LOOK_EVERY: u64 = 1 << 20;
+
+/// The first fetch of a new object, which began before anybody could ask for more.
+pub(in super::super) struct First {
+    number: usize,
+    body: Body,
+    span: Span,
+    fill: Option<Fill>,
+}
+
+/// What a fetch is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Demand {
+    /// Go on.
+    More,
+    /// Wait for its readers.
+    Wait,
+    /// Nobody needs it.
+    Nothing,
+}
+
+impl Filler {
+    /// Brings what was taken on.
+    pub(in super::super) async fn first(self: &Arc<Self>, first: First) {
+        let First { number, body, span, fill } = first;
+        let mut fill = fill;
+        let poured = self.pour(body, span.start, &mut fill, span.end, &mut None).await;
+        // Only then is the claim given back: who waited learns what happened before it tries anew.
+        self.ended(number, poured).await;
+    }
+
+    /// Takes on what a response brings of a new object.
+    pub(in super::super) fn expect(&self, response: Response) -> First {
+        let part = partial::part(&response.headers).filter(|_| response.status == StatusCode::PARTIAL_CONTENT);
+        let span = match part {
+            Some(part) => Span { start: part.first, end: part.last + 1 },
+            None => Span { start: 0, end: response.body.length().unwrap_or(u64::MAX) },
+        };
+        let number = self.state().fetches.insert(span);
+        First { number, body: response.body, span, fill: self.claim_at(span.start, span.end) }
+    }
+
+    fn claim_at(&self, at: u64, end: u64) -> Option<Fill> {
+        let block = u64::from(self.object.block_bytes()).max(1);
+        let last = (at - at % block).saturating_add(self.window()).min(end);
+        self.object.claim(Span { start: at, end: last }).filter(|fill| fill.rest().start == at)
+    }
+
+    /// Writes a body from `at` on, until `end`, or until somebody else brings what comes next.
+    pub(super) async fn pour(
+        self: &Arc<Self>,
+        mut body: Body,
+        mut at: u64,
+        fill: &mut Option<Fill>,
+        end: u64,
+        first: &mut Option<oneshot::Sender<()>>,
+    ) -> Result<(), Trouble> {
+        let mut look = at;
+        while at < end {
+            if at >= look {
+                look = at + LOOK_EVERY;
+                if !self.wanted(at, end, fill).await {
+                    return Ok(());
+                }
+            }
+            let mut bytes = match body.next().await {
+                Some(Ok(bytes)) => bytes,
+                Some(Err(error)) => return Err(Trouble::Body(Arc::new(error))),
+                None => break,
+            };
+            self.shared.stats.came(bytes.len() as u64);
+            while !bytes.is_empty() {
+                let Some(filling) = self.claimed(fill, at, end) else {
+                    // Somebody else brings it, or has brought it: what comes after is for whoever needs that.
+                    return Ok(());
+                };
+                let ahead = filling.rest().start - at;
+                if ahead > 0 {
+                    // It was here before: the origin knows no ranges.
+                    let skipped = ahead.min(bytes.len() as u64);
+                    bytes.advance(usize::try_from(skipped).unwrap_or(bytes.len()));
+                    at += skipped;
+                    continue;
+                }
+                match filling.write(&bytes).await {
+                    Ok(count) => {
+                        bytes.advance(count);
+                        at += count as u64;
+                    }
+                    Err(error) => {
+                        tracing::warn!(key = self.object.key(), %error, "an object is not kept: its bytes pass by");
+                        self.leave(Rest { at, bytes, body });
+                        return Ok(());
+                    }
+                }
+                if let Some(first) = first.take() {
+                    let _ = first.send(());
+                }
+            }
+        }
+        self.close(fill.take(), at).await
+    }
+
+    /// The claim that `at` lies in, or before; a new one where the last is at its end. `None` where somebody else has that byte.
+    fn claimed<'f>(&self, fill: &'f mut Option<Fill>, at: u64, end: u64) -> Option<&'f mut Fill> {
+        if fill.as_ref().is_none_or(|fill| fill.rest().is_empty() || fill.rest().start < at) {
+            // Given back first: what is claimed twice is not given.
+            *fill = None;
+            *fill = self.claim_at(at, end);
+        }
+        fill.as_mut()
+    }
+
+    /// All that the body had has come.
+    async fn close(&self, fill: Option<Fill>, at: u64) -> Result<(), Trouble> {
+        let Some(mut fill) = fill else { return Ok(()) };
+        if self.object.length().is_none() && fill.set_length(at).await.is_err() {
+            return Err(Trouble::Incomplete);
+        }
+        if let Err(error) = fill.finish().await {
+            tracing::warn!(key = self.object.key(), %error, "what came of an object was not listed in the cache");
+        }
+        Ok(())
+    }
+
+    /// Hands what cannot be kept to the reader that is there next.
+    fn leave(&self, rest: Rest) {
+        self.shared.stats.gave_up();
+        self.state().leftover = Some(rest);
+        self.fetched.notify_waiters();
+    }
+
+    /// Whether a fetch that is at `at` is to go on. Waits where it is far ahead of all who read; its claim is given back meanwhile.
+    async fn wanted(&self, at: u64, end: u64, fill: &mut Option<Fill>) -> bool {
+        let mut waiting = false;
+        loop {
+            let mut read = std::pin::pin!(self.read.notified());
+            // From here on no change is missed.
+            read.as_mut().enable();
+            let demand = {
+                let mut state = self.state();
+                let demand = state.demand(at, end, &self.object, &self.shared.settings);
+                if waiting && demand != Demand::Wait {
+                    state.paused.retain(|paused| *paused != at);
+                }
+                if !waiting && demand == Demand::Wait {
+                    state.paused.push(at);
+                }
+                demand
+            };
+            match demand {
+                Demand::More => {
+                    if waiting {
+                        *fill = self.claim_at(at, end);
+                        // Who waited for that looks again.
+                        self.fetched.notify_waiters();
+                    }
+                    return !waiting || fill.is_some();
+                }
+                Demand::Nothing => return false,
+                Demand::Wait => {
+                    waiting = true;
+                    *fill = None;
+                    read.await;
+                }
+            }
+        }
+    }
+
+    /// A fetch came to its end.
+    pub(super) async fn ended(&self, number: usize, fetched: Result<(), Trouble>) {
+        let strong = self.is_strong();
+        let over = {
+            let mut state = self.state();
+            state.fetches.try_remove(number);
+            if let Err(trouble) = &fetched {
+                self.shared.stats.failed();
+                state.failed = Some((Instant::now(), trouble.clone()));
+            }
+            state.fetches.is_empty()
+        };
+        let useless = fetched.as_ref().is_err_and(Trouble::ends_it) || (over && !strong && !self.object.is_whole());
+        if let Err(trouble) = &fetched {
+            let error = ferry_core::chain::Chain(trouble);
+            tracing::warn!(key = self.object.key(), %error, "an object was not filled");
+        }
+        if useless && !self.object.is_lost() {
+            self.object.discard().await;
+        }
+        self.fetched.notify_waiters();
+    }
+}
+
+impl State {
+    fn demand(&self, at: u64, end: u64, object: &Object, settings: &super::super::Settings) -> Demand {
+        let ahead = |wish: &super::Wish| wish.spans.iter().any(|span| span.start < end && span.end > at);
+        let mut furthest = None;
+        for (_, wish) in self.readers.iter().filter(|(_, wish)| ahead(wish)) {
+            furthest = furthest.max(Some(wish.at));
+        }
+        let missing = object.length().map(|length| length.min(end).saturating_sub(at));
+        match furthest {
+            Some(furthest) if at > furthest.saturating_add(settings.fill_ahead) => Demand::Wait,
+            Some(_) => Demand::More,
+            None if missing.unwrap_or(at) <= settings.finish => Demand::More,
+            None => Demand::Nothing,
+        }
+    }
+}

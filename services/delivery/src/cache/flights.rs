@@ -1,0 +1,141 @@
+//! Requests that wait for one another: of several that want the same thing from the origin, the first one asks.
+//!
+//! Invariant C1: at most one flight is under way under one name, so that a cold object is fetched once (promise P9).
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use http::StatusCode;
+use tokio::sync::watch;
+
+use super::found::Entry;
+use crate::origin::OriginError;
+
+/// The flights that are under way, by their names.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Flights(Arc<Mutex<HashMap<Arc<str>, Arc<Flight>>>>);
+
+/// One exchange with the origin that others may wait for.
+#[derive(Debug)]
+pub(super) struct Flight {
+    /// What is stored of it has this key.
+    key: Arc<str>,
+    landing: watch::Sender<Option<Landing>>,
+    /// Whether what it brings was purged before it came.
+    revoked: AtomicBool,
+}
+
+/// What came of a flight.
+#[derive(Clone)]
+pub(super) enum Landing {
+    /// This answers whoever waited for it.
+    Stored {
+        /// What is stored.
+        entry: Entry,
+        /// What the origin said.
+        status: StatusCode,
+    },
+    /// The origin is in trouble; this may stand in for it.
+    Stale(Entry),
+    /// It is not to be kept: it belongs to the one who asked first.
+    Passed,
+    /// No origin answered.
+    Failed(Arc<OriginError>),
+    /// Whoever asked is gone, and nothing is known.
+    Gone,
+}
+
+/// The duty to end a flight.
+pub(super) struct Ticket {
+    flights: Flights,
+    name: Arc<str>,
+    flight: Arc<Flight>,
+}
+
+/// The place of a request in a flight.
+pub(super) enum Joined {
+    /// It asks.
+    First(Ticket),
+    /// Another one did.
+    Later,
+}
+
+impl Flights {
+    /// Joins the flight of that name, or begins it.
+    pub(super) fn join(&self, name: &str, key: &str) -> (Arc<Flight>, Joined) {
+        let mut flights = self.lock();
+        if let Some(flight) = flights.get(name) {
+            return (Arc::clone(flight), Joined::Later);
+        }
+        let name: Arc<str> = name.into();
+        let flight =
+            Arc::new(Flight { key: key.into(), landing: watch::Sender::new(None), revoked: AtomicBool::new(false) });
+        flights.insert(Arc::clone(&name), Arc::clone(&flight));
+        let ticket = Ticket { flights: self.clone(), name, flight: Arc::clone(&flight) };
+        (flight, Joined::First(ticket))
+    }
+
+    /// What flights under way would store under keys like these is not to be kept.
+    pub(super) fn revoke(&self, purged: impl Fn(&str) -> bool) {
+        self.lock()
+            .values()
+            .filter(|flight| purged(&flight.key))
+            .for_each(|flight| flight.revoked.store(true, Relaxed));
+    }
+
+    /// How many are under way.
+    pub(super) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Flight>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flight {
+    /// Waits for its end. Cancelling is free.
+    pub(super) async fn landed(&self) -> Landing {
+        let mut landing = self.landing.subscribe();
+        // The sender is in what we hold.
+        let landed = landing.wait_for(Option::is_some).await.ok().and_then(|landed| landed.clone());
+        landed.unwrap_or(Landing::Gone)
+    }
+}
+
+impl Ticket {
+    /// Whether what it brings is not to be kept.
+    pub(super) fn is_revoked(&self) -> bool {
+        self.flight.revoked.load(Relaxed)
+    }
+
+    /// Ends it. Who comes from now on finds what it brought, or begins another.
+    pub(super) fn land(self, landing: Landing) {
+        self.flight.landing.send_replace(Some(landing));
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.flights.lock().remove(&self.name);
+        self.flight.landing.send_if_modified(|landing| landing.is_none() && landing.replace(Landing::Gone).is_none());
+    }
+}
+
+impl fmt::Debug for Landing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stored { .. } => "Stored",
+            Self::Stale(_) => "Stale",
+            Self::Passed => "Passed",
+            Self::Failed(_) => "Failed",
+            Self::Gone => "Gone",
+        })
+    }
+}

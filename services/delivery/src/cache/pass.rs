@@ -1,0 +1,170 @@
+//! Requests that the cache has no answer to: they go to the origin, and what comes back goes to the one client that asked.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, StatusCode, header};
+
+use super::{Cache, Visit, exchange::Unkept, filler::Whence, found::Entry, serve::of_not_modified, store::Span};
+use crate::{
+    answer::Answer,
+    origin::{Ask, OriginError, Response, of_a_client},
+    semantics::{
+        caching::{Asked, CacheStatus, Forward, Got, HeadSays, Stored, Times, invalidated, learn_from_head},
+        conditions::{self, Verdict},
+        validators::{Etag, LastModified, parse_date},
+    },
+};
+
+impl Cache {
+    /// Passes a request on, with what its client said of ranges and conditions.
+    pub(super) async fn pass(&self, visit: &Visit<'_>, why: Forward) -> Result<Answer, Arc<OriginError>> {
+        self.shared.stats.passed();
+        let mut fields = self.fields(visit.object);
+        fields.extend(of_a_client(&visit.request.method, &visit.request.headers));
+        let (response, times) = self.send(visit, &fields).await?;
+        self.invalidate(visit, &response).await;
+        if let Some((entry, filler)) = self.keep_of_post(visit, &response, times).await {
+            let first = filler.expect(response);
+            let entry = entry.held(filler.reader(vec![Span { start: 0, end: u64::MAX }]));
+            self.shared.tasks.spawn("cache fetch", async move { filler.first(first).await });
+            let status = CacheStatus { stored: true, ..CacheStatus::forwarded(why) };
+            let answer = self.served(&entry, visit, status, None).await;
+            return Ok(answer.unwrap_or_else(|| Answer::empty(StatusCode::BAD_GATEWAY)));
+        }
+        self.finish(visit, CacheStatus::forwarded(why), response, &fields)
+    }
+
+    /// Gives the client what was asked for on its behalf, and is not kept.
+    pub(super) async fn pass_on(
+        &self,
+        visit: &Visit<'_>,
+        why: Forward,
+        unkept: Unkept,
+    ) -> Result<Answer, Arc<OriginError>> {
+        let Unkept { response, fields, why: detail } = unkept;
+        // The blocks that a range lies in are not the range.
+        if response.status == StatusCode::PARTIAL_CONTENT {
+            drop(response);
+            return self.pass(visit, why).await;
+        }
+        self.shared.stats.passed();
+        let status = CacheStatus { detail: Some(detail), ..CacheStatus::forwarded(why) };
+        self.finish(visit, status, response, &fields)
+    }
+
+    /// A HEAD that what is here does not answer: what the origin says of it counts for GET, too.
+    pub(super) async fn pass_head(
+        &self,
+        visit: &Visit<'_>,
+        why: Forward,
+        entry: &Entry,
+    ) -> Result<Answer, Arc<OriginError>> {
+        self.shared.stats.passed();
+        let fields = self.fields(visit.object);
+        let (response, times) = self.send(visit, &fields).await?;
+        let mut stored = entry.stored().clone();
+        let headers = response.kept_headers(visit.object.through);
+        let got = Got { status: response.status, headers: &headers };
+        match learn_from_head(&mut stored, got, times, &self.shared.settings.policy) {
+            HeadSays::Current | HeadSays::Changed => {
+                let kept = entry.object.set_head(stored.to_bytes().into(), self.shared.clock.wall().into()).await;
+                if let Err(error) = kept {
+                    tracing::warn!(key = visit.key, %error, "what a HEAD said is not kept");
+                }
+            }
+            HeadSays::Nothing => {}
+        }
+        self.finish(visit, CacheStatus::forwarded(why), response, &fields)
+    }
+
+    async fn send(&self, visit: &Visit<'_>, fields: &HeaderMap) -> Result<(Response, Times), Arc<OriginError>> {
+        let through = visit.object.through;
+        let ask = Ask {
+            method: visit.request.method.clone(),
+            target: &visit.object.origin_target,
+            headers: fields,
+            body: if through { visit.request.content.take() } else { None },
+            identity: Whence::of(visit.object).identity(),
+            follow: !through,
+            retry: !through,
+        };
+        let requested = self.shared.clock.wall();
+        let response = self.shared.origins.ask(ask).await.map_err(Arc::new)?;
+        self.shared.stats.asked();
+        Ok((response, Times { requested, received: self.shared.clock.wall() }))
+    }
+
+    /// The answer of a response that is not kept.
+    fn finish(
+        &self,
+        visit: &Visit<'_>,
+        status: CacheStatus<'_>,
+        mut response: Response,
+        fields: &HeaderMap,
+    ) -> Result<Answer, Arc<OriginError>> {
+        if self.shared.settings.policy.surrogate_control {
+            response.headers.remove("surrogate-control");
+        }
+        let validators = validators(&response.headers);
+        let method = &visit.request.method;
+        let mut answer = match visit.object.through {
+            true => response.into_whole_answer(method),
+            false => response.into_answer(method, fields).map_err(Arc::new)?,
+        };
+        // What was not asked of the origin is the cache's to answer.
+        let asked_here = !fields.contains_key(header::IF_NONE_MATCH) && conditions::present(&visit.request.headers);
+        if answer.status == StatusCode::OK && asked_here && (method == Method::GET || method == Method::HEAD) {
+            match conditions::judge(&visit.request.headers, validators.0.as_ref(), validators.1.as_ref()) {
+                Verdict::Proceed => {}
+                Verdict::NotModified => {
+                    let headers = of_not_modified(&answer.headers);
+                    answer = Answer { headers, ..Answer::empty(StatusCode::NOT_MODIFIED) };
+                }
+                Verdict::Failed => {
+                    answer = Answer::text(StatusCode::PRECONDITION_FAILED, "it is another version now");
+                }
+            }
+        }
+        status.append_to(&mut answer.headers);
+        Ok(answer)
+    }
+
+    /// Takes out what a method that is not safe has made doubtful (RFC 9111 section 4.4).
+    async fn invalidate(&self, visit: &Visit<'_>, response: &Response) {
+        let got = Got { status: response.status, headers: &response.headers };
+        let origin = response.origin.to_string();
+        for target in invalidated(visit.asked(), got, &origin) {
+            let key = match target == visit.object.origin_target {
+                true => Some(visit.key.clone()),
+                false => super::control::key_of(&target),
+            };
+            let Some(key) = key else { continue };
+            if let Err(error) = self.drop_key(&key).await {
+                tracing::warn!(key, %error, "what was changed at the origin stays in the cache");
+            }
+        }
+    }
+
+    /// Keeps the response to a POST for GET, where the policy lets it.
+    async fn keep_of_post(
+        &self,
+        visit: &Visit<'_>,
+        response: &Response,
+        times: Times,
+    ) -> Option<(Entry, Arc<super::filler::Filler>)> {
+        if visit.request.method != Method::POST || !self.shared.settings.policy.store_post {
+            return None;
+        }
+        let headers = response.kept_headers(visit.object.through);
+        let asked = Asked { headers: &visit.object.origin_headers, has_content: false, ..visit.asked() };
+        let got = Got { status: response.status, headers: &headers };
+        let stored = Stored::new(asked, got, times, &self.shared.settings.policy).ok()?;
+        self.keep(&visit.key, visit.object, stored, response).await.ok().flatten()
+    }
+}
+
+fn validators(headers: &HeaderMap) -> (Option<Etag>, Option<LastModified>) {
+    let etag = headers.get(header::ETAG).cloned().and_then(Etag::parse);
+    let seconds = headers.get(header::LAST_MODIFIED).and_then(|value| parse_date(value.as_bytes()));
+    (etag, seconds.map(|seconds| LastModified::new(seconds, false)))
+}
