@@ -15,6 +15,7 @@ pub(crate) mod roles;
 pub(crate) mod samples;
 pub(crate) mod tools;
 pub(crate) mod until;
+pub(crate) mod video;
 pub(crate) mod workshop;
 
 pub(crate) use client::get;

@@ -6,40 +6,13 @@ use std::time::Duration;
 use crate::harness::{
     Cluster, Topology, get,
     samples::describe,
-    tools::{Outcome, run},
+    video::{ffmpeg, frames, stream},
 };
-
-const LIMIT: Duration = Duration::from_secs(60);
-
-async fn ffmpeg(arguments: &[&str]) -> Outcome {
-    let mut all = vec!["-nostdin", "-v", "error"];
-    all.extend(arguments);
-    run("ffmpeg", &all, &[], LIMIT).await.ok()
-}
-
-/// A stream of eight segments below the cluster's root, and the playlist's file.
-async fn stream(cluster: &Cluster) -> String {
-    let folder = cluster.root().join("video/talk");
-    std::fs::create_dir_all(&folder).expect("the root can be written");
-    let playlist = folder.join("index.m3u8").to_str().expect("a plain path").to_owned();
-    let source = "testsrc=duration=8:size=320x180:rate=25";
-    let encode = ["-f", "lavfi", "-i", source, "-c:v", "mpeg2video", "-g", "25", "-b:v", "800k"];
-    let cut = ["-f", "hls", "-hls_time", "1", "-hls_list_size", "0", &playlist];
-    ffmpeg(&[encode.as_slice(), &cut].concat()).await;
-    playlist
-}
-
-/// A digest of every frame that a player shows.
-async fn frames(input: &str) -> String {
-    let frames = ffmpeg(&["-i", input, "-map", "0:v", "-f", "framemd5", "-"]).await.stdout;
-    assert!(frames.lines().count() > 200, "ffmpeg decoded hardly a frame");
-    frames
-}
 
 #[tokio::test]
 async fn a_player_gets_every_frame_of_a_stream() {
     let cluster = Cluster::start(Topology::nodes(2)).await;
-    let playlist = stream(&cluster).await;
+    let playlist = stream(&cluster.root()).await;
     let segments = cluster.root().join("video/talk").read_dir().expect("ffmpeg wrote there").filter_map(Result::ok);
     let segments: Vec<_> = segments.map(|entry| entry.file_name()).collect();
     assert!(segments.len() > 6, "only {segments:?}");
@@ -57,7 +30,7 @@ async fn a_player_gets_every_frame_of_a_stream() {
 #[tokio::test]
 async fn a_player_outlives_each_of_the_nodes() {
     let mut cluster = Cluster::start(Topology::nodes(2)).await;
-    let expected = frames(&stream(&cluster).await).await;
+    let expected = frames(&stream(&cluster.root()).await).await;
     for (dead, left) in [(0, 1), (1, 0)] {
         cluster.nodes[dead].program.kill().await;
         cluster.until_listed(&[left], Duration::from_secs(5)).await;

@@ -109,7 +109,10 @@ impl Program {
             .stderr(log)
             .kill_on_drop(true)
             .spawn()
-            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.executable.display()));
+            .unwrap_or_else(|error| {
+                let name = self.executable.display();
+                panic!("{name} does not start ({error}); ./tests/run installs what the tests need")
+            });
         self.running = Some(child);
     }
 
