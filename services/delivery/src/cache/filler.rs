@@ -7,6 +7,7 @@
 //! - **C2** only under one strong validator are parts combined that were fetched apart (promise P10); without one, all bytes are of one response.
 //! - **C3** a fetch ends when nobody needs what it would bring, unless so little is missing that it is worth having.
 
+mod claims;
 mod fetch;
 mod pour;
 mod trouble;

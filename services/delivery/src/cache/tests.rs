@@ -230,3 +230,12 @@ async fn heads_are_answered_from_what_is_here() {
     assert_eq!((warm.field("content-length"), warm.field("cache-status")), ("5000", "ferry;hit;ttl=60"));
     assert_eq!(world.origin.seen().len(), 2);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_as_fast_as_the_fetch_do_not_overtake_it() {
+    let world = World::new(50 * MIB).await;
+    world.origin.say("cache-control", "max-age=60");
+    let answers = join_all((0..4).map(|_| world.get("a"))).await;
+    assert!(answers.iter().all(|answer| answer.is_whole(&world, 1)));
+    assert_eq!((world.origin.seen().len(), world.origin.sent()), (1, 50 * MIB));
+}

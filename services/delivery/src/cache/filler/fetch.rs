@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::sync::oneshot;
 
-use super::{Filler, Reader, Rest, Trouble};
+use super::{Filler, Reader, Rest, Trouble, claims::Claims};
 use crate::{
     cache::store::{Fill, Span},
     origin::{Ask, Body, Response},
@@ -24,9 +24,9 @@ impl Filler {
         let filler = Arc::clone(self);
         let number = self.state().fetches.insert(span);
         let task = async move {
-            let (mut fill, mut first) = (Some(fill), Some(first));
+            let (mut claims, mut first) = (Claims::of(Some(fill)), Some(first));
             let fetched = match filler.ask(span).await {
-                Ok((body, at)) => filler.pour(body, at, &mut fill, span.end, &mut first).await,
+                Ok((body, at)) => filler.pour(body, at, &mut claims, span.end, &mut first).await,
                 Err(trouble) => Err(trouble),
             };
             // Only then is the claim given back: who waited learns what happened before it tries anew.
@@ -116,16 +116,23 @@ impl Reader {
 impl Filler {
     /// What comes from the beginning of a span on, where it is not kept: what was on its way when that was found out, or else the origin is asked anew.
     async fn rest(&self, span: Span) -> Result<Rest, Trouble> {
-        let leftover = {
-            let mut state = self.state();
-            let is_it = state.leftover.as_ref().is_some_and(|rest| rest.at == span.start);
-            if is_it { state.leftover.take() } else { None }
-        };
-        if let Some(rest) = leftover {
-            return Ok(rest);
-        }
-        if !self.is_strong() {
-            return Err(Trouble::Incomplete);
+        loop {
+            let mut fetched = std::pin::pin!(self.fetched.notified());
+            // From here on no change is missed.
+            fetched.as_mut().enable();
+            let under_way = {
+                let mut state = self.state();
+                if let Some(rest) = state.leftover.take_if(|rest| rest.at == span.start) {
+                    return Ok(rest);
+                }
+                !state.fetches.is_empty()
+            };
+            match (self.is_strong(), under_way) {
+                (true, _) => break,
+                // It is about to leave what it has.
+                (false, true) => fetched.await,
+                (false, false) => return Err(Trouble::Incomplete),
+            }
         }
         let (mut body, mut at) = self.ask(span).await?;
         let mut bytes = Bytes::new();

@@ -6,7 +6,7 @@ use bytes::Buf as _;
 use http::StatusCode;
 use tokio::{sync::oneshot, time::Instant};
 
-use super::{Filler, Rest, State, Trouble};
+use super::{Filler, Rest, State, Trouble, claims::Claims};
 use crate::{
     cache::store::{Fill, Object, Span},
     origin::{Body, Response},
@@ -39,8 +39,8 @@ impl Filler {
     /// Brings what was taken on.
     pub(in super::super) async fn first(self: &Arc<Self>, first: First) {
         let First { number, body, span, fill } = first;
-        let mut fill = fill;
-        let poured = self.pour(body, span.start, &mut fill, span.end, &mut None).await;
+        let mut claims = Claims::of(fill);
+        let poured = self.pour(body, span.start, &mut claims, span.end, &mut None).await;
         // Only then is the claim given back: who waited learns what happened before it tries anew.
         self.ended(number, poured).await;
     }
@@ -56,18 +56,12 @@ impl Filler {
         First { number, body: response.body, span, fill: self.claim_at(span.start, span.end) }
     }
 
-    fn claim_at(&self, at: u64, end: u64) -> Option<Fill> {
-        let block = u64::from(self.object.block_bytes()).max(1);
-        let last = (at - at % block).saturating_add(self.window()).min(end);
-        self.object.claim(Span { start: at, end: last }).filter(|fill| fill.rest().start == at)
-    }
-
     /// Writes a body from `at` on, until `end`, or until somebody else brings what comes next.
     pub(super) async fn pour(
         self: &Arc<Self>,
         mut body: Body,
         mut at: u64,
-        fill: &mut Option<Fill>,
+        claims: &mut Claims,
         end: u64,
         first: &mut Option<oneshot::Sender<()>>,
     ) -> Result<(), Trouble> {
@@ -75,7 +69,7 @@ impl Filler {
         while at < end {
             if at >= look {
                 look = at + LOOK_EVERY;
-                if !self.wanted(at, end, fill).await {
+                if !self.wanted(at, end, claims).await {
                     return Ok(());
                 }
             }
@@ -86,7 +80,7 @@ impl Filler {
             };
             self.shared.stats.came(bytes.len() as u64);
             while !bytes.is_empty() {
-                let Some(filling) = self.claimed(fill, at, end) else {
+                let Some(filling) = self.claimed(claims, at, end, bytes.len()) else {
                     // Somebody else brings it, or has brought it: what comes after is for whoever needs that.
                     return Ok(());
                 };
@@ -114,17 +108,7 @@ impl Filler {
                 }
             }
         }
-        self.close(fill.take(), at).await
-    }
-
-    /// The claim that `at` lies in, or before; a new one where the last is at its end. `None` where somebody else has that byte.
-    fn claimed<'f>(&self, fill: &'f mut Option<Fill>, at: u64, end: u64) -> Option<&'f mut Fill> {
-        if fill.as_ref().is_none_or(|fill| fill.rest().is_empty() || fill.rest().start < at) {
-            // Given back first: what is claimed twice is not given.
-            *fill = None;
-            *fill = self.claim_at(at, end);
-        }
-        fill.as_mut()
+        self.close(claims.last(), at).await
     }
 
     /// All that the body had has come.
@@ -147,7 +131,7 @@ impl Filler {
     }
 
     /// Whether a fetch that is at `at` is to go on. Waits where it is far ahead of all who read; its claim is given back meanwhile.
-    async fn wanted(&self, at: u64, end: u64, fill: &mut Option<Fill>) -> bool {
+    async fn wanted(&self, at: u64, end: u64, claims: &mut Claims) -> bool {
         let mut waiting = false;
         loop {
             let mut read = std::pin::pin!(self.read.notified());
@@ -166,17 +150,19 @@ impl Filler {
             };
             match demand {
                 Demand::More => {
-                    if waiting {
-                        *fill = self.claim_at(at, end);
-                        // Who waited for that looks again.
-                        self.fetched.notify_waiters();
+                    if !waiting {
+                        return true;
                     }
-                    return !waiting || fill.is_some();
+                    let goes_on = self.claim_at(at, end);
+                    // Who waited for that looks again.
+                    self.fetched.notify_waiters();
+                    *claims = Claims::of(goes_on);
+                    return claims.is_any();
                 }
                 Demand::Nothing => return false,
                 Demand::Wait => {
                     waiting = true;
-                    *fill = None;
+                    claims.give_back();
                     read.await;
                 }
             }
