@@ -1,6 +1,7 @@
 //! What a node can be told.
 
 mod backend;
+mod cache;
 mod origins;
 mod reach;
 mod settings;
@@ -27,6 +28,7 @@ use ferry_runtime::{
 pub(crate) use self::reach::shown;
 pub use self::{
     backend::Backend,
+    cache::CacheConfig,
     settings::{SECTIONS, TABLES},
 };
 
@@ -57,6 +59,8 @@ pub struct Config {
     pub backend: Backend,
     /// How its root is served, if it has one.
     pub disk: DiskConfig,
+    /// Where and how what origins sent is kept, if it is.
+    pub cache: Option<CacheConfig>,
     /// The node's own routes, if it has any. Without, it serves what a gateway's token names, or the path itself.
     pub routes: Option<Routes>,
     /// The user ring of a node that stands alone.
@@ -109,7 +113,9 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let routes = routes(&mut reader, backend.as_ref());
     guard(&mut reader, coordinators.is_empty(), routes.as_ref(), user_key_file.is_some());
     refuse_what_is_to_come(&mut reader);
-    let storage_path = reader.require("storage-path");
+    let storage_path: Option<PathBuf> = reader.require("storage-path");
+    let sending = disk.as_ref().map(|disk| disk.settings.sending);
+    let cache = cache::read(&mut reader, backend.as_ref(), storage_path.as_deref(), sending);
     let (id, region, zone, weight) =
         (reader.get("node-id"), reader.get("region"), reader.get("zone"), reader.require("weight"));
     let capacity = capacity(&mut reader);
@@ -129,6 +135,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
             join_token_file,
             backend: backend?,
             disk: disk?,
+            cache,
             routes,
             user_key_file,
             storage_path: storage_path?,
@@ -198,11 +205,6 @@ fn guard(reader: &mut Reader<'_>, alone: bool, routes: Option<&Routes>, has_key:
 
 /// Names that mean something to operators already, but nothing to this build: silence would be a lie.
 fn refuse_what_is_to_come(reader: &mut Reader<'_>) {
-    for name in ["cache", "cache-size"] {
-        if reader.is_set(name) {
-            reader.fault(name, "this build has no cache yet: leave it out");
-        }
-    }
     match reader.get::<String>("etag").as_deref() {
         None | Some("mtime-size") => {}
         Some("digest") => reader.fault("etag", "this build knows \"mtime-size\" only"),

@@ -22,6 +22,6 @@ mod load;
 mod service;
 mod user_key;
 
-pub use config::{Backend, Config, SECTIONS, TABLES, read};
+pub use config::{Backend, CacheConfig, Config, SECTIONS, TABLES, read};
 pub use identity::IdentityError;
 pub use service::{Node, Running, StartError};

@@ -1,12 +1,13 @@
 //! The table of a node's settings.
 
-use ferry_delivery::disk::config as disk;
+use ferry_delivery::{disk::config as disk, semantics::caching::config as policy};
 use ferry_runtime::config::{COMMON, Setting};
 
-use super::origins;
+use super::{cache, origins};
 
 /// All that a node can be told.
-pub const TABLES: &[&[Setting]] = &[COMMON, SETTINGS, origins::SETTINGS, disk::SETTINGS];
+pub const TABLES: &[&[Setting]] =
+    &[COMMON, SETTINGS, origins::SETTINGS, disk::SETTINGS, cache::SETTINGS, policy::SETTINGS];
 
 /// The structured parts of its TOML file.
 pub const SECTIONS: &[&str] = &["route", disk::CONTENT_TYPES];
@@ -56,7 +57,5 @@ const SETTINGS: &[Setting] = &[
     Setting::text("sync-interval", "TIME", "How often the main server is asked for new files")
         .default("300s")
         .env(&["SYNC_INTERVAL"]),
-    Setting::text("cache", "DIR", "Where fetched files are kept (not in this build)"),
-    Setting::text("cache-size", "SIZE", "How much of them (not in this build)"),
     Setting::text("etag", "mtime-size", "What validators are made of").default("mtime-size"),
 ];
