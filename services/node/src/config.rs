@@ -110,7 +110,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let backend = backend::read(&mut reader);
     let disk = disk::config::read(&mut reader);
     let user_key_file: Option<PathBuf> = reader.get("user-key-file");
-    let routes = routes(&mut reader, backend.as_ref());
+    let routes = routes(&mut reader, backend.as_ref(), coordinators.is_empty());
     guard(&mut reader, coordinators.is_empty(), routes.as_ref(), user_key_file.is_some());
     refuse_what_is_to_come(&mut reader);
     let storage_path: Option<PathBuf> = reader.require("storage-path");
@@ -155,7 +155,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
 }
 
 /// The node's own routes; `None` if it has none.
-fn routes(reader: &mut Reader<'_>, backend: Option<&Backend>) -> Option<Routes> {
+fn routes(reader: &mut Reader<'_>, backend: Option<&Backend>, alone: bool) -> Option<Routes> {
     let mut specs: Vec<RouteSpec> = reader.tables("route").unwrap_or_default();
     match reader.get::<String>("meetings").as_deref() {
         None => {}
@@ -173,13 +173,17 @@ fn routes(reader: &mut Reader<'_>, backend: Option<&Backend>) -> Option<Routes> 
         Ok(routes) => {
             // A list that nobody acts on would be a promise.
             for route in routes.iter().filter(|route| *route.methods() != Methods::None) {
-                let expected = "nothing yet: this build passes no methods on but GET and HEAD".to_owned();
-                reader.refuse(RouteFault {
-                    index: route.index(),
-                    field: "methods",
-                    value: "(some)".to_owned(),
-                    expected,
-                });
+                let expected = match (backend, route.access()) {
+                    (Some(Backend::Filesystem(_)), _) => {
+                        "nothing: with backend-mode filesystem there is no origin to pass it to"
+                    }
+                    (_, Access::Signed) if !alone => {
+                        "nothing: in a cluster, what is signed is asked for with a gateway's token, which is for GET and HEAD"
+                    }
+                    (_, Access::Open | Access::Signed) => continue,
+                };
+                let (field, value) = ("methods", "(some)".to_owned());
+                reader.refuse(RouteFault { index: route.index(), field, value, expected: expected.to_owned() });
             }
             Some(routes)
         }

@@ -11,7 +11,7 @@ use ferry_core::{
     id::NodeId,
     object::{ObjectKey, ObjectPath},
     ring::KeyRing,
-    routes::{Access, Match, RequestFields, Routes},
+    routes::{Access, Match, Methods, RequestFields, Routes},
     target::{NodeTokens, default_target, node_tokens},
     time::UnixMillis,
     tokens::{self, NodeGrant, NodeTokenError, UserTokenError},
@@ -76,6 +76,8 @@ pub(crate) struct Admission {
     pub(crate) filename: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) cache_control: Option<String>,
+    /// What passes on to the origin besides GET and HEAD.
+    pub(crate) methods: Methods,
     /// What of the client's fields the origin is sent.
     pub(crate) request_fields: RequestFields,
     /// The trace of the redirect that led here.
@@ -140,6 +142,11 @@ impl Door {
             Trust::Users(_) => true,
             Trust::Cluster => self.own_routes || guarded != Some(true),
         }
+    }
+
+    /// Whether any route lets more through to an origin than GET and HEAD.
+    pub(crate) fn lets_through(&self) -> bool {
+        self.routes.iter().any(|route| *route.methods() != Methods::None)
     }
 
     fn by_token(&self, visit: Visit<'_>, path: &ObjectPath, token: &str, facts: &Facts) -> Entry {
@@ -216,6 +223,8 @@ impl From<NodeGrant> for Admission {
             filename: grant.filename,
             content_type: grant.content_type,
             cache_control: grant.cache_control,
+            // A token is a leave to read.
+            methods: Methods::None,
             request_fields: RequestFields::None,
             trace: grant.trace,
             open: false,
@@ -228,6 +237,7 @@ impl From<Match<'_>> for Admission {
         Self {
             content_type: found.route.content_type().map(str::to_owned),
             cache_control: found.route.cache_control().map(str::to_owned),
+            methods: found.route.methods().clone(),
             request_fields: found.route.request_fields().clone(),
             key: found.key,
             origin_target: found.origin_target,

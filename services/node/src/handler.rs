@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ferry_core::{object::ObjectKey, trace::TraceContext};
+use ferry_core::{object::ObjectKey, routes::Methods, trace::TraceContext};
 use ferry_delivery::{
     Answer, Delivery, Handler, Object, Request,
     ready::Prompt,
@@ -44,12 +44,13 @@ pub(crate) struct Clients {
 
 impl Handler for Clients {
     async fn handle(&self, request: Request) -> Answer {
-        // Whatever the path: what a method or content means does not depend on what is there.
-        if let Some(refused) = methods::refusal(&request) {
-            return refused;
-        }
+        let refused = methods::refusal(&request);
         if request.target.path() == "/health" {
-            return self.health();
+            return refused.unwrap_or_else(|| self.health());
+        }
+        // Where no route lets more through, what a method or content means does not depend on the path.
+        if let Some(refused) = refused.filter(|_| !self.door.lets_through()) {
+            return refused;
         }
         let visit = Visit {
             path: request.target.path(),
@@ -57,11 +58,16 @@ impl Handler for Clients {
             client: request.peer.ip(),
             now: self.clock.corrected(),
         };
-        match self.door.decide(visit, &self.cluster.facts()) {
-            Entry::Admitted(admission) => self.deliver(&request, *admission).await,
+        let answer = match self.door.decide(visit, &self.cluster.facts()) {
+            Entry::Admitted(admission) => match methods::refusal_on(&admission.methods, &request) {
+                Some(refused) => refused,
+                None => self.deliver(&request, *admission).await,
+            },
             Entry::Home(url) => self.home(&url),
             Entry::Refused(why) => self.refuse(why),
-        }
+        };
+        // Content that nobody took would be read as the next request.
+        if request.content.is_empty() { answer } else { answer.closing() }
     }
 
     fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
@@ -100,6 +106,7 @@ impl Clients {
         // Both were checked where they came in: a route's by its compiler, a token's by its gateway.
         object.cache_control = admission.cache_control.and_then(|text| text.parse().ok());
         object.content_type = admission.content_type.and_then(|text| text.parse().ok());
+        object.through = admission.methods != Methods::None;
         object.origin_headers = pick(&admission.request_fields, &request.headers);
         // Without a span of ours, the origin's belongs to whoever asked us.
         if let Some(trace) = context_of(&span).or(parent)

@@ -1,5 +1,6 @@
 //! Which methods an object understands: RFC 9110 section 9.
 
+use ferry_core::routes::Methods;
 use http::{HeaderValue, Method, StatusCode, header};
 
 use crate::{answer::Answer, request::Request};
@@ -26,6 +27,24 @@ pub fn refusal(request: &Request) -> Option<Answer> {
         _ => Answer::text(StatusCode::NOT_IMPLEMENTED, "the method is unknown here").with(header::ALLOW, allow()),
     };
     Some(if unread { answer.closing() } else { answer })
+}
+
+/// The same on a route that lets more through to an origin: `None` also for what passes there, with content or without. What does not pass is told
+/// in `Allow` what does (section 10.2.1).
+#[must_use]
+pub fn refusal_on(methods: &Methods, request: &Request) -> Option<Answer> {
+    if *methods != Methods::None && methods.pass(request.method.as_str()) {
+        return None;
+    }
+    let mut answer = refusal(request)?;
+    if let (Methods::Named(names), true) = (methods, answer.headers.contains_key(header::ALLOW)) {
+        let own = names.iter().map(String::as_str).filter(|name| !ALLOW.split(", ").any(|usual| usual == *name));
+        let all: Vec<_> = std::iter::once(ALLOW).chain(own).collect();
+        if let Ok(all) = HeaderValue::try_from(all.join(", ")) {
+            answer.headers.insert(header::ALLOW, all);
+        }
+    }
+    Some(answer)
 }
 
 /// The answer to OPTIONS (section 9.3.7).
@@ -61,6 +80,34 @@ mod tests {
         }
         refusal(&request)
             .map(|answer| (answer.status.as_u16(), answer.headers.contains_key(header::ALLOW), answer.close))
+    }
+
+    #[test]
+    fn a_route_lets_through_what_it_lists_and_names_it() {
+        let named = Methods::Named(["POST", "GET", "REPORT"].map(str::to_owned).to_vec());
+        let asked = |methods: &Methods, method: &str, content: bool| {
+            let mut request = Request::internal(method.parse().expect("a method"), "/a").expect("a request");
+            if content {
+                request.content = Content::of(ByteStream::new(Some(1), stream::iter([Ok(Bytes::from_static(b"x"))])));
+            }
+            let answer = refusal_on(methods, &request)?;
+            let allow = answer.headers.get_all(header::ALLOW).iter();
+            let allow: Vec<_> = allow.map(|value| value.to_str().expect("a text").to_owned()).collect();
+            Some((answer.status.as_u16(), allow.concat(), answer.close))
+        };
+        for (method, content) in [("GET", false), ("GET", true), ("HEAD", false), ("POST", true), ("REPORT", true)] {
+            assert_eq!(asked(&named, method, content), None, "{method}, content: {content}");
+        }
+        let all = || "GET, HEAD, OPTIONS, POST, REPORT".to_owned();
+        assert_eq!(asked(&named, "PUT", true), Some((405, all(), true)));
+        assert_eq!(asked(&named, "BREW", false), Some((501, all(), false)));
+        assert_eq!(asked(&named, "OPTIONS", false), Some((204, all(), false)));
+        for method in ["PUT", "OPTIONS", "BREW"] {
+            assert_eq!(asked(&Methods::All, method, true), None, "{method}");
+        }
+        assert_eq!(asked(&Methods::All, "TRACE", false), Some((405, ALLOW.to_owned(), false)));
+        assert_eq!(asked(&Methods::None, "PUT", true), Some((405, ALLOW.to_owned(), true)));
+        assert_eq!(asked(&Methods::None, "GET", true), Some((413, String::new(), true)));
     }
 
     #[test]

@@ -171,10 +171,19 @@ fn signed_routes_want_a_key_where_nobody_else_has_one() {
 }
 
 #[test]
-fn methods_that_no_build_passes_on_yet_are_refused() {
+fn methods_pass_on_where_there_is_an_origin_and_whoever_asks_may() {
     let (_folder, path) = file("[[route]]\nmatch = \"/{path*}\"\nmethods = \"all\"\n");
-    let fault = fault(&["--config", &path, "--origin", "http://127.0.0.1:1"], &[]);
-    assert!(fault.contains("route[0].methods = (some): expected nothing yet"), "{fault}");
+    let origin = ["--config", &path, "--origin", "http://127.0.0.1:1"];
+    let routes = accepted(&origin, &[]).routes.expect("routes");
+    assert!(routes.iter().all(|route| *route.methods() == Methods::All));
+    accepted(&[&origin[..], &["--coordinators", "http://127.0.0.1:7000"]].concat(), &[]);
+    let said = fault(&["--config", &path, "--root", "/"], &[]);
+    assert!(said.contains("route[0].methods = (some): expected nothing") && said.contains("no origin"), "{said}");
+    let signed = "origin = \"http://o\"\n[[route]]\nmatch = \"/{path*}\"\naccess = \"signed\"\nmethods = [\"POST\"]\n";
+    let (_folder, path) = file(signed);
+    accepted(&["--config", &path, "--user-key-file", "/some/key"], &[]);
+    let said = fault(&["--config", &path, "--coordinators", "http://127.0.0.1:7000"], &[]);
+    assert!(said.contains("route[0].methods") && said.contains("token"), "{said}");
 }
 
 #[test]

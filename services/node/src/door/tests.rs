@@ -105,6 +105,7 @@ fn a_token_opens_the_path_it_was_made_for_and_names_the_object() {
         filename: package.filename,
         content_type: package.content_type,
         cache_control: package.cache_control,
+        methods: Methods::None,
         request_fields: RequestFields::None,
         trace: None,
         open: false,

@@ -3,4 +3,5 @@
 mod clients;
 mod draining;
 mod operators;
+mod passing;
 mod site;
