@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ferry_core::{
     id::{GatewayId, Region, Zone},
-    routes::{Access, Defaults, Methods, QueryRule, RequestFields, RouteFault, RouteSpec, Routes},
+    routes::{Access, Defaults, Methods, QueryRule, RouteFault, RouteSpec, Routes},
 };
 use ferry_delivery::disk::{self, config::DiskConfig};
 use ferry_runtime::{
@@ -113,7 +113,9 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let id = reader.get("gateway-id");
     let (region, zone) = (reader.get("region"), reader.get("zone"));
     let drain_limit = reader.require("drain-limit");
-    let routes = routes(&mut reader, main_server.is_some(), root.is_some());
+    // As its fallback has it: beside a root, the main server is nobody's origin.
+    let behind = origin.is_some() || (main_server.is_some() && root.is_none());
+    let routes = routes(&mut reader, main_server.is_some(), behind, root.is_some());
     reader.conclude(|| {
         Some(Config {
             common: common?,
@@ -158,7 +160,7 @@ fn token_lifetime(reader: &mut Reader<'_>) -> Option<Duration> {
 }
 
 /// With a main server behind, nothing is a download, and nothing is open, unless somebody says so.
-fn routes(reader: &mut Reader<'_>, has_main_server: bool, has_root: bool) -> Option<Routes> {
+fn routes(reader: &mut Reader<'_>, has_main_server: bool, has_origin: bool, has_root: bool) -> Option<Routes> {
     let mut specs: Vec<RouteSpec> = reader.tables("route").unwrap_or_default();
     match reader.get::<String>("meetings").as_deref() {
         None => {}
@@ -183,14 +185,11 @@ fn routes(reader: &mut Reader<'_>, has_main_server: bool, has_root: bool) -> Opt
     };
     match Routes::compile(&specs, &defaults) {
         Ok(routes) => {
-            // What these let through, only nodes pass on; a list that nobody acts on would be a promise.
-            for route in routes.iter() {
-                let methods = (*route.methods() != Methods::None).then_some("methods");
-                let fields = (*route.request_fields() != RequestFields::None).then_some("request-headers");
-                for field in [methods, fields].into_iter().flatten() {
-                    let expected = "nothing: it belongs into the routes of a node".to_owned();
-                    reader.refuse(RouteFault { index: route.index(), field, value: "(some)".to_owned(), expected });
-                }
+            // A list that nobody acts on would be a promise. Fields are another matter: routes are the same here and on the nodes.
+            for route in routes.iter().filter(|route| *route.methods() != Methods::None && !has_origin) {
+                let expected = "nothing: this gateway has no origin to pass it to".to_owned();
+                let (field, value) = ("methods", "(some)".to_owned());
+                reader.refuse(RouteFault { index: route.index(), field, value, expected });
             }
             Some(routes)
         }

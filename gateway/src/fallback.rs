@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ferry_core::routes::Match;
-use ferry_delivery::{Answer, Delivery, Object, Request};
+use ferry_core::routes::{Match, Methods};
+use ferry_delivery::{Answer, Delivery, Object, Request, semantics::caching::pick};
 use http::{HeaderMap, HeaderValue};
 
 use crate::budget::Budget;
@@ -28,7 +28,8 @@ impl Fallback {
         self.delivery.is_some()
     }
 
-    /// Serves the object, or says when to come back.
+    /// Serves the object, or passes the request on where its route lets it through; or says when to come back. The origin is sent `origin_headers` and what
+    /// of the client's fields the route lists.
     pub(crate) async fn serve(&self, request: &Request, found: &Match<'_>, origin_headers: HeaderMap) -> Answer {
         let Some(delivery) = &self.delivery else {
             return Answer::unavailable("no node can serve this now", RETRY_AFTER);
@@ -36,7 +37,9 @@ impl Fallback {
         let Some(permit) = self.budget.take() else {
             return Answer::unavailable("busy", RETRY_AFTER);
         };
-        let mut answer = delivery.deliver(request, &object(found, origin_headers)).await;
+        let mut fields = pick(found.route.request_fields(), &request.headers);
+        fields.extend(origin_headers);
+        let mut answer = delivery.deliver(request, &object(found, fields)).await;
         if let Some(transfer) = &mut answer.transfer {
             transfer.at_end(move |_| drop(permit));
         }
@@ -54,6 +57,6 @@ fn object(found: &Match<'_>, origin_headers: HeaderMap) -> Object {
         cache_control: value(found.route.cache_control()),
         content_type: value(found.route.content_type()),
         origin_headers,
-        through: false,
+        through: *found.route.methods() != Methods::None,
     }
 }

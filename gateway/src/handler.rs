@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ferry_core::{
     id::{Region, Zone},
-    routes::Deliver,
+    routes::{Deliver, Methods},
     selection::{Client, Request as Question, Scheme, Selection, select},
     trace::TraceContext,
 };
@@ -51,23 +51,29 @@ pub(crate) struct Front {
 
 impl Handler for Front {
     async fn handle(&self, request: Request) -> Answer {
+        let refused = methods::refusal(&request);
         if request.target.path() == "/health" {
-            return methods::refusal(&request).unwrap_or_else(|| health(&self.health));
+            return refused.unwrap_or_else(|| health(&self.health));
         }
-        if let Some(refused) = methods::refusal(&request) {
+        let is_download = refused.is_none();
+        // Where no route lets more through, what a method or content means does not depend on the path.
+        if let Some(refused) = refused.filter(|_| !self.lets_through()) {
             self.figures.outcome("method");
             return refused;
         }
         let snapshot = self.current.load();
         let rings = Rings { user: snapshot.user_ring.as_ref(), node: snapshot.node_ring.as_ref() };
         let now = self.clock.corrected();
-        match admit(&self.routes, rings, now, request.target.path(), request.target.query()) {
-            Ok(admitted) => self.serve(&request, &admitted, &snapshot).await,
+        let answer = match admit(&self.routes, rings, now, request.target.path(), request.target.query()) {
+            Ok(admitted) if is_download => self.serve(&request, &admitted, &snapshot).await,
+            Ok(admitted) => self.pass(&request, &admitted).await,
             Err(refused) => {
                 self.figures.outcome(refused.as_str());
                 refused.answer()
             }
-        }
+        };
+        // Content that nobody took would be read as the next request.
+        if request.content.is_empty() { answer } else { answer.closing() }
     }
 }
 
@@ -150,6 +156,24 @@ impl Front {
                 None
             }
         }
+    }
+
+    /// Passes on what is no download, where the route lets it through: from here, as a redirect is for those who read.
+    async fn pass(&self, request: &Request, admitted: &Admitted<'_>) -> Answer {
+        if let Some(refused) = methods::refusal_on(admitted.found.route.methods(), request) {
+            self.figures.outcome("method");
+            return refused;
+        }
+        self.figures.outcome("passed");
+        let trace = self.trace(request, admitted);
+        let answer = self.fallback.serve(request, &admitted.found, origin_headers(&trace)).await;
+        trace.span.record("status", answer.status.as_u16());
+        answer
+    }
+
+    /// Whether any route lets more through to an origin than GET and HEAD.
+    fn lets_through(&self) -> bool {
+        self.routes.iter().any(|route| *route.methods() != Methods::None)
     }
 
     async fn fall_back(&self, request: &Request, admitted: &Admitted<'_>, trace: &Trace) -> Answer {

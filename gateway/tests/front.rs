@@ -106,11 +106,16 @@ impl Front {
     }
 
     async fn get(&self, path: &'static str) -> String {
+        self.ask("GET", path, "").await
+    }
+
+    async fn ask(&self, method: &'static str, path: &'static str, rest: &'static str) -> String {
         let address = self.address;
         tokio::task::spawn_blocking(move || {
             let mut stream = TcpStream::connect(address).expect("it listens");
             stream.set_read_timeout(Some(LIMIT)).expect("a limit");
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
+            let rest = if rest.is_empty() { "\r\n" } else { rest };
+            write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{rest}").expect("sent");
             let mut answer = String::new();
             stream.read_to_string(&mut answer).expect("an answer");
             answer
@@ -184,6 +189,39 @@ async fn a_directory_is_its_index_file_where_that_is_asked_for() {
     }
     let without = Front::start(vec![address], root.path(), &[]).await;
     assert!(without.get("/a/").await.starts_with("HTTP/1.1 404 "));
+}
+
+#[tokio::test]
+async fn what_a_route_lets_through_is_passed_on_and_not_redirected() {
+    let (tasks, root) = (Tasks::new(), tempfile::tempdir().expect("a folder"));
+    let origin = Server::bind(([127, 0, 0, 1], 0).into(), Limits::default()).expect("a free port");
+    let origin_flag = format!("--origin=http://{}", origin.local_addr());
+    let handler = |asked: Asked| async move {
+        let listed = asked.headers.get("x-listed").map_or("-", |value| value.to_str().unwrap_or("?"));
+        let content = match asked.content.take() {
+            Some(mut stream) => stream.next().await.expect("a piece").expect("sound").to_vec(),
+            None => Vec::new(),
+        };
+        let seen = format!("{} {} {listed} {}", asked.method, asked.target.as_str(), String::from_utf8_lossy(&content));
+        Answer::bytes(StatusCode::OK, HeaderValue::from_static("text/plain"), seen)
+    };
+    tasks.spawn("origin", origin.serve(Workers::here(), Arc::new(handler), tasks.stop_token()));
+    let config = root.path().join("gateway.toml");
+    let routes = "[[route]]\nmatch = \"/form\"\nmethods = [\"POST\"]\nrequest-headers = [\"x-listed\"]\n\
+                  [[route]]\nmatch = \"/{path*}\"\n";
+    std::fs::write(&config, routes).expect("written");
+    let config = format!("--config={}", config.display());
+    let node = node(&tasks, StatusCode::OK, "");
+    let front = Front::start(vec![node], root.path(), &[&origin_flag, &config]).await;
+    let posted = front.ask("POST", "/form?x=1", "X-Listed: 1\r\nContent-Length: 7\r\n\r\ncontent").await;
+    assert!(posted.starts_with("HTTP/1.1 200 ") && posted.ends_with("POST /form 1 content"), "{posted}");
+    let refused = front.ask("PUT", "/form", "").await.to_ascii_lowercase();
+    assert!(
+        refused.starts_with("http/1.1 405 ") && refused.contains("allow: get, head, options, post\r\n"),
+        "{refused}"
+    );
+    assert!(front.ask("POST", "/elsewhere", "").await.starts_with("HTTP/1.1 405 "));
+    assert!(front.get("/form").await.starts_with("HTTP/1.1 302 "), "a download is a node's");
 }
 
 // The test's own sockets block their thread.

@@ -143,7 +143,8 @@ async fn what_a_later_release_brings_is_refused_by_name() {
     let flags = ["check-config", "gateway", "--coordinators", "http://127.0.0.1:7000", "--config"];
     let outcome = ferry(&[&flags[..], &[file.to_str().expect("a plain path")]].concat()).await;
     assert_eq!(outcome.code, REFUSED, "{outcome:?}");
-    assert_names(&outcome, &["route[0].methods", "route[0].request-headers"]);
+    assert_names(&outcome, &["route[0].methods", "no origin"]);
+    ferry(&[&flags[..], &[file.to_str().expect("a plain path"), "--origin", "http://127.0.0.1:1"]].concat()).await.ok();
 }
 
 #[tokio::test]
