@@ -10,6 +10,7 @@
 
 mod control;
 mod exchange;
+pub mod figures;
 mod filler;
 mod flights;
 mod found;

@@ -1,8 +1,11 @@
-//! `GET /health`: the page of every role, with the word for a node that is asked to stop, and for one whose disk does not do its work.
+//! `GET /health`: the page of every role, with the word for a node that is asked to stop, and for one whose disks do not do their work.
 
-use ferry_delivery::{Delivery, disk};
+mod damage;
+mod disks;
+
 use ferry_runtime::health::Health as Page;
 
+pub(crate) use self::disks::Disks;
 use crate::drain::Drain;
 
 /// What is known of the node's health.
@@ -10,29 +13,27 @@ use crate::drain::Drain;
 pub(crate) struct Health {
     pub(crate) page: Page,
     pub(crate) drain: Drain,
-    pub(crate) delivery: Delivery,
+    pub(crate) disks: Disks,
 }
 
 impl Health {
     /// The page.
     pub(crate) fn page(&self) -> serde_json::Value {
-        let trouble = disk_trouble(&self.delivery);
-        let status = match &trouble {
+        let (disk, cache) = (self.disks.root(), self.disks.cache());
+        let status = match disk.is_some() || cache.is_some() {
             _ if self.drain.is_draining() => "draining",
-            Some(_) => "degraded",
-            None => "healthy",
+            true => "degraded",
+            false => "healthy",
         };
         let mut page = self.page.value(status);
-        if let Some(trouble) = trouble {
+        if let Some(trouble) = disk {
             page["disk"] = trouble.to_string().into();
+        }
+        if let Some(trouble) = cache {
+            page["cache"] = trouble.to_string().into();
         }
         page
     }
-}
-
-/// What is wrong with the disk of a node, if it has one.
-pub(crate) fn disk_trouble(delivery: &Delivery) -> Option<disk::Health> {
-    delivery.disk().map(disk::Disk::health).filter(|health| !health.is_well())
 }
 
 #[cfg(test)]
@@ -42,7 +43,7 @@ mod tests {
         time::UnixMillis,
     };
     use ferry_delivery::{
-        Backend, Object, Request, Transfers,
+        Backend, Delivery, Object, Request, Transfers,
         disk::{Disk, Settings, faulty::Fault},
         metrics::Metrics,
     };
@@ -62,7 +63,8 @@ mod tests {
             sync_interval: None,
             clock: Clock::fixed(UnixMillis(0)),
         };
-        let health = Health { page, drain: Drain::new(), delivery: delivery.clone() };
+        let disks = Disks::new(delivery.clone(), page.clock.clone());
+        let health = Health { page, drain: Drain::new(), disks };
         assert_eq!((&health.page()["status"], health.page().get("disk")), (&"healthy".into(), None));
         faults.fail(Fault::Io);
         let object = Object::new(ObjectKey::plain(ObjectPath::from_decoded("a").expect("a path")), "/a");

@@ -1,11 +1,12 @@
 //! What the node tells of itself on its admin listener: `NodeService`, `/health`, `/debug/http-client`.
 
+mod pages;
+
 use std::{
     sync::{Arc, OnceLock},
     time::UNIX_EPOCH,
 };
 
-use axum::{Json, Router, routing::get};
 use ferry_core::{
     id::{CoordinatorId, Incarnation},
     load::Load,
@@ -22,10 +23,8 @@ use ferry_runtime::{Clock, coordinators::Links};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use crate::{
-    drain::Drain,
-    health::{Health, disk_trouble},
-};
+pub(crate) use self::pages::pages;
+use crate::{drain::Drain, health::Disks};
 
 /// What inspection looks at; nothing of it can be changed from here.
 #[derive(Debug, Clone)]
@@ -38,6 +37,7 @@ pub(crate) struct Inspection {
     pub(crate) drain: Drain,
     pub(crate) load: watch::Receiver<Load>,
     pub(crate) delivery: Delivery,
+    pub(crate) disks: Disks,
     /// Set once the links are started.
     pub(crate) links: Arc<OnceLock<Links>>,
 }
@@ -71,7 +71,8 @@ impl v1::node_service_server::NodeService for Inspection {
             backend_mode: self.mode.to_owned(),
             coordinators: self.coordinators(),
             uptime_seconds: self.clock.now().since(self.began).as_secs(),
-            disk_trouble: disk_trouble(&self.delivery).map(|trouble| trouble.to_string()).unwrap_or_default(),
+            disk_trouble: self.disks.root().map(|trouble| trouble.to_string()).unwrap_or_default(),
+            cache_trouble: self.disks.cache().map(|trouble| trouble.to_string()).unwrap_or_default(),
         }))
     }
 
@@ -126,53 +127,4 @@ fn address(stats: &AddressStats) -> v1::OriginAddress {
         connections: u32::try_from(stats.connections).unwrap_or(u32::MAX),
         breaker: stats.breaker.as_str().to_owned(),
     }
-}
-
-/// The HTTP pages of the admin listener. Its `/health` also says how the node stands with each coordinator, which is nobody's
-/// business on the clients' side.
-pub(crate) fn pages(inspection: &Inspection, health: Arc<Health>) -> Router {
-    let (pools, links) = (inspection.clone(), inspection.clone());
-    let client = move || async move {
-        let origins: Vec<_> = pools.pools().iter().map(pool_page).collect();
-        Json(serde_json::json!({ "origins": origins }))
-    };
-    let page = move || async move {
-        let coordinators: Vec<_> = links.coordinators().iter().map(link_page).collect();
-        let mut page = health.page();
-        page["coordinators"] = coordinators.into();
-        Json(page)
-    };
-    Router::new().route("/debug/http-client", get(client)).route("/health", get(page))
-}
-
-fn pool_page(stats: &PoolStats) -> serde_json::Value {
-    let address = |stats: &AddressStats| {
-        serde_json::json!({
-            "address": stats.address.to_string(),
-            "connections": stats.connections,
-            "breaker": stats.breaker.as_str(),
-        })
-    };
-    serde_json::json!({
-        "origin": stats.origin,
-        "in_flight": stats.in_flight,
-        "waiting": stats.waiting,
-        "limit": stats.limit,
-        "requests": stats.requests,
-        "failures": stats.failures,
-        "connections": stats.connections,
-        "breaker": stats.breaker.as_str(),
-        "retries": stats.retries,
-        "resumed": stats.resumed,
-        "addresses": stats.addresses.iter().map(address).collect::<Vec<_>>(),
-    })
-}
-
-fn link_page(link: &v1::CoordinatorLink) -> serde_json::Value {
-    serde_json::json!({
-        "url": link.url,
-        "coordinator_id": link.coordinator_id,
-        "connected": link.connected,
-        "trouble": link.trouble,
-    })
 }

@@ -1,5 +1,6 @@
 //! A node from its start to its end.
 
+mod caching;
 mod running;
 
 use std::{
@@ -15,6 +16,7 @@ use ferry_core::{
 };
 use ferry_delivery::{
     Backend as Source, Delivery, Server, Transfers,
+    cache::{self, store::OpenError},
     disk::{Disk, RootError},
     metrics::Metrics as DeliveryMetrics,
     origin::{InvalidOrigins, Origins, figures},
@@ -41,7 +43,7 @@ use crate::{
     drain::Drain,
     figures::Figures,
     handler::Clients,
-    health::{Health, disk_trouble},
+    health::{Disks, Health},
     identity::{Identity, IdentityError},
     inspection::{self, Inspection},
     load, user_key,
@@ -62,6 +64,9 @@ pub enum StartError {
     /// The origins.
     #[error(transparent)]
     Origins(#[from] InvalidOrigins),
+    /// The cache.
+    #[error(transparent)]
+    Cache(#[from] OpenError),
     /// A listener for clients.
     #[error(transparent)]
     Listen(#[from] BindError),
@@ -112,7 +117,7 @@ impl Node {
         let users = config.user_key_file.as_deref().map(user_key::load).transpose()?;
         let identity =
             Arc::new(Identity::take(&config.storage_path, config.id.clone(), clock.wall(), &mut rand::rng())?);
-        let source = open(&config, &identity.id)?;
+        let source = open(&config, &identity.id, &clock, tasks).await?;
 
         let limits = Limits { grace: config.drain_limit, ..Limits::default() };
         let plain = Server::bind(config.listen, limits.clone())?;
@@ -129,6 +134,7 @@ impl Node {
         let delivery = Delivery::new(source, transfers.clone(), delivery_figures);
         tend(&delivery, metrics, tasks);
         let (drain, cluster, links) = (Drain::new(), Cluster::new(), Arc::new(OnceLock::new()));
+        let (door, disks) = (door(&config, &identity.id, users), Disks::new(delivery.clone(), clock.clone()));
         let health = Arc::new(Health {
             page: Page {
                 id: identity.id.to_string(),
@@ -138,10 +144,10 @@ impl Node {
                 clock: clock.clone(),
             },
             drain: drain.clone(),
-            delivery: delivery.clone(),
+            disks: disks.clone(),
         });
         let clients = Clients {
-            door: door(&config, &identity.id, users),
+            door,
             delivery: delivery.clone(),
             cluster,
             clock: clock.clone(),
@@ -155,9 +161,10 @@ impl Node {
             mode: config.backend.mode(),
             began: clock.now(),
             clock,
-            load: load::watch(tasks, transfers, disk_trouble_of(&delivery), gauges(&figures, &drain, &links)),
+            load: load::watch(tasks, transfers, stuck_of(&disks), gauges(&figures, &drain, &links)),
             drain,
             delivery,
+            disks,
             links,
         };
         // An admin port on loopback stays plain: no certificate names it, and nobody listens in between.
@@ -222,23 +229,32 @@ impl Node {
     }
 }
 
-fn open(config: &Config, id: &NodeId) -> Result<Source, StartError> {
+/// Opens what the bytes come from, and what keeps them.
+async fn open(config: &Config, id: &NodeId, clock: &Clock, tasks: &Tasks) -> Result<Source, StartError> {
     let origins = |settings: &ferry_delivery::origin::Settings| {
         let mut settings = settings.clone();
         settings.loop_id = id.to_string();
         Origins::new(&settings)
     };
     let disk = |root| Disk::open_root_with(root, config.disk.settings.clone());
+    let kept = async |origins: &Origins| match &config.cache {
+        Some(told) => caching::open(told, origins, clock, tasks).await.map(Some),
+        None => Ok(None),
+    };
     Ok(match &config.backend {
         Backend::Filesystem(root) => Source::Filesystem(disk(root)?),
-        Backend::Http(settings) => Source::Http { origins: origins(settings)?, cache: None },
+        Backend::Http(settings) => {
+            let origins = origins(settings)?;
+            Source::Http { cache: kept(&origins).await?, origins }
+        }
         Backend::Hybrid(root, settings) => {
-            Source::Hybrid { disk: disk(root)?, origins: origins(settings)?, cache: None }
+            let (disk, origins) = (disk(root)?, origins(settings)?);
+            Source::Hybrid { disk, cache: kept(&origins).await?, origins }
         }
     })
 }
 
-/// Looks after what the delivery keeps open, and lists how its disk and its origins do.
+/// Looks after what the delivery keeps open, and lists how its disk, its origins and its cache do.
 fn tend(delivery: &Delivery, metrics: &Metrics, tasks: &Tasks) {
     if let Some(disk) = delivery.disk() {
         metrics.register("node", |registry| DeliveryMetrics::watch(registry, disk));
@@ -246,15 +262,18 @@ fn tend(delivery: &Delivery, metrics: &Metrics, tasks: &Tasks) {
     if let Some(origins) = delivery.origins() {
         metrics.register("node", |registry| figures::watch(registry, origins));
     }
+    if let Some(cache) = delivery.cache() {
+        metrics.register("node", |registry| cache::figures::watch(registry, cache));
+    }
     let (delivery, stop) = (delivery.clone(), tasks.stop_token());
     tasks.spawn("open files", async move {
         stop.run_until_cancelled(delivery.tend()).await;
     });
 }
 
-fn disk_trouble_of(delivery: &Delivery) -> impl Fn() -> Option<ferry_delivery::disk::Health> + Send + use<> {
-    let delivery = delivery.clone();
-    move || disk_trouble(&delivery)
+fn stuck_of(disks: &Disks) -> impl Fn() -> Option<ferry_delivery::disk::Health> + Send + use<> {
+    let disks = disks.clone();
+    move || disks.stuck()
 }
 
 fn door(config: &Config, id: &NodeId, users: Option<ferry_core::ring::KeyRing>) -> Door {

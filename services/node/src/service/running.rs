@@ -91,5 +91,11 @@ impl Running {
                 warn!(transfers, limit = ?self.limit, "the drain took too long: breaking off what is left");
             }
         }
+        // What came last is listed within the same limit; what does not get there is fetched again by the next process.
+        if let Some(cache) = self.delivery.cache()
+            && timeout_at(limit, cache.store().settle()).await.is_err()
+        {
+            warn!("what came last was not listed in the cache");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Whole nodes over real sockets.
 
+mod caching;
 mod clients;
 mod draining;
 mod operators;

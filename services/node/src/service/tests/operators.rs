@@ -7,11 +7,11 @@ use tonic::Status;
 use super::site::{LIMIT, Live, Reply, Site, ask};
 use crate::{StartError, agent::twin::Twin};
 
-async fn page(node: &Live, path: &str) -> Reply {
+pub(super) async fn page(node: &Live, path: &str) -> Reply {
     ask(node.admin, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await
 }
 
-fn inspector(node: &Live) -> NodeServiceClient<tonic::transport::Channel> {
+pub(super) fn inspector(node: &Live) -> NodeServiceClient<tonic::transport::Channel> {
     let url = format!("http://{}", node.admin).parse().expect("a URL");
     NodeServiceClient::new(dial(&url, None).expect("a plain URL"))
 }
