@@ -101,13 +101,8 @@ impl Clients {
         let parent = admission.trace.or_else(|| traceparent(request));
         let span = self.span(&admission.key, parent.as_ref());
         let open = admission.open;
-        let mut object = Object::new(admission.key, admission.origin_target);
-        object.filename = admission.filename;
-        // Both were checked where they came in: a route's by its compiler, a token's by its gateway.
-        object.cache_control = admission.cache_control.and_then(|text| text.parse().ok());
-        object.content_type = admission.content_type.and_then(|text| text.parse().ok());
-        object.through = admission.methods != Methods::None;
-        object.origin_headers = pick(&admission.request_fields, &request.headers);
+        let fields = pick(&admission.request_fields, &request.headers);
+        let mut object = Object { origin_headers: fields, ..object(admission) };
         // Without a span of ours, the origin's belongs to whoever asked us.
         if let Some(trace) = context_of(&span).or(parent)
             && let Ok(value) = HeaderValue::try_from(trace.to_string())
@@ -165,6 +160,17 @@ impl Clients {
         };
         answer.with(header::CACHE_CONTROL, NO_STORE)
     }
+}
+
+/// The object of an admission, without anything of the request that led there.
+pub(crate) fn object(admission: Admission) -> Object {
+    let mut object = Object::new(admission.key, admission.origin_target);
+    object.filename = admission.filename;
+    // Both were checked where they came in: a route's by its compiler, a token's by its gateway.
+    object.cache_control = admission.cache_control.and_then(|text| text.parse().ok());
+    object.content_type = admission.content_type.and_then(|text| text.parse().ok());
+    object.through = admission.methods != Methods::None;
+    object
 }
 
 /// The span lives as long as the transfer.

@@ -1,6 +1,9 @@
-//! What the node tells of itself on its admin listener: `NodeService`, `/health`, `/debug/http-client`.
+//! What the node tells of itself on its admin listener, and what operators do with its cache: `NodeService`, `/health`, `/debug/http-client`,
+//! `/debug/cache`.
 
+mod cache;
 mod pages;
+mod warm;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -11,6 +14,7 @@ use ferry_core::{
     id::{CoordinatorId, Incarnation},
     load::Load,
     node::NodeFacts,
+    routes::Routes,
     time::Tick,
 };
 use ferry_delivery::{
@@ -19,14 +23,14 @@ use ferry_delivery::{
     transfers::Snapshot,
 };
 use ferry_proto::v1;
-use ferry_runtime::{Clock, coordinators::Links};
+use ferry_runtime::{Clock, Tasks, coordinators::Links};
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-pub(crate) use self::pages::pages;
-use crate::{drain::Drain, health::Disks};
+pub(crate) use self::{pages::pages, warm::Warming};
+use crate::{config::CacheConfig, drain::Drain, health::Disks};
 
-/// What inspection looks at; nothing of it can be changed from here.
+/// What inspection looks at. Of it, only what is in the cache can be changed from here.
 #[derive(Debug, Clone)]
 pub(crate) struct Inspection {
     pub(crate) facts: NodeFacts,
@@ -38,6 +42,12 @@ pub(crate) struct Inspection {
     pub(crate) load: watch::Receiver<Load>,
     pub(crate) delivery: Delivery,
     pub(crate) disks: Disks,
+    /// How the cache is kept, if there is one.
+    pub(crate) cache: Option<CacheConfig>,
+    /// What paths mean here.
+    pub(crate) routes: Routes,
+    pub(crate) warming: Warming,
+    pub(crate) tasks: Tasks,
     /// Set once the links are started.
     pub(crate) links: Arc<OnceLock<Links>>,
 }
@@ -90,6 +100,33 @@ impl v1::node_service_server::NodeService for Inspection {
     ) -> Result<Response<v1::GetOriginPoolResponse>, Status> {
         let origins = self.pools().into_iter().map(pool).collect();
         Ok(Response::new(v1::GetOriginPoolResponse { origins }))
+    }
+
+    async fn get_cache(&self, _: Request<v1::GetCacheRequest>) -> Result<Response<v1::GetCacheResponse>, Status> {
+        Ok(Response::new(v1::GetCacheResponse { cache: self.cache_state(), node_id: self.facts.id.to_string() }))
+    }
+
+    async fn list_cached(
+        &self,
+        request: Request<v1::ListCachedRequest>,
+    ) -> Result<Response<v1::ListCachedResponse>, Status> {
+        Ok(Response::new(self.cached(request.into_inner()).await?))
+    }
+
+    async fn purge_cache(
+        &self,
+        request: Request<v1::PurgeCacheRequest>,
+    ) -> Result<Response<v1::PurgeCacheResponse>, Status> {
+        Ok(Response::new(self.purge(request.into_inner()).await?))
+    }
+
+    type WarmCacheStream = warm::Progress;
+
+    async fn warm_cache(
+        &self,
+        request: Request<v1::WarmCacheRequest>,
+    ) -> Result<Response<Self::WarmCacheStream>, Status> {
+        Ok(Response::new(self.warm(request.get_ref())?))
     }
 }
 

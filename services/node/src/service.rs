@@ -45,7 +45,7 @@ use crate::{
     handler::Clients,
     health::{Disks, Health},
     identity::{Identity, IdentityError},
-    inspection::{self, Inspection},
+    inspection::{self, Inspection, Warming},
     load, user_key,
 };
 
@@ -146,6 +146,7 @@ impl Node {
             drain: drain.clone(),
             disks: disks.clone(),
         });
+        let routes = door.routes.clone();
         let clients = Clients {
             door,
             delivery: delivery.clone(),
@@ -165,6 +166,10 @@ impl Node {
             drain,
             delivery,
             disks,
+            cache: config.cache.clone(),
+            routes,
+            warming: Warming::new(),
+            tasks: tasks.clone(),
             links,
         };
         // An admin port on loopback stays plain: no certificate names it, and nobody listens in between.
