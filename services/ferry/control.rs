@@ -1,11 +1,11 @@
-//! How operators' commands reach a coordinator.
+//! How operators' commands reach a coordinator, or a node.
 
 use std::{path::PathBuf, time::Duration};
 
 use crate::process::Usage;
 use anyhow::{Context as _, bail};
 use clap::{Arg, ArgMatches, value_parser};
-use ferry_proto::v1::cluster_service_client::ClusterServiceClient;
+use ferry_proto::v1::{cluster_service_client::ClusterServiceClient, node_service_client::NodeServiceClient};
 use ferry_runtime::{
     admin::AdminToken,
     config::{BaseUrl, FromSetting as _},
@@ -29,13 +29,13 @@ pub(crate) fn args() -> [Arg; 3] {
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .global(true)
-            .help("Authorities that its certificate must come from (PEM)"),
+            .help("Authorities that the certificates of coordinators and nodes must come from (PEM)"),
         Arg::new("admin-token-file")
             .long("admin-token-file")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .global(true)
-            .help("A file with the token that it wants"),
+            .help("A file with the token that they want"),
     ]
 }
 
@@ -43,6 +43,13 @@ pub(crate) fn args() -> [Arg; 3] {
 pub(crate) struct Control {
     client: ClusterServiceClient<Channel>,
     url: BaseUrl,
+    pass: Pass,
+}
+
+/// What whoever is asked must show, and is shown.
+#[derive(Clone)]
+pub(crate) struct Pass {
+    ca: Option<PathBuf>,
     token: Option<AdminToken>,
 }
 
@@ -54,10 +61,9 @@ impl Control {
             .or_else(|| std::env::var("FERRY_COORDINATOR").ok())
             .unwrap_or_else(|| "http://127.0.0.1:7000".to_owned());
         let url = BaseUrl::parse(&text).map_err(|expected| Usage(format!("--coordinator {text:?}: {expected}")))?;
-        let ca = matches.get_one::<PathBuf>("coordinator-ca");
-        let token = matches.get_one::<PathBuf>("admin-token-file").map(|path| AdminToken::load(path)).transpose()?;
-        let client = ClusterServiceClient::new(dial(&url, ca.map(PathBuf::as_path))?);
-        Ok(Self { client, url, token })
+        let pass = Pass::from_matches(matches)?;
+        let client = ClusterServiceClient::new(dial(&url, pass.ca.as_deref())?);
+        Ok(Self { client, url, pass })
     }
 
     /// Asks one question; a refusal becomes one line for people.
@@ -66,11 +72,7 @@ impl Control {
         question: Q,
         call: impl AsyncFnOnce(&mut ClusterServiceClient<Channel>, Request<Q>) -> Result<tonic::Response<A>, Status>,
     ) -> anyhow::Result<A> {
-        let mut request = Request::new(question);
-        if let Some(token) = &self.token {
-            let bearer = MetadataValue::try_from(token.bearer()).context("the admin token cannot be sent")?;
-            request.metadata_mut().insert("authorization", bearer);
-        }
+        let request = self.pass.request(question)?;
         let Ok(answer) = tokio::time::timeout(LIMIT, call(&mut self.client, request)).await else {
             bail!("the coordinator at {} did not answer within {LIMIT:?}", self.url);
         };
@@ -81,6 +83,29 @@ impl Control {
             }
             Err(status) => bail!("{}", status.message()),
         }
+    }
+}
+
+impl Pass {
+    pub(crate) fn from_matches(matches: &ArgMatches) -> anyhow::Result<Self> {
+        let ca = matches.get_one::<PathBuf>("coordinator-ca").cloned();
+        let token = matches.get_one::<PathBuf>("admin-token-file").map(|path| AdminToken::load(path)).transpose()?;
+        Ok(Self { ca, token })
+    }
+
+    /// A question with the token.
+    pub(crate) fn request<Q>(&self, question: Q) -> anyhow::Result<Request<Q>> {
+        let mut request = Request::new(question);
+        if let Some(token) = &self.token {
+            let bearer = MetadataValue::try_from(token.bearer()).context("the admin token cannot be sent")?;
+            request.metadata_mut().insert("authorization", bearer);
+        }
+        Ok(request)
+    }
+
+    /// A node, which is dialled when it is first asked. Must be called inside a runtime.
+    pub(crate) fn node(&self, url: &BaseUrl) -> anyhow::Result<NodeServiceClient<Channel>> {
+        Ok(NodeServiceClient::new(dial(url, self.ca.as_deref())?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The `ferry` command: one binary, every role.
 
+mod caches;
 mod check_config;
 mod cli;
 mod control;
@@ -9,8 +10,10 @@ mod node;
 mod nodes;
 mod output;
 mod process;
+mod purge;
 mod sign;
 mod up;
+mod warm;
 
 use std::process::ExitCode;
 
@@ -26,6 +29,8 @@ fn main() -> ExitCode {
         Some(("node", matches)) => node::run(matches),
         Some(("nodes", matches)) => nodes::run(matches),
         Some(("sign", matches)) => sign::run(matches),
+        Some(("purge", matches)) => purge::run(matches),
+        Some(("warm", matches)) => warm::run(matches),
         Some(("check-config", matches)) => check_config::run(matches),
         _ => unreachable!("clap wants one of the subcommands"),
     };

@@ -37,6 +37,7 @@ pub(crate) struct Topology {
     coordinator_flags: Vec<String>,
     every_role: Vec<String>,
     routes: Option<String>,
+    caches: bool,
 }
 
 impl Topology {
@@ -50,6 +51,7 @@ impl Topology {
             coordinator_flags: Vec::new(),
             every_role: Vec::new(),
             routes: None,
+            caches: false,
         }
     }
 
@@ -62,6 +64,12 @@ impl Topology {
     /// The nodes stand in front of that server, and have no root.
     pub(crate) fn origin(mut self, url: &str) -> Self {
         self.origin = Some(url.to_owned());
+        self
+    }
+
+    /// Each node keeps what it fetches, in a folder of its own.
+    pub(crate) fn caches(mut self) -> Self {
+        self.caches = true;
         self
     }
 
@@ -125,6 +133,8 @@ impl Cluster {
                 Some(url) => node.flags(&["--origin", url]),
                 None => node.root(&root),
             };
+            let cache = workshop.path().join(format!("node-{number}-cache")).display().to_string();
+            let node = if topology.caches { node.flags(&["--cache", &cache]) } else { node };
             node.flags(&as_strs(&topology.node_flags)).flags(&every).started()
         });
         let nodes = nodes.collect();

@@ -80,7 +80,8 @@ impl Candidate {
     }
 
     /// Whether it declares the key's prefix. A prefix ends where a segment does: `a` is no prefix of `ab/c`.
-    pub(super) fn serves(&self, key: &ObjectPath) -> bool {
+    #[must_use]
+    pub fn serves(&self, key: &ObjectPath) -> bool {
         let within = |prefix: &String| {
             key.as_str().strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
