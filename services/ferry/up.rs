@@ -24,6 +24,12 @@ const SETTINGS: &[Setting] = &[
     Setting::text("listen", "ADDRESS:PORT", "Where clients connect").default("127.0.0.1:8080"),
     Setting::text("nodes", "N", "How many nodes").default("2"),
     Setting::text("origin", "URL", "The HTTP server to stand in front of"),
+    Setting::text(
+        "cache",
+        "DIR",
+        "Where the nodes keep what the origin sends, each in a folder of its own; in the state where there is DIR too, nowhere if \"off\"",
+    ),
+    Setting::text("cache-size", "SIZE", "How much of that each node keeps"),
     Setting::text("state", "DIR", "Keeps what must last; a temporary folder if not set"),
 ];
 

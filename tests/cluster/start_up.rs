@@ -102,6 +102,28 @@ async fn up_stands_in_front_of_an_http_server() {
 }
 
 #[tokio::test]
+async fn up_keeps_what_the_origin_sends_where_it_is_told_to() {
+    let workshop = Workshop::open();
+    let behind = workshop.folder("behind");
+    let sample = samples::write(&behind, "from/origin.bin", MIB);
+    let origin = Origin::start(&workshop, behind).await;
+    let caches = workshop.folder("caches");
+    let cache = caches.to_str().expect("a plain path");
+    let (_up, address) = up(&workshop, &["--origin", &origin.url(), "--cache", cache, "--cache-size", "64MiB"]);
+    until_delivered(&address, &sample.path()).await;
+    let mut folders: Vec<_> =
+        caches.read_dir().expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    folders.sort();
+    assert_eq!(folders, ["node-1", "node-2"]);
+    let root = workshop.folder("files");
+    for vain in [&["--cache", cache][..], &["--cache-size", "64MiB"]] {
+        let outcome = ferry(&[&["up", root.to_str().expect("a plain path")], vain].concat()).await;
+        assert_eq!(outcome.code, Some(64), "{outcome:?}");
+        assert!(outcome.stderr.contains(vain[0]), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn up_keeps_its_state_where_it_is_told_to() {
     let workshop = Workshop::open();
     let root = workshop.folder("files");

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_runtime::config::{BaseUrl, Common, Environment, Reader, Sources};
+use ferry_runtime::config::{BaseUrl, ByteSize, Common, Environment, Reader, Sources};
 
 use super::folder::State;
 use crate::cli::{COORDINATOR, GATEWAY, NODE, Role};
@@ -18,6 +18,9 @@ const MOST_NODES: usize = 64;
 pub(super) struct Plan {
     pub(super) dir: Option<PathBuf>,
     pub(super) origin: Option<BaseUrl>,
+    /// Where the nodes' caches are; `off` for none.
+    pub(super) cache: Option<PathBuf>,
+    pub(super) cache_size: Option<ByteSize>,
     pub(super) listen: SocketAddr,
     pub(super) nodes: usize,
     pub(super) state: Option<PathBuf>,
@@ -38,9 +41,21 @@ impl Plan {
         if nodes.is_some_and(|nodes| nodes == 0 || nodes > MOST_NODES) {
             reader.fault("nodes", format!("expected 1 to {MOST_NODES}"));
         }
+        let (cache, cache_size): (Option<PathBuf>, _) = (reader.get("cache"), reader.get("cache-size"));
+        for name in ["cache", "cache-size"] {
+            if reader.is_set(name) && !reader.is_set("origin") {
+                reader.fault(name, "without --origin there is nothing to keep");
+            }
+        }
+        if cache_size.is_some() && reader.is_set("origin") && cache.is_none() && dir.is_none() {
+            reader.fault(
+                "cache-size",
+                "wants --cache beside it: before an origin alone, nothing is kept unless it is said where",
+            );
+        }
         let listen = reader.require("listen");
         let state = reader.get("state");
-        Some(Self { dir: dir.map(PathBuf::from), origin, listen: listen?, nodes: nodes?, state })
+        Some(Self { dir: dir.map(PathBuf::from), origin, cache, cache_size, listen: listen?, nodes: nodes?, state })
     }
 
     pub(super) fn coordinator(&self, state: &State) -> Sources {
@@ -59,6 +74,8 @@ impl Plan {
         ];
         settings.extend(self.dir.iter().map(|dir| ("root", text(dir))));
         settings.extend(self.origin.iter().map(|origin| ("origin", origin.to_string())));
+        settings.extend(self.cache.iter().map(|cache| ("cache", cache_of(cache, number))));
+        settings.extend(self.cache_size.iter().map(|size| ("cache-size", size.to_string())));
         told(&NODE, &settings)
     }
 
@@ -78,6 +95,11 @@ impl Plan {
         }
         told(&GATEWAY, &settings)
     }
+}
+
+/// No two nodes share a cache.
+fn cache_of(cache: &Path, number: usize) -> String {
+    if cache == Path::new("off") { text(cache) } else { text(&cache.join(format!("node-{number}"))) }
 }
 
 /// The role's configuration as flags; the environment was `up`'s, not the role's.
