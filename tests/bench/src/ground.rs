@@ -10,9 +10,13 @@ use std::{
 use anyhow::Result;
 
 use crate::{
+    origin::Origin,
     server::{Doors, Layout, Server},
-    site::Site,
+    site::{GIB, Site},
 };
+
+/// Bytes that a cache may keep: more than any turn fetches, so that nothing is evicted while something is measured.
+const CACHE_SIZE: u64 = 10 * GIB;
 
 /// Where a server's own files go, and what both serve.
 #[derive(Debug, Clone, Copy)]
@@ -39,25 +43,78 @@ impl Ground<'_> {
         Server::start("ferry", command, Doors { http, https, h2: https }, &folder, layout)
     }
 
+    /// `ferry node` that keeps what it fetches from an origin in `cache`.
+    pub(crate) fn ferry_cache(&self, origin: &Origin, cache: &Path) -> Result<Server> {
+        let (http, admin) = (free_address()?, free_address()?);
+        let folder = self.folder("ferry")?;
+        let mut command = self.role("node");
+        command.args(["--listen", &http.to_string(), "--admin-listen", &admin.to_string()]);
+        command.args(["--workers", &Layout::USUAL.workers.to_string()]);
+        command.args(["--origin", &format!("http://{}", origin.address())]);
+        command.arg("--cache").arg(cache).args(["--cache-size", &CACHE_SIZE.to_string()]);
+        command.arg("--storage-path").arg(folder.join("storage"));
+        Server::start("ferry", command, Doors::only(http), &folder, Layout::USUAL)
+    }
+
+    /// nginx that does the same.
+    pub(crate) fn nginx_cache(&self, origin: &Origin, cache: &Path) -> Result<Server> {
+        let http = free_address()?;
+        let fill = [
+            ("@WORKERS@", Layout::USUAL.workers.to_string()),
+            ("@CACHE@", cache.display().to_string()),
+            ("@SIZE@", CACHE_SIZE.to_string()),
+            ("@ORIGIN@", origin.address().to_string()),
+            ("@HTTP@", http.to_string()),
+        ];
+        self.start_nginx("nginx-cache.conf.in", &fill, &self.folder("nginx")?, Doors::only(http), Layout::USUAL)
+    }
+
+    /// The origin behind both.
+    pub(crate) fn origin(&self) -> Result<Origin> {
+        let http = free_address()?;
+        let folder = self.folder("origin")?;
+        let log = folder.join("sent");
+        let fill = [
+            ("@ROOT@", self.site.root().display().to_string()),
+            ("@LOG@", log.display().to_string()),
+            ("@HTTP@", http.to_string()),
+        ];
+        Ok(Origin::new(self.start_nginx("origin.conf.in", &fill, &folder, Doors::only(http), Layout::USUAL)?, log))
+    }
+
     /// nginx with the configuration beside this crate.
     pub(crate) fn nginx(&self, layout: Layout) -> Result<Server> {
         let (http, https, h2) = (free_address()?, free_address()?, free_address()?);
         let folder = self.folder("nginx")?;
-        let template = fs::read_to_string(self.workspace.join("tests/bench/nginx.conf.in"))?;
-        let filled = template
-            .replace("@WORKERS@", &layout.workers.to_string())
-            .replace("@ROOT@", &self.site.root().display().to_string())
-            .replace("@CERT@", &self.site.certificate().display().to_string())
-            .replace("@KEY@", &self.site.key().display().to_string())
-            .replace("@HTTP@", &http.to_string())
-            .replace("@HTTPS@", &https.to_string())
-            .replace("@H2@", &h2.to_string());
+        let fill = [
+            ("@WORKERS@", layout.workers.to_string()),
+            ("@ROOT@", self.site.root().display().to_string()),
+            ("@CERT@", self.site.certificate().display().to_string()),
+            ("@KEY@", self.site.key().display().to_string()),
+            ("@HTTP@", http.to_string()),
+            ("@HTTPS@", https.to_string()),
+            ("@H2@", h2.to_string()),
+        ];
+        self.start_nginx("nginx.conf.in", &fill, &folder, Doors { http, https, h2 }, layout)
+    }
+
+    /// Starts nginx with a configuration of this crate, in which something is filled in.
+    fn start_nginx(
+        &self,
+        template: &str,
+        fill: &[(&str, String)],
+        folder: &Path,
+        doors: Doors,
+        layout: Layout,
+    ) -> Result<Server> {
+        let template = fs::read_to_string(self.workspace.join("tests/bench").join(template))?;
+        let filled = fill.iter().fold(template, |text, (name, value)| text.replace(name, value));
         let configuration = folder.join("nginx.conf");
         fs::write(&configuration, filled)?;
         let mut command = Command::new("setpriv");
         // TERM, since a master that is killed leaves its workers.
-        command.args(["--pdeathsig", "TERM", "nginx", "-p"]).arg(&folder).arg("-c").arg(&configuration);
-        Server::start("nginx", command, Doors { http, https, h2 }, &folder, layout)
+        command.args(["--pdeathsig", "TERM", "nginx", "-p"]).arg(folder).arg("-c").arg(&configuration);
+        Server::start("nginx", command, doors, folder, layout)
     }
 
     /// The command that starts one of ferry's roles.

@@ -3,12 +3,15 @@
 //! It decides nothing about ferry: both servers run as their users would run them, over the same files, in turns within one
 //! run, and all figures are ratios. `tests/bench/run` builds and starts it; README.md says what each row means.
 
+mod cached;
 mod cores;
 mod docs;
+mod get;
 mod ground;
 mod load;
 mod machine;
 mod measure;
+mod origin;
 mod plot;
 mod procfs;
 mod rows;

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use anyhow::{Result, bail};
 
 use crate::{
-    load::{Fleet, Job, Tally},
+    load::{Fleet, Job, Rest, Tally},
     procfs::{CpuTime, Family, own_cpu_time},
     server::pause,
     statistics::percentile,
@@ -36,11 +36,7 @@ impl Cost {
     /// Of a closed loop for one turn. With a client thread for each core both cores are always full, and what is measured is
     /// the server's work and not how often it goes to sleep; with one, the server has the other core for itself.
     pub(crate) fn of(family: &Family, job: &Job, threads: usize) -> Result<Self> {
-        let mut fleets = Vec::with_capacity(threads);
-        for thread in 0..threads {
-            let connections = job.connections / threads + usize::from(thread < job.connections % threads);
-            fleets.push(Fleet::connect(&Job { connections, ..job.clone() })?);
-        }
+        let mut fleets = connect(job, threads)?;
         at_once(&mut fleets, WARM_UP)?;
         let mut client = Duration::ZERO;
         let cost = Self::around(family, || {
@@ -77,22 +73,36 @@ impl Cost {
     }
 }
 
+/// The clients of a job, shared out among so many fleets.
+fn connect(job: &Job, fleets: usize) -> Result<Vec<Fleet>> {
+    let connections = |fleet| job.connections / fleets + usize::from(fleet < job.connections % fleets);
+    (0..fleets).map(|fleet| Fleet::connect(&Job { connections: connections(fleet), ..job.clone() })).collect()
+}
+
 /// Has each fleet run on a thread of its own. What all of them did, and the CPU time that they used.
 fn at_once(fleets: &mut [Fleet], duration: Duration) -> Result<(Tally, Duration)> {
-    let run = |fleet: &mut Fleet| {
+    let done = on_threads(fleets, |fleet| {
         let before = own_cpu_time()?;
         let tally = fleet.run(duration)?;
         Ok((tally, own_cpu_time()?.saturating_sub(before)))
-    };
-    let done: Vec<Result<(Tally, Duration)>> = thread::scope(|scope| {
-        let running: Vec<_> = fleets.iter_mut().map(|fleet| scope.spawn(|| run(fleet))).collect();
+    })?;
+    Ok(done
+        .into_iter()
+        .fold((Tally::default(), Duration::ZERO), |(sum, used), (tally, more)| (sum.and(tally), used + more)))
+}
+
+/// Has each fleet work on a thread of its own.
+fn on_threads<T: Send>(fleets: &mut [Fleet], work: impl Fn(&mut Fleet) -> Result<T> + Sync) -> Result<Vec<T>> {
+    thread::scope(|scope| {
+        let running: Vec<_> = fleets.iter_mut().map(|fleet| scope.spawn(|| work(fleet))).collect();
         let joined = running.into_iter().map(thread::ScopedJoinHandle::join);
         joined.map(|done| done.unwrap_or_else(|_| bail!("a client thread panicked"))).collect()
-    });
-    done.into_iter().try_fold((Tally::default(), Duration::ZERO), |(sum, used), done| {
-        let (tally, more) = done?;
-        Ok((sum.and(tally), used + more))
     })
+}
+
+/// Has all clients of a job ask once, at the same time. For each the nanoseconds to the first byte of its answer.
+pub(crate) fn crowd(job: &Job, rest: Rest) -> Result<Vec<u64>> {
+    Ok(on_threads(&mut connect(job, THREADS)?, |fleet| fleet.first_bytes(Duration::ZERO, rest))?.concat())
 }
 
 /// The 99th percentile of the latencies of an open loop, in microseconds.

@@ -66,6 +66,23 @@ impl Family {
         Ok(memory)
     }
 
+    /// Has the peak of each process begin anew, at what it has resident now. The sum of that, in bytes.
+    pub(crate) fn forget_peak(&self) -> Result<u64> {
+        for process in &self.0 {
+            // proc_pid_clear_refs(5): 5 resets the high water mark.
+            fs::write(format!("/proc/{process}/clear_refs"), "5").context("resetting the peak of a process")?;
+        }
+        self.peak()
+    }
+
+    /// The most that each process had resident at any time, summed up, in bytes: not less than the most that they had together.
+    pub(crate) fn peak(&self) -> Result<u64> {
+        self.0.iter().try_fold(0, |sum, process| {
+            let status = read(format!("/proc/{process}/status"))?;
+            Ok(sum + kib_after(&status, "VmHWM:").context("status tells the peak")? * 1024)
+        })
+    }
+
     /// Bytes that the family had the disk read so far.
     pub(crate) fn disk_bytes(&self) -> Result<u64> {
         let mut bytes = 0;
@@ -171,6 +188,18 @@ mod tests {
         let text = "14902 (a) S 1 (b) R 14896 14896 13945 0 -1 4194304 102 0 0 0 37 5 6 7 20 0 1 0 1168302 2998272";
         assert_eq!(Stat::parse(text), Some(Stat { parent: 14896, ticks: 42, ended_ticks: 13 }));
         assert_eq!(Stat::parse("14902 (cut short) R 1"), None);
+    }
+
+    #[test]
+    fn a_peak_is_remembered_until_it_is_forgotten() {
+        let own = Family(vec![std::process::id()]);
+        let before = own.forget_peak().expect("a process may look at itself");
+        let large = 64 * 1024 * 1024;
+        drop(std::hint::black_box(vec![1_u8; large]));
+        let peak = own.peak().expect("it may do so again");
+        assert!(peak > before + large as u64 / 2, "from {before} to {peak}");
+        let after = own.forget_peak().expect("and again");
+        assert!(after < peak - large as u64 / 2, "from {peak} to {after}");
     }
 
     #[test]

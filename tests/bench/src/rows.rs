@@ -1,5 +1,8 @@
 //! The rows of the table, each measured by a function of its own.
 
+mod cache_crowd;
+mod cache_hit;
+mod cache_miss;
 mod files;
 mod h2;
 mod memory;
@@ -96,7 +99,7 @@ pub(crate) struct Row {
 }
 
 /// In the order in which they are measured.
-pub(crate) const ROWS: [Row; 12] = [
+pub(crate) const ROWS: [Row; 15] = [
     Row { name: "plain", about: "files over HTTP/1.1: server CPU", measure: files::plain },
     Row { name: "tls", about: "files over TLS 1.3: server CPU", measure: files::tls },
     Row { name: "h2", about: "files over HTTP/2 and TLS 1.3: server CPU", measure: h2::measure },
@@ -108,5 +111,12 @@ pub(crate) const ROWS: [Row; 12] = [
     Row { name: "cold", about: "100 readers of files on the disk: p99 of small ones", measure: neighbours::cold },
     Row { name: "beside", about: "a transfer of 1 GiB: p99 of small ones", measure: neighbours::large },
     Row { name: "redirect", about: "the gateway's redirect: server CPU", measure: redirect::measure },
+    Row { name: "cache-hit", about: "what a cache has: server CPU", measure: cache_hit::measure },
+    Row { name: "cache-miss", about: "what a cache fetches: server CPU, first byte", measure: cache_miss::measure },
+    Row {
+        name: "cache-crowd",
+        about: "100 clients, one miss: origin, first byte, memory",
+        measure: cache_crowd::measure,
+    },
     Row { name: "plots", about: "the two plots: cost by size, memory by connections", measure: plots::measure },
 ];

@@ -30,7 +30,7 @@ impl Site {
         fs::create_dir_all(folder.join("root/cold")).with_context(|| folder.display().to_string())?;
         let site = Self { folder };
         for size in SIZES {
-            fill(&site.root().join(&target(size)[1..]), size)?;
+            fill(&site.file(size), size)?;
         }
         for number in 0..COLD_FILES {
             fill(&site.cold(number), COLD_SIZE)?;
@@ -51,6 +51,11 @@ impl Site {
 
     pub(crate) fn key(&self) -> PathBuf {
         self.folder.join("key.pem")
+    }
+
+    /// The file of this size.
+    pub(crate) fn file(&self, size: u64) -> PathBuf {
+        self.root().join(&target(size)[1..])
     }
 
     /// One of the files that are read from the disk.

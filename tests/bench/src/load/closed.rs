@@ -17,7 +17,7 @@ use rustix::{
 };
 
 use super::{
-    Job,
+    Job, Requests,
     connection::{Connection, Scratch},
     response::Wanted,
     tls,
@@ -35,7 +35,7 @@ pub(super) type Events = [MaybeUninit<Event>; EVENTS];
 #[derive(Debug)]
 pub(crate) struct Fleet {
     pub(super) connections: Vec<Connection>,
-    requests: Vec<Vec<u8>>,
+    requests: Requests,
     pub(super) epoll: OwnedFd,
     pub(super) scratch: Scratch,
     /// For each connection, which request is next.
@@ -66,7 +66,7 @@ impl Fleet {
     /// Connects all clients of a job. Nothing is asked for yet.
     pub(crate) fn connect(job: &Job) -> Result<Self> {
         let tls = if job.tls { Some(tls::config()?) } else { None };
-        let wanted = Wanted { status: job.status, length: job.length };
+        let wanted = Wanted { status: job.status, length: job.length, content: job.content.clone() };
         let mut fleet = Self {
             connections: Vec::with_capacity(job.connections),
             requests: job.requests(),
@@ -75,7 +75,7 @@ impl Fleet {
             next: (0..job.connections).map(|number| number % job.targets.len()).collect(),
         };
         for number in 0..job.connections {
-            let connection = Connection::open(job.address, tls.as_ref(), wanted)?;
+            let connection = Connection::open(job.address, tls.as_ref(), wanted.clone())?;
             epoll::add(
                 &fleet.epoll,
                 connection.socket(),
@@ -139,7 +139,7 @@ impl Fleet {
     pub(super) fn ask(&mut self, number: usize) -> Result<()> {
         let turn = self.next[number];
         self.next[number] = (turn + self.connections.len()) % self.requests.len();
-        self.connections[number].send(&self.requests[turn])
+        self.connections[number].send(&self.requests.get(turn))
     }
 }
 

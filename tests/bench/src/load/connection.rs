@@ -17,7 +17,7 @@ use super::{
     tls::Tls,
 };
 
-/// As much of a response as is read at the first go: a head, and a small file whole. Bytes beyond are thrown away unseen.
+/// As much of a response as is read where it is looked at: a head, and a small file whole. Other bytes are thrown away unseen.
 const FIRST_READ: usize = 4 * 1024;
 
 /// For a connection to come about.
@@ -62,6 +62,11 @@ impl Connection {
             Some(tls) => tls.send(request, &mut self.stream),
             None => self.stream.write_all(request).context("sending a request"),
         }
+    }
+
+    /// Whether anything of the response has arrived.
+    pub(super) fn has_answer(&self) -> bool {
+        self.response.has_begun()
     }
 
     /// Takes what has arrived. The body's length, once the response is complete.

@@ -1,19 +1,25 @@
 //! One HTTP/1.1 response as it arrives: checked, counted, not kept. Pure.
 
+use std::{mem, sync::Arc};
+
 use anyhow::{Context, Result, bail, ensure};
+
+use super::content::Content;
 
 /// A head that is longer than this is none that these servers send.
 const LONGEST_HEAD: usize = 8 * 1024;
 
 /// What a response must be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) status: u16,
     pub(super) length: Option<u64>,
+    pub(super) content: Option<Arc<Content>>,
 }
 
 /// Of so many responses on a connection one is read and checked in full. A server's heads for one file are equally long, so the
 /// others are counted alone: one that differs leaves the connection in the middle of a response, and the next check fails.
+/// Where the content is known, all are read.
 const CHECKED_IN: u32 = 32;
 
 /// The responses of one connection, one after another.
@@ -22,6 +28,8 @@ pub(super) struct Response {
     wanted: Wanted,
     /// Responses begun.
     begun: u32,
+    /// Whether anything has arrived.
+    arrived: bool,
     /// The length of the head that was checked last.
     head_length: Option<u64>,
     /// The head's bytes so far, where it did not come whole.
@@ -34,13 +42,14 @@ pub(super) struct Response {
 
 impl Response {
     pub(super) fn new(wanted: Wanted) -> Self {
-        Self { wanted, begun: 0, head_length: None, head: Vec::new(), owed: None, length: 0 }
+        Self { wanted, begun: 0, arrived: false, head_length: None, head: Vec::new(), owed: None, length: 0 }
     }
 
     /// Makes ready for the next response.
     pub(super) fn begin(&mut self) {
         self.head.clear();
-        let counted = !self.begun.is_multiple_of(CHECKED_IN);
+        self.arrived = false;
+        let counted = self.wanted.content.is_none() && !self.begun.is_multiple_of(CHECKED_IN);
         self.begun = self.begun.wrapping_add(1);
         self.owed = match (self.head_length, self.wanted.length) {
             (Some(head), Some(length)) if counted => Some(head + length),
@@ -48,9 +57,18 @@ impl Response {
         };
     }
 
-    /// The bytes that are still to come and need not be looked at; `None` while the head must be.
+    /// Whether anything has arrived.
+    pub(super) fn has_begun(&self) -> bool {
+        self.arrived
+    }
+
+    /// The bytes that come next and need not be looked at; `None` while those that come next must be.
     pub(super) fn owed(&self) -> Option<u64> {
-        self.owed
+        let owed = self.owed?;
+        match &self.wanted.content {
+            Some(content) => content.unseen(self.length - owed).map(|unseen| unseen.min(owed)),
+            None => Some(owed),
+        }
     }
 
     /// The body's length, once the response is complete.
@@ -60,6 +78,7 @@ impl Response {
 
     /// Counts bytes that were thrown away unseen.
     pub(super) fn discarded(&mut self, count: u64) -> Result<()> {
+        self.arrived = true;
         let owed = self.owed.context("no body before its head")?;
         self.owed = Some(owed.checked_sub(count).context("the body is longer than its Content-Length")?);
         Ok(())
@@ -67,28 +86,41 @@ impl Response {
 
     /// Takes what arrived: the head, the body, or both.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Result<()> {
+        self.arrived = true;
         if self.owed.is_some() {
-            return self.discarded(bytes.len() as u64);
+            return self.body(bytes);
         }
         // Mostly the whole head comes at once: then nothing is copied.
         let whole = self.head.is_empty().then(|| end_of_head(bytes)).flatten();
         if let Some(end) = whole {
-            return self.head_is(end, bytes.len(), check(&bytes[..end], self.wanted)?);
+            return self.split(bytes, end);
         }
         self.head.extend_from_slice(bytes);
         match end_of_head(&self.head) {
-            Some(end) => self.head_is(end, self.head.len(), check(&self.head[..end], self.wanted)?),
+            Some(end) => {
+                let came = mem::take(&mut self.head);
+                self.split(&came, end)
+            }
             None if self.head.len() < LONGEST_HEAD => Ok(()),
             None => bail!("no end of the head within {LONGEST_HEAD} bytes"),
         }
     }
 
     /// The head ended `end` bytes into what came so far; the body is as long as it says.
-    fn head_is(&mut self, end: usize, came: usize, length: u64) -> Result<()> {
+    fn split(&mut self, came: &[u8], end: usize) -> Result<()> {
+        let (head, body) = came.split_at(end);
+        self.length = check(head, &self.wanted)?;
         self.head_length = Some(end as u64);
-        self.length = length;
-        self.owed = Some(length);
-        self.discarded((came - end) as u64)
+        self.owed = Some(self.length);
+        self.body(body)
+    }
+
+    /// Takes what comes next of the body.
+    fn body(&mut self, bytes: &[u8]) -> Result<()> {
+        if let (Some(content), Some(owed)) = (&self.wanted.content, self.owed) {
+            content.check(self.length - owed, bytes)?;
+        }
+        self.discarded(bytes.len() as u64)
     }
 }
 
@@ -97,7 +129,7 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The Content-Length of a head that is as wanted.
-fn check(head: &[u8], wanted: Wanted) -> Result<u64> {
+fn check(head: &[u8], wanted: &Wanted) -> Result<u64> {
     let text = std::str::from_utf8(head).context("the head is not text")?;
     let mut lines = text.split("\r\n");
     let status_line = lines.next().unwrap_or_default();
@@ -121,9 +153,9 @@ fn check(head: &[u8], wanted: Wanted) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CHECKED_IN, Response, Wanted};
+    use super::{CHECKED_IN, Content, Response, Wanted};
 
-    const WANTED: Wanted = Wanted { status: 200, length: Some(5) };
+    const WANTED: Wanted = Wanted { status: 200, length: Some(5), content: None };
     const WHOLE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-length: 5\r\n\r\nhello";
 
     fn begun() -> Response {
@@ -190,9 +222,59 @@ mod tests {
         assert!(response.take(&WHOLE[1..]).is_err(), "one byte was left over from what was counted alone");
     }
 
+    /// A response with the bytes of a file of 1 MiB, given as the client takes it: what need not be looked at is not.
+    fn takes(body: &[u8]) -> anyhow::Result<Option<u64>> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), (0..1_048_576_u32).map(|at| at.to_le_bytes()[1]).collect::<Vec<_>>())?;
+        let content = Some(Content::of(file.path())?.into());
+        let mut response = Response::new(Wanted { status: 200, length: Some(1_048_576), content });
+        for _ in 0..2 {
+            response.begin();
+            assert_eq!(response.owed(), None, "every head is looked at");
+            response.take(b"HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n")?;
+            let mut rest = body;
+            while response.complete().is_none() {
+                let count = match response.owed() {
+                    Some(unseen) => usize::try_from(unseen)?,
+                    None => rest.len().min(4096),
+                };
+                let (next, after) = rest.split_at(count);
+                if response.owed().is_some() {
+                    response.discarded(count as u64)?;
+                } else {
+                    response.take(next)?;
+                }
+                rest = after;
+            }
+        }
+        Ok(response.complete())
+    }
+
+    #[test]
+    fn a_body_with_the_bytes_of_the_file_passes_and_another_of_its_length_does_not() {
+        let file: Vec<u8> = (0..1_048_576_u32).map(|at| at.to_le_bytes()[1]).collect();
+        assert_eq!(takes(&file).ok(), Some(Some(1_048_576)));
+        let mut other = file.clone();
+        other.reverse();
+        assert!(takes(&other).is_err());
+        other.clone_from(&file);
+        other[1_048_575] ^= 1;
+        assert!(takes(&other).is_err(), "the last byte");
+    }
+
+    #[test]
+    fn a_response_has_begun_with_its_first_byte() {
+        let mut response = begun();
+        assert!(!response.has_begun());
+        response.take(&WHOLE[..1]).expect("the begin of a good response");
+        assert!(response.has_begun());
+        response.begin();
+        assert!(!response.has_begun());
+    }
+
     #[test]
     fn responses_of_unknown_length_are_all_checked() {
-        let mut response = Response::new(Wanted { status: 200, length: None });
+        let mut response = Response::new(Wanted { length: None, ..WANTED });
         for _ in 0..3 {
             response.begin();
             assert_eq!(response.owed(), None);

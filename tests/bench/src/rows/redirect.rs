@@ -4,8 +4,6 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
     process::Command,
     time::{Duration, Instant},
 };
@@ -14,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Bench, files::compare};
 use crate::{
+    get::get,
     ground::{Ground, free_address},
     load::Job,
     measure::{Cost, THREADS},
@@ -85,7 +84,7 @@ impl Cluster {
         let begun = Instant::now();
         let (mut nodes, mut linked) = (BTreeSet::new(), false);
         for target in targets.iter().cycle() {
-            let head = head(self.gateway.doors.http, target)?;
+            let head = get(self.gateway.doors.http, target)?.head;
             if let Some(node) = node_of(&head) {
                 nodes.insert(node.to_owned());
                 linked = head.contains("\r\nlink:");
@@ -126,16 +125,6 @@ fn token(ground: &Ground<'_>, coordinator: &str) -> Result<String> {
     let url = String::from_utf8(output.stdout)?;
     let (_, query) = url.trim().split_once('?').context("a signed URL has a query")?;
     Ok(query.to_owned())
-}
-
-/// The head of one answer, in small letters.
-fn head(address: SocketAddr, target: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(JOIN_LIMIT))?;
-    write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).to_ascii_lowercase())
 }
 
 #[cfg(test)]
