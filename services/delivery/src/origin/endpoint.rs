@@ -1,6 +1,7 @@
 //! One address of an origin: its connections, and the breaker before them.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -18,6 +19,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::runtime::{self, Handle};
 
 use super::{
     breaker::{Breaker, BreakerState, Pass},
@@ -25,6 +27,9 @@ use super::{
     settings::Settings,
     upload::Upload,
 };
+
+/// How much is read from a connection at a time: what stays in a processor's cache until it is written.
+const READ_BYTES: usize = 64 * 1024;
 
 /// What an HTTP/2 stream may have under way to us. The connection's window has room for all streams that there can be: else a few
 /// slow clients would stop all the others on their connection.
@@ -39,7 +44,9 @@ const PING: Duration = Duration::from_secs(10);
 /// An address.
 pub(super) struct Endpoint {
     address: SocketAddr,
-    client: Client<Dial, Upload>,
+    /// One for each runtime that asks: a body is received by the thread that writes and sends it.
+    clients: Mutex<HashMap<runtime::Id, Client<Dial, Upload>>>,
+    make: Box<dyn Fn() -> Client<Dial, Upload> + Send + Sync>,
     open: Arc<AtomicUsize>,
     breaker: Mutex<Breaker>,
     clock: Clock,
@@ -63,21 +70,38 @@ impl Endpoint {
         let dial = Dial::new(address, tls, (settings.connect, settings.keep_alive), Arc::clone(&open));
         let most = u32::try_from(settings.limit_per_origin).unwrap_or(u32::MAX);
         let window = STREAM_WINDOW.saturating_mul(most).min(LARGEST_WINDOW);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(settings.keep_alive)
-            .pool_max_idle_per_host(settings.limit_per_origin)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(window)
-            .http2_keep_alive_interval(PING)
-            .http2_keep_alive_timeout(PING)
-            .build(dial);
-        Arc::new(Self { address, client, open, breaker: Mutex::new(Breaker::new()), clock })
+        let (keep_alive, limit) = (settings.keep_alive, settings.limit_per_origin);
+        let make = move || {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .timer(TokioTimer::new())
+                .pool_idle_timeout(keep_alive)
+                .pool_max_idle_per_host(limit)
+                .http1_max_buf_size(READ_BYTES)
+                .http2_initial_stream_window_size(STREAM_WINDOW)
+                .http2_initial_connection_window_size(window)
+                .http2_keep_alive_interval(PING)
+                .http2_keep_alive_timeout(PING)
+                .build(dial.clone())
+        };
+        Arc::new(Self {
+            address,
+            clients: Mutex::default(),
+            make: Box::new(make),
+            open,
+            breaker: Mutex::new(Breaker::new()),
+            clock,
+        })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The client of the runtime that this is called in.
+    fn client(&self) -> Client<Dial, Upload> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients.entry(Handle::current().id()).or_insert_with(&self.make).clone()
     }
 
     /// Leave to send a request now, or how long there is none.
@@ -117,7 +141,7 @@ impl Endpoint {
 impl Permit {
     /// Sends the request that it is the leave for.
     pub(super) async fn send(&self, request: Request<Upload>) -> Result<Response<Incoming>, legacy::Error> {
-        self.endpoint.client.request(request).await
+        self.endpoint.client().request(request).await
     }
 
     /// The address answered.
