@@ -36,7 +36,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -64,6 +64,9 @@ use inner::Inner;
 use layout::{Id, shelf_name};
 use ledger::Ledger;
 use object::millis;
+
+/// How often the limits of [`Space`] are looked after.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// How many keys are purged by one call on a helper thread.
 const PURGED_AT_ONCE: usize = 64;
@@ -291,9 +294,14 @@ impl Store {
 
     /// Lists on the disk what fills brought and did not list, and holds the store to its limits. Runs until it is dropped.
     pub async fn tend(&self) {
+        let flush_every = self.inner().settings.flush_every;
+        let mut settled = Instant::now();
         loop {
-            time::sleep(self.inner().settings.flush_every).await;
-            self.settle().await;
+            time::sleep(flush_every.min(LOOK_EVERY)).await;
+            if settled.elapsed() >= flush_every {
+                settled = Instant::now();
+                self.settle().await;
+            }
             if let Err(error) = self.keep_within().await {
                 tracing::warn!(%error, "no room could be made in the cache");
             }

@@ -19,7 +19,7 @@ use twox_hash::XxHash3_64;
 use super::{error::FillError, ledger::Blocks, object::Object, spans::Span};
 
 /// A write into the page cache that takes this long waited for something else.
-const SLOW: Duration = Duration::from_millis(10);
+const SLOW: Duration = Duration::from_millis(50);
 
 /// How much room is reserved at a time, as long as so much is to come.
 const RESERVED_AT_ONCE: u64 = 1 << 20;
@@ -155,6 +155,16 @@ impl Fill {
             self.object.give_up().await;
         }
         outcome
+    }
+
+    /// Ends the fill; what it brought is listed on the disk before long ([`super::Settings::flush_every`]).
+    pub async fn leave(self) {
+        if self.digest.is_some() {
+            let object = Arc::clone(&self.object);
+            if let Err(error) = self.finish().await {
+                tracing::warn!(key = object.key(), %error, "what came of an object was not listed in the cache");
+            }
+        }
     }
 
     /// Ends the fill, and lists what it brought on the disk.

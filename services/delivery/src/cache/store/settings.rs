@@ -14,7 +14,7 @@ pub struct Settings {
     pub block_bytes: u32,
     /// After how many bytes of a fill they are forced to the disk and listed. What a crash takes from a fill is at most four times this.
     pub flush_bytes: u64,
-    /// After which time what a fill wrote is forced to the disk and listed, if it goes slowly.
+    /// How often what fills wrote is forced to the disk and listed, where it is less. By then the kernel has written most of it by itself.
     pub flush_every: Duration,
     /// How many objects stay open between requests.
     pub open_objects: usize,
@@ -51,7 +51,7 @@ impl Default for Settings {
             mode: Mode::default(),
             block_bytes: 1 << 20,
             flush_bytes: 32 << 20,
-            flush_every: Duration::from_secs(2),
+            flush_every: Duration::from_secs(20),
             open_objects: 4096,
             calls_at_once: 64,
             patience: Duration::from_secs(15),
