@@ -75,7 +75,10 @@ pub(super) struct Kept {
 impl Cache {
     /// Makes the exchange, lands it, and brings what it is to bring.
     pub(super) async fn fly(self, errand: Errand, ticket: Ticket, first: oneshot::Sender<ForFirst>) {
-        match self.exchange(&errand, &ticket).await {
+        let stop = self.shared.tasks.stop_token();
+        // Cut short, it lands with nothing.
+        let Some(outcome) = stop.run_until_cancelled(self.exchange(&errand, &ticket)).await else { return };
+        match outcome {
             Outcome::Landed(landing) => ticket.land(landing),
             Outcome::Unkept(unkept) => {
                 self.shared.passing.remember(&errand.key);

@@ -239,3 +239,31 @@ async fn readers_as_fast_as_the_fetch_do_not_overtake_it() {
     assert!(answers.iter().all(|answer| answer.is_whole(&world, 1)));
     assert_eq!((world.origin.seen().len(), world.origin.sent()), (1, 50 * MIB));
 }
+
+#[tokio::test]
+async fn a_client_that_leaves_is_noticed_while_the_origin_keeps_silent() {
+    let world = World::with(20 * MIB, |settings| settings.finish = 0).await;
+    world.origin.say("cache-control", "max-age=60");
+    world.origin.always(Fault::Hang(MIB));
+    let begun = world.begin("a").await;
+    world.until(|world| world.cache.store().usage().written == MIB).await;
+    drop(begun);
+    // Long before the origin's silence is too long.
+    tokio::time::timeout(std::time::Duration::from_secs(10), world.idle()).await.expect("nobody waits any more");
+}
+
+#[tokio::test]
+async fn fetches_end_with_the_process() {
+    let world = World::new(20 * MIB).await;
+    world.origin.say("cache-control", "max-age=60");
+    world.origin.next([Fault::Hang(MIB), Fault::Silent]);
+    let _begun = world.begin("a").await;
+    let waits = world.get("b");
+    let stops = async {
+        world.until(|world| world.origin.seen().len() == 2).await;
+        world.stop().await
+    };
+    let (waited, stopped) = tokio::join!(waits, stops);
+    assert!(stopped, "none is left");
+    assert_eq!(waited.status(), 200, "whoever waited is served past the cache");
+}

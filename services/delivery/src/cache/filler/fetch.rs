@@ -25,10 +25,11 @@ impl Filler {
         let number = self.state().fetches.insert(span);
         let task = async move {
             let (mut claims, mut first) = (Claims::of(Some(fill)), Some(first));
-            let fetched = match filler.ask(span).await {
-                Ok((body, at)) => filler.pour(body, at, &mut claims, span.end, &mut first).await,
-                Err(trouble) => Err(trouble),
+            let fetch = async {
+                let (body, at) = filler.ask(span).await?;
+                filler.pour(body, at, &mut claims, span.end, &mut first).await
             };
+            let fetched = filler.until_stopped(fetch).await;
             // Only then is the claim given back: who waited learns what happened before it tries anew.
             filler.ended(number, fetched).await;
         };

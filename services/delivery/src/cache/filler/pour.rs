@@ -13,9 +13,6 @@ use crate::{
     semantics::caching::partial,
 };
 
-/// How often a fetch looks whether anybody needs it, in bytes.
-const LOOK_EVERY: u64 = 1 << 20;
-
 /// The first fetch of a new object, which began before anybody could ask for more.
 pub(in super::super) struct First {
     number: usize,
@@ -40,7 +37,7 @@ impl Filler {
     pub(in super::super) async fn first(self: &Arc<Self>, first: First) {
         let First { number, body, span, fill } = first;
         let mut claims = Claims::of(fill);
-        let poured = self.pour(body, span.start, &mut claims, span.end, &mut None).await;
+        let poured = self.until_stopped(self.pour(body, span.start, &mut claims, span.end, &mut None)).await;
         // Only then is the claim given back: who waited learns what happened before it tries anew.
         self.ended(number, poured).await;
     }
@@ -56,6 +53,11 @@ impl Filler {
         First { number, body: response.body, span, fill: self.claim_at(span.start, span.end) }
     }
 
+    /// What a fetch comes to, unless the process is asked to stop before.
+    pub(super) async fn until_stopped(&self, fetch: impl Future<Output = Result<(), Trouble>>) -> Result<(), Trouble> {
+        self.shared.tasks.stop_token().run_until_cancelled(fetch).await.unwrap_or(Err(Trouble::Stopped))
+    }
+
     /// Writes a body from `at` on, until `end`, or until somebody else brings what comes next.
     pub(super) async fn pour(
         self: &Arc<Self>,
@@ -65,15 +67,20 @@ impl Filler {
         end: u64,
         first: &mut Option<oneshot::Sender<()>>,
     ) -> Result<(), Trouble> {
-        let mut look = at;
         while at < end {
-            if at >= look {
-                look = at + LOOK_EVERY;
-                if !self.wanted(at, end, claims).await {
-                    return Ok(());
-                }
+            let mut read = std::pin::pin!(self.read.notified());
+            // From here on no change is missed.
+            read.as_mut().enable();
+            if !self.wanted(at, end, claims).await {
+                return Ok(());
             }
-            let mut bytes = match body.next().await {
+            let next = tokio::select! {
+                biased;
+                next = body.next() => next,
+                // An origin may keep silent for long. Who left meanwhile does not need it any more.
+                () = read => continue,
+            };
+            let mut bytes = match next {
                 Some(Ok(bytes)) => bytes,
                 Some(Err(error)) => return Err(Trouble::Body(Arc::new(error))),
                 None => break,
@@ -117,9 +124,8 @@ impl Filler {
         if self.object.length().is_none() && fill.set_length(at).await.is_err() {
             return Err(Trouble::Incomplete);
         }
-        if let Err(error) = fill.finish().await {
-            tracing::warn!(key = self.object.key(), %error, "what came of an object was not listed in the cache");
-        }
+        // What came is listed with what else came of late: nobody waits for that.
+        fill.leave().await;
         Ok(())
     }
 

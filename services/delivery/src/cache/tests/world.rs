@@ -123,6 +123,11 @@ impl World {
         tokio::time::timeout(Duration::from_secs(60), come).await.expect("it comes to be");
     }
 
+    /// Asks all fetches to end; says whether they did.
+    pub(super) async fn stop(&self) -> bool {
+        self.tasks.clone().finish(Duration::from_secs(5)).await.is_ok()
+    }
+
     /// Waits until nothing is being fetched.
     pub(super) async fn idle(&self) {
         self.until(|world| {

@@ -2,6 +2,7 @@
 
 use std::{future::poll_fn, io, sync::Arc, task::Poll};
 
+use bytes::Bytes;
 use ferry_core::chain::Chain;
 use futures_util::FutureExt as _;
 use tokio::{task, time::Instant};
@@ -76,6 +77,28 @@ impl<S: Wire> Files<'_, S> {
         self.unsent += octets.len();
     }
 
+    /// Bytes of the file, one at least but at its end. Nothing that is gathered already waits for what is not there, or is lost with it.
+    async fn read(&mut self, file: &OpenFile, offset: u64, most: usize) -> io::Result<Bytes> {
+        match file.read_at_once(offset, most) {
+            Ok(Some(bytes)) => Ok(bytes),
+            read => {
+                self.flush(false).await?;
+                read.map_err(short)?;
+                self.unless_gone(file.read_at(offset, most)).await
+            }
+        }
+    }
+
+    /// What is waited for, unless the client leaves before it is there.
+    async fn unless_gone<T>(&mut self, reading: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let (mut reading, mut listens) = (std::pin::pin!(reading), None);
+        let read = poll_fn(|cx| match reading.as_mut().poll(cx) {
+            Poll::Pending => self.writer.poll_gone(cx, &mut listens).map(|()| None),
+            Poll::Ready(read) => Poll::Ready(Some(read)),
+        });
+        read.await.ok_or(io::ErrorKind::ConnectionAborted)?.map_err(short)
+    }
+
     /// A small slice goes with what is there already: one call for a head and its body.
     async fn gather_slice(&mut self, file: &OpenFile, slice: Slice) -> io::Result<()> {
         let Slice { mut offset, length } = slice;
@@ -89,7 +112,7 @@ impl<S: Wire> Files<'_, S> {
                 Some(count @ 1..) => count,
                 // Nothing may also mean a kernel that would rather not say.
                 Some(0) | None => {
-                    let bytes = file.read_at(offset, end - at).await.map_err(short)?;
+                    let bytes = self.unless_gone(file.read_at(offset, end - at)).await?;
                     self.writer.gathered()[at..at + bytes.len()].copy_from_slice(&bytes);
                     bytes.len()
                 }
@@ -127,7 +150,7 @@ impl<S: Wire> Files<'_, S> {
                 if resident == slice.offset {
                     self.flush(false).await?;
                     // Whether or not it is still there: a thread that waits for a page once goes on.
-                    resident += match file.fetch(slice.offset, step).await.map_err(short)? {
+                    resident += match self.unless_gone(file.fetch(slice.offset, step)).await? {
                         0 => return self.send_buffered(file, slice).await,
                         fetched => fetched,
                     };
@@ -170,15 +193,7 @@ impl<S: Wire> Files<'_, S> {
                 continue;
             }
             let most = usize::try_from(slice.length).unwrap_or(usize::MAX).min(room);
-            let bytes = match file.read_at_once(slice.offset, most) {
-                Ok(Some(bytes)) => bytes,
-                // Nothing that is there already waits for what is not, or is lost with it.
-                read => {
-                    self.flush(false).await?;
-                    read.map_err(short)?;
-                    file.read_at(slice.offset, most).await.map_err(short)?
-                }
-            };
+            let bytes = self.read(file, slice.offset, most).await?;
             if bytes.is_empty() {
                 return Err(short(truncated()));
             }
@@ -193,7 +208,7 @@ impl<S: Wire> Files<'_, S> {
     async fn send_buffered(&mut self, file: &Arc<OpenFile>, mut slice: Slice) -> io::Result<()> {
         while slice.length > 0 {
             let most = usize::try_from(slice.length).unwrap_or(usize::MAX);
-            let bytes = file.read_at(slice.offset, most).await.map_err(short)?;
+            let bytes = self.read(file, slice.offset, most).await?;
             if bytes.is_empty() {
                 self.flush(false).await?;
                 return Err(short(truncated()));

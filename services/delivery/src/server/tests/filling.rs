@@ -130,8 +130,12 @@ impl World {
 
     /// Serves the object until the test ends.
     fn serve(&self, setup: Setup) -> Door {
+        self.serve_file(setup, self.file())
+    }
+
+    fn serve_file(&self, setup: Setup, file: Arc<OpenFile>) -> Door {
         let tls = setup.tls.clone();
-        let (address, tasks) = setup.serve(One { file: self.file(), boundaries: Boundaries::default() });
+        let (address, tasks) = setup.serve(One { file, boundaries: Boundaries::default() });
         Door { address, tls, _tasks: tasks }
     }
 }
@@ -245,4 +249,26 @@ async fn an_object_that_was_here_before_is_sent_without_asking_anybody() {
     let door = world.serve(setup);
     assert!(door.connect().await.get("/a", "").await.body == world.content);
     assert_eq!(world.origin.asked.load(Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_nothing_comes_is_let_go() {
+    for setup in [Setup::default(), Setup::buffered(10_000)] {
+        let world = World::new(1_000_000, 100_000, &setup.settings).await;
+        let file = world.file();
+        let door = world.serve_file(setup, Arc::clone(&file));
+        let held = Arc::strong_count(&file);
+        let mut wire = door.connect().await;
+        wire.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        wire.head().await;
+        let holders = async |is_so: fn(usize, usize) -> bool| {
+            while !is_so(Arc::strong_count(&file), held) {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        holders(|now, before| now > before).await;
+        drop(wire);
+        let let_go = holders(|now, before| now == before);
+        tokio::time::timeout(std::time::Duration::from_secs(20), let_go).await.expect("it is noticed");
+    }
 }
