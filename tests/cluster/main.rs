@@ -9,6 +9,7 @@ mod bad_registrations;
 mod bad_stores;
 mod bad_tokens;
 mod bytes;
+mod cache_downloads;
 mod caches_commands;
 mod configuration;
 mod downloads;

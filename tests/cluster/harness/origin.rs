@@ -44,7 +44,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Serves the files below `root`: GET and HEAD, with an ETag, one range, and If-Range.
+    /// Serves the files below `root`: GET and HEAD, with an ETag, an hour of freshness, one range, and If-Range.
     pub(crate) async fn start(workshop: &Workshop, root: PathBuf) -> Self {
         let address = format!("127.0.0.1:{}", workshop.ports.next());
         let listener = TcpListener::bind(&address).await.expect("a free port");
@@ -97,6 +97,7 @@ fn answer(root: &Path, request: &Request<Incoming>) -> Response<Piece> {
     let whole = [
         (header::ETAG, etag.as_str()),
         (header::ACCEPT_RANGES, "bytes"),
+        (header::CACHE_CONTROL, "max-age=3600"),
         (header::CONTENT_TYPE, "application/octet-stream"),
     ];
     let head = |name| request.headers().get(name).and_then(|value| value.to_str().ok());

@@ -1,8 +1,10 @@
 //! The product's roles, each as a process of its own.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
-use super::{program::Program, workshop::Workshop};
+use tokio::net::TcpStream;
+
+use super::{program::Program, until, workshop::Workshop};
 
 /// A coordinator, gateway or node. Its addresses and its storage outlive its process: started again, it is the same.
 pub(crate) struct Role {
@@ -65,6 +67,19 @@ impl Role {
 
     pub(crate) fn started(mut self) -> Self {
         self.program.start();
+        self
+    }
+
+    /// Waits until it takes clients.
+    ///
+    /// # Panics
+    /// When it ended instead.
+    pub(crate) async fn listening(mut self) -> Self {
+        until("clients to be taken", Duration::from_secs(20), async || {
+            assert!(self.program.is_running(), "{} ended", self.program.name());
+            TcpStream::connect(self.address()).await.ok()
+        })
+        .await;
         self
     }
 
