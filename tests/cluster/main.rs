@@ -2,7 +2,7 @@
 //! promises it holds ferry to (P1 to P11, and the numbers of SEMANTICS.md) are named where the sentence alone does not say.
 //!
 //! Nothing is shortened: the timings are those that users get. The modules `failover`, `regions` and `start_up`
-//! measure, so nothing else runs beside them (`.config/nextest.toml`).
+//! measure, and `cache_rules` has what is fresh for two seconds, so nothing else runs beside them (`.config/nextest.toml`).
 
 mod bad_paths;
 mod bad_registrations;
@@ -10,6 +10,7 @@ mod bad_stores;
 mod bad_tokens;
 mod bytes;
 mod cache_downloads;
+mod cache_rules;
 mod caches_commands;
 mod configuration;
 mod downloads;
