@@ -192,7 +192,7 @@ impl Store {
             used: created,
             hits: 0,
         };
-        let object = self.inner().on_a_helper(move || inner.make(ledger)).await?;
+        let object = self.inner().in_place_or_on_a_helper(move || inner.make(ledger)).await?;
         match self.inner().reserve(&object, 0).await {
             Ok(()) => Ok(Some(object)),
             Err(error) => {

@@ -5,21 +5,13 @@
 //! what does ([`super::Settings::flush_bytes`]), and once a write took long all the same, writes go to helper threads for a while. So
 //! they do on file systems that may hang.
 
-use std::{
-    fmt,
-    hash::Hasher as _,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, hash::Hasher as _, sync::Arc};
 
 use bytes::Bytes;
 use ring::digest::{Context, SHA256};
 use twox_hash::XxHash3_64;
 
 use super::{error::FillError, ledger::Blocks, object::Object, spans::Span};
-
-/// A write into the page cache that takes this long waited for something else.
-const SLOW: Duration = Duration::from_millis(50);
 
 /// How much room is reserved at a time, as long as so much is to come.
 const RESERVED_AT_ONCE: u64 = 1 << 20;
@@ -115,16 +107,8 @@ impl Fill {
 
     async fn store(&self, bytes: &Bytes) -> std::io::Result<()> {
         let (inner, at) = (&self.object.inner, self.at);
-        if inner.writes_in_place() {
-            let begun = Instant::now();
-            let written = inner.files.write_at(&*self.object.data, bytes, at);
-            if begun.elapsed() >= SLOW {
-                inner.write_was_slow();
-            }
-            return written;
-        }
         let (object, bytes) = (Arc::clone(&self.object), bytes.clone());
-        inner.on_a_helper(move || object.inner.files.write_at(&*object.data, &bytes, at)).await
+        inner.in_place_or_on_a_helper(move || object.inner.files.write_at(&*object.data, &bytes, at)).await
     }
 
     /// The checksums of the blocks that end within `bytes`, and that this fill wrote from their beginnings.

@@ -36,6 +36,9 @@ use crate::disk::{
     filesystem::Nature,
 };
 
+/// What is done in memory and takes this long waited for something else; it may have been for the processor, too, which takes 10 ms easily.
+pub(super) const SLOW: Duration = Duration::from_millis(50);
+
 /// How long writes go to helper threads after one was slow.
 const WARY: Duration = Duration::from_secs(1);
 
@@ -136,6 +139,23 @@ impl Inner {
         call: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         self.calls.make(call).await?
+    }
+
+    /// Makes a short call where it is made, as long as such calls are short: for what is but a change in the system's memory, a helper thread costs more
+    /// than the call.
+    pub(super) async fn in_place_or_on_a_helper<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        if !self.writes_in_place() {
+            return self.on_a_helper(call).await;
+        }
+        let begun = Instant::now();
+        let made = call();
+        if begun.elapsed() >= SLOW {
+            self.write_was_slow();
+        }
+        made
     }
 
     /// Whether a thread that has other clients may write into the page cache.

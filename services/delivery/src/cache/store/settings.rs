@@ -50,8 +50,8 @@ impl Default for Settings {
         Self {
             mode: Mode::default(),
             block_bytes: 1 << 20,
-            flush_bytes: 32 << 20,
-            flush_every: Duration::from_secs(20),
+            flush_bytes: 64 << 20,
+            flush_every: Duration::from_secs(5),
             open_objects: 4096,
             calls_at_once: 64,
             patience: Duration::from_secs(15),
