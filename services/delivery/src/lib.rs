@@ -1,7 +1,7 @@
 //! Bytes over HTTP: what a request means, which bytes answer it, and how they reach the client.
 //!
 //! [`semantics`] decides (pure, from RFC 9110 and 9112), [`disk`] and [`origin`] supply the bytes, [`server`] renders an
-//! [`Answer`] onto a connection; [`cache`] is to keep what origins sent. The node and the gateway both hold a [`Delivery`], each with routes of its own in front.
+//! [`Answer`] onto a connection; [`cache`] keeps what origins sent. The node and the gateway both hold a [`Delivery`], each with routes of its own in front.
 //!
 //! Nothing here knows of nodes, tokens or routing tables.
 //!

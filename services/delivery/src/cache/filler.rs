@@ -4,8 +4,8 @@
 //! and one that is near waits. Readers and fetches go at their own speeds: bytes go to the file, and from there to the clients.
 //!
 //! Invariants:
-//! - **C2** only under one strong validator are parts combined that were fetched apart (promise P10); without one, all bytes are of one response.
-//! - **C3** a fetch ends when nobody needs what it would bring, unless so little is missing that it is worth having.
+//! - **F2** only under one strong validator are parts combined that were fetched apart (promise P10); without one, all bytes are of one response.
+//! - **F3** a fetch ends when nobody needs what it would bring, unless so little is missing that it is worth having.
 
 mod claims;
 mod fetch;

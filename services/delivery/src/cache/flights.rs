@@ -1,6 +1,6 @@
 //! Requests that wait for one another: of several that want the same thing from the origin, the first one asks.
 //!
-//! Invariant C1: at most one flight is under way under one name, so that a cold object is fetched once (promise P9).
+//! Invariant F1: at most one flight is under way under one name, so that a cold object is fetched once (promise P9).
 
 use std::{
     collections::HashMap,
