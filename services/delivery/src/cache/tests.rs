@@ -1,5 +1,7 @@
 //! The cache in front of an origin that behaves, and of one that does not.
 
+mod disk;
+mod truth;
 mod world;
 
 use futures_util::future::join_all;

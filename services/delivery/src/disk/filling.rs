@@ -32,7 +32,8 @@ pub trait Filling: fmt::Debug + Send + Sync {
     /// bytes are to be had from [`Self::pass`]. Cancelling is free.
     fn supply(&self, offset: u64, length: u64) -> BoxFuture<'_, io::Result<u64>>;
 
-    /// Bytes from `offset` on, at least one and at most `most`, which do not come to lie in the file. They are asked for in their order.
+    /// Bytes from `offset` on, at least one and at most `most`, which do not come to lie in the file; none at its end, where that was not known.
+    /// They are asked for in their order.
     fn pass(&self, offset: u64, most: usize) -> BoxFuture<'_, io::Result<Bytes>>;
 
     /// Whether all of the file is there, and who asked for it now would be given this very file: it was neither replaced nor purged, and what

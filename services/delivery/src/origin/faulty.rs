@@ -90,6 +90,8 @@ pub enum Fault {
     StatusWith(u16, &'static str, &'static str),
     /// A redirect to there.
     Redirect(String),
+    /// Two at once, such as a weak entity tag and a body that breaks off.
+    Both(Box<[Fault; 2]>),
 }
 
 /// A request as the origin saw it.
@@ -130,6 +132,19 @@ struct Plan {
     next: VecDeque<Fault>,
     always: Fault,
     fields: HeaderMap,
+}
+
+impl Fault {
+    /// Two at once.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self::Both(Box::new([self, other]))
+    }
+
+    /// Whether it is that one, or has it in it.
+    fn has(&self, fault: &Self) -> bool {
+        self == fault || matches!(self, Self::Both(both) if both.iter().any(|one| one.has(fault)))
+    }
 }
 
 impl Faulty {
@@ -251,7 +266,7 @@ impl State {
             let mut plan = self.plan();
             (plan.next.pop_front().unwrap_or_else(|| plan.always.clone()), plan.fields.clone())
         };
-        if matches!(fault, Fault::Renewed | Fault::Careless) {
+        if fault.has(&Fault::Renewed) || fault.has(&Fault::Careless) {
             self.version.fetch_add(1, Relaxed);
         }
         let reply = Reply::to(&seen, self.content, self.version.load(Relaxed), &fault, fields);

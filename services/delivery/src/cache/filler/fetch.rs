@@ -94,7 +94,7 @@ impl Filler {
 }
 
 impl Reader {
-    /// The next bytes of an object that was given up, from its origin.
+    /// The next bytes of an object that was given up, from its origin; none at the end, where nobody announced how long it is.
     pub(super) async fn past_the_cache(&self, span: Span) -> Result<Bytes, Trouble> {
         let mut passing = self.passing.lock().await;
         if passing.as_ref().is_none_or(|rest| rest.at != span.start) {
@@ -105,6 +105,7 @@ impl Reader {
             rest.bytes = match rest.body.next().await {
                 Some(Ok(bytes)) => bytes,
                 Some(Err(error)) => return Err(Trouble::Body(Arc::new(error))),
+                None if self.filler.object.length().is_none() => return Ok(Bytes::new()),
                 None => return Err(Trouble::Incomplete),
             };
         }
@@ -123,8 +124,8 @@ impl Filler {
             fetched.as_mut().enable();
             let under_way = {
                 let mut state = self.state();
-                if let Some(rest) = state.leftover.take_if(|rest| rest.at == span.start) {
-                    return Ok(rest);
+                if let Some(rest) = state.leftover.take_if(|rest| rest.reaches(span.start)) {
+                    return Ok(rest.from(span.start));
                 }
                 !state.fetches.is_empty()
             };
@@ -146,7 +147,19 @@ impl Filler {
                 None => return Err(Trouble::Incomplete),
             };
         }
-        let skipped = usize::try_from(span.start - at).unwrap_or(usize::MAX).min(bytes.len());
-        Ok(Rest { at: span.start, bytes: bytes.split_off(skipped), body })
+        Ok(Rest { at, bytes, body }.from(span.start))
+    }
+}
+
+impl Rest {
+    /// Whether what comes from `offset` on is in it. A write that fails may have brought some of its bytes into the file.
+    fn reaches(&self, offset: u64) -> bool {
+        (self.at..=self.at + self.bytes.len() as u64).contains(&offset)
+    }
+
+    /// The same without what comes before `offset`.
+    fn from(mut self, offset: u64) -> Self {
+        let skipped = usize::try_from(offset - self.at).unwrap_or(usize::MAX).min(self.bytes.len());
+        Self { at: offset, bytes: self.bytes.split_off(skipped), body: self.body }
     }
 }

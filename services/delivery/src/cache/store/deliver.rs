@@ -21,8 +21,8 @@ pub trait Supply: fmt::Debug + Send + Sync {
     /// until the byte is here; it is asked again while it is not.
     fn supply(&self, object: &Arc<Object>, span: Span) -> BoxFuture<'_, io::Result<()>>;
 
-    /// The object was given up ([`Object::is_lost`]): bytes of the span from its beginning on, one at least, from wherever they are to be had.
-    /// They are asked for in their order.
+    /// The object was given up ([`Object::is_lost`]): bytes of the span from its beginning on, one at least, from wherever they are to be had; none
+    /// at the end of one whose length nobody announced. They are asked for in their order.
     fn pass(&self, object: &Arc<Object>, span: Span) -> BoxFuture<'_, io::Result<Bytes>>;
 }
 

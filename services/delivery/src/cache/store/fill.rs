@@ -82,14 +82,18 @@ impl Fill {
         self.store(bytes).await.map_err(FillError::of)?;
         let layout = Blocks { bytes: self.object.block_bytes, length: self.object.length() };
         let sums = self.hash(bytes, layout);
+        // Who was told that nothing more comes would not look for it in the file.
+        let came = self.object.change(|state, layout| {
+            (!state.lost).then(|| {
+                state.came(span, &sums, layout);
+                state.unlisted.bytes
+            })
+        });
+        let unlisted = came.ok_or(FillError::Lost)?;
         self.at = span.end;
         if let Some(digest) = &mut self.digest {
             digest.update(bytes);
         }
-        let unlisted = self.object.change(|state, layout| {
-            state.came(span, &sums, layout);
-            state.unlisted.bytes
-        });
         self.object.inner.count_written(span.length());
         self.object.list_soon(unlisted).await.map_err(FillError::of)
     }

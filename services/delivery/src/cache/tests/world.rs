@@ -14,9 +14,9 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     answer::{Body, Parts, Segment},
-    cache::store,
+    cache::store::{self, faulty::Faults},
     origin::{
-        self, OriginSettings,
+        self, OriginSettings, Trust,
         faulty::{Faulty, Transport},
     },
 };
@@ -29,15 +29,34 @@ const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 pub(super) struct World {
     pub(super) cache: Cache,
     pub(super) origin: Faulty,
+    /// What is wrong with the disk, where that is for a test to say.
+    pub(super) disk: Option<Faults>,
+    origins: Origins,
+    clock: Clock,
     hand: Hand,
-    _folder: TempDir,
+    folder: TempDir,
     tasks: Tasks,
+}
+
+/// How a world is made.
+pub(super) struct Setup {
+    pub(super) transport: Transport,
+    /// How long the object is.
+    pub(super) length: u64,
+    pub(super) cache: Settings,
+    pub(super) store: store::Settings,
+    /// The limits of the client; who the origin is, is known later.
+    pub(super) origins: origin::Settings,
+    /// Whether the disk fails on command.
+    pub(super) faulty_disk: bool,
 }
 
 /// What a client got.
 pub(super) struct Got {
     head: Answer,
-    content: io::Result<Vec<u8>>,
+    content: Vec<u8>,
+    /// Why it broke off, if it did.
+    broke: Option<io::Error>,
 }
 
 /// A range as a client asks for it.
@@ -59,18 +78,71 @@ impl World {
     }
 
     pub(super) async fn over(transport: Transport, length: u64, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut setup = Setup { transport, ..Setup::of(length) };
+        change(&mut setup.cache);
+        Self::of(setup).await
+    }
+
+    pub(super) async fn of(setup: Setup) -> Self {
+        let Setup { transport, length, cache, store, mut origins, faulty_disk } = setup;
         let (folder, tasks, (clock, hand)) =
             (TempDir::new().expect("a temporary folder"), Tasks::new(), Clock::manual(NOW));
         let origin = Faulty::start(transport, length).await;
-        let base = OriginSettings::new(origin.url().parse().expect("a base"));
-        let origins = Origins::new(&origin::Settings::new(vec![base], "node-1")).expect("good settings");
-        let settings = store::Settings::default();
-        let store = Store::open(folder.path().join("cache"), settings).await.expect("a good directory");
+        let mut base = OriginSettings::new(origin.url().parse().expect("a base"));
+        base.trust = origin.certificate().map_or(Trust::System, |certificate| Trust::Only(vec![certificate]));
+        origins.origins.push(base);
+        let origins = Origins::new(&origins).expect("good settings");
+        let (directory, shadows) = (folder.path().join("cache"), folder.path().join("shadows"));
+        std::fs::create_dir(&shadows).expect("a folder");
+        let (store, disk) = match faulty_disk {
+            true => {
+                let (store, disk) = Store::open_faulty(directory, store, shadows).await.expect("a good directory");
+                (store, Some(disk))
+            }
+            false => (Store::open(directory, store).await.expect("a good directory"), None),
+        };
         store.stocked().await;
-        let mut settings = Settings::default();
-        change(&mut settings);
-        let cache = Cache::new(store, origins, settings, clock, &tasks);
-        Self { cache, origin, hand, _folder: folder, tasks }
+        let cache = Cache::new(store, origins.clone(), cache, clock.clone(), &tasks);
+        Self { cache, origin, disk, origins, clock, hand, folder, tasks }
+    }
+
+    /// From now on the cache is one that only reads what the other one kept.
+    pub(super) async fn read_only(&mut self) {
+        let store = self.cache.store().clone();
+        let directory = store.path().to_owned();
+        store.settle().await;
+        drop(store);
+        let spare = Store::open(self.folder.path().join("spare"), store::Settings::default()).await;
+        self.replace(spare.expect("a good directory"));
+        let settings = store::Settings { mode: store::Mode::ReadOnly, ..store::Settings::default() };
+        let open = async {
+            loop {
+                match Store::open(&directory, settings.clone()).await {
+                    Ok(store) => break store,
+                    // Helper threads are about to let go of it.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        };
+        let store = tokio::time::timeout(Duration::from_secs(60), open).await.expect("nobody holds it any more");
+        store.stocked().await;
+        self.replace(store);
+    }
+
+    fn replace(&mut self, store: Store) {
+        self.cache = Cache::new(store, self.origins.clone(), Settings::default(), self.clock.clone(), &self.tasks);
+    }
+
+    /// The files that hold the bytes of objects.
+    pub(super) fn data_files(&self) -> Vec<std::path::PathBuf> {
+        let entries = |folder| std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("one").path());
+        let shelves = entries(self.folder.path().join("cache")).filter(|path| path.is_dir());
+        shelves.flat_map(entries).filter(|path| path.extension().is_some_and(|ending| ending == "data")).collect()
+    }
+
+    /// What is wrong with the disk.
+    pub(super) fn disk(&self) -> &Faults {
+        self.disk.as_ref().expect("a disk that fails on command was asked for")
     }
 
     /// Lets seconds pass.
@@ -92,9 +164,7 @@ impl World {
     }
 
     pub(super) async fn send(&self, method: Method, target: &str, fields: &[(&'static str, String)]) -> Got {
-        let mut head = self.open(method, target, fields).await;
-        let body = std::mem::replace(&mut head.body, Body::Empty);
-        Got { content: read(body).await, head }
+        Got::of(self.open(method, target, fields).await).await
     }
 
     /// An answer whose body was not asked for yet.
@@ -102,12 +172,16 @@ impl World {
         self.open(Method::GET, target, &[]).await
     }
 
-    async fn open(&self, method: Method, target: &str, fields: &[(&'static str, String)]) -> Answer {
+    pub(super) async fn open(&self, method: Method, target: &str, fields: &[(&'static str, String)]) -> Answer {
         let mut request = Request::internal(method, &format!("/{target}")).expect("a request");
         for (name, value) in fields {
             request.headers.append(HeaderName::from_static(name), value.parse().expect("a value"));
         }
-        match self.cache.answer(&request, &self.object(target)).await {
+        self.answer(&request, &self.object(target)).await
+    }
+
+    pub(super) async fn answer(&self, request: &Request, object: &Object) -> Answer {
+        match self.cache.answer(request, object).await {
             Ok(answer) => answer,
             Err(error) => error.answer(),
         }
@@ -144,13 +218,28 @@ impl Drop for World {
     }
 }
 
-/// All bytes of an answer, or why it broke off.
-pub(super) async fn bytes_of(answer: Answer) -> io::Result<Vec<u8>> {
-    read(answer.body).await
+impl Setup {
+    pub(super) fn of(length: u64) -> Self {
+        Self {
+            transport: Transport::Plain,
+            length,
+            cache: Settings::default(),
+            store: store::Settings::default(),
+            origins: origin::Settings::new(Vec::new(), "node-1"),
+            faulty_disk: false,
+        }
+    }
 }
 
-async fn read(body: Body) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
+/// All bytes of an answer, or why it broke off.
+pub(super) async fn bytes_of(answer: Answer) -> io::Result<Vec<u8>> {
+    let Got { content, broke, .. } = Got::of(answer).await;
+    broke.map_or(Ok(content), Err)
+}
+
+/// Takes what a body has, as a connection does: neither more nor less than was announced is sent as all.
+async fn read(body: Body, content: &mut Vec<u8>) -> io::Result<()> {
+    let announced = body.length();
     match body {
         Body::Empty => {}
         Body::Bytes(bytes) => content.extend_from_slice(&bytes),
@@ -171,7 +260,9 @@ async fn read(body: Body) -> io::Result<Vec<u8>> {
                         let (mut at, end) = (slice.offset, slice.offset + slice.length);
                         while at < end {
                             let bytes = body.file.read_at(at, usize::try_from(end - at).expect("small")).await?;
-                            assert!(!bytes.is_empty(), "it ends early");
+                            if bytes.is_empty() {
+                                return Err(io::ErrorKind::UnexpectedEof.into());
+                            }
                             at += bytes.len() as u64;
                             content.extend_from_slice(&bytes);
                         }
@@ -180,10 +271,19 @@ async fn read(body: Body) -> io::Result<Vec<u8>> {
             }
         }
     }
-    Ok(content)
+    match announced {
+        Some(length) if length != content.len() as u64 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ => Ok(()),
+    }
 }
 
 impl Got {
+    pub(super) async fn of(mut head: Answer) -> Self {
+        let (body, mut content) = (std::mem::replace(&mut head.body, Body::Empty), Vec::new());
+        let broke = read(body, &mut content).await.err();
+        Self { head, content, broke }
+    }
+
     pub(super) fn status(&self) -> u16 {
         self.head.status.as_u16()
     }
@@ -194,7 +294,13 @@ impl Got {
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
-        self.content.as_deref().expect("it did not break off")
+        assert!(self.broke.is_none(), "{self:?}");
+        &self.content
+    }
+
+    /// What came, and whether that claims to be all.
+    pub(super) fn received(&self) -> (&[u8], bool) {
+        (&self.content, self.broke.is_none())
     }
 
     /// Whether it has all of a version.
@@ -211,7 +317,7 @@ impl Got {
 
 impl fmt::Debug for Got {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let content = self.content.as_ref().map(Vec::len);
-        f.debug_struct("Got").field("head", &self.head).field("content", &content).finish()
+        let Self { head, content, broke } = self;
+        f.debug_struct("Got").field("head", head).field("content", &content.len()).field("broke", broke).finish()
     }
 }

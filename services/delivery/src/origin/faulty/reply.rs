@@ -83,7 +83,7 @@ impl Reply {
         let says =
             |name| request.headers.get(name).is_some_and(|value: &HeaderValue| value.as_bytes() == etag.as_bytes());
         let asked = !request.headers.contains_key(header::IF_RANGE) || says(header::IF_RANGE);
-        let ranged = (asked && *fault != Fault::Whole) || *fault == Fault::Careless;
+        let ranged = (asked && !fault.has(&Fault::Whole)) || fault.has(&Fault::Careless);
         let length = content.length();
         let mut reply = Self { headers: fields, version, ..Self::bare(200, content) };
         reply.set("etag", &etag);
@@ -121,6 +121,7 @@ impl Reply {
             | Fault::Status(_)
             | Fault::StatusWith(..)
             | Fault::Redirect(_) => {}
+            Fault::Both(both) => both.iter().for_each(|fault| self.spoil(fault)),
             Fault::Slow(pause) => self.manner = Manner::Slow(*pause),
             Fault::Silent => self.manner = Manner::Silent,
             Fault::Garbage => self.manner = Manner::Garbage,
