@@ -1,6 +1,7 @@
 //! The cache in front of an origin that behaves, and of one that does not.
 
 mod disk;
+mod matrix;
 mod truth;
 mod world;
 
