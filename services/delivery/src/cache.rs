@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use ferry_runtime::{Clock, Tasks};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use tokio::sync::oneshot;
+use tokio::sync::{self, oneshot};
 
 pub use control::{Cached, Purge, Warm, WarmError};
 pub use stats::CacheStats;
@@ -84,6 +84,8 @@ struct Shared {
     flights: Flights,
     fillers: Fillers,
     passing: Passing,
+    /// Read by whoever makes an object of what a flight brought: a purge waits for those that did not know of it.
+    keeping: sync::RwLock<()>,
     stats: Stats,
     boundaries: Boundaries,
 }
@@ -110,6 +112,7 @@ impl Cache {
             flights: Flights::default(),
             fillers: Fillers::default(),
             passing: Passing::default(),
+            keeping: sync::RwLock::default(),
             stats: Stats::default(),
             boundaries: Boundaries::default(),
         };
@@ -202,8 +205,10 @@ impl Cache {
 
     /// Answers out of a flight, this request's own or the one that is under way; `None` if it is to be looked for again.
     async fn fetch(&self, visit: &Visit<'_>, why: Forward, looked: Looked) -> Result<Option<Answer>, Arc<OriginError>> {
-        let name = visit.flight(&looked, self.shared.passing.recall(&visit.key));
-        let (flight, joined) = self.shared.flights.join(&name, &visit.key);
+        let range = self.cold_range(visit.request);
+        let part = range.is_some();
+        let name = visit.flight(&looked, self.shared.passing.recall(&visit.key, part));
+        let (flight, joined) = self.shared.flights.join(&name, &visit.key, part);
         let stale = match looked {
             Looked::This(entry) => Some(entry),
             Looked::Nothing | Looked::Others(_) => None,
@@ -212,17 +217,15 @@ impl Cache {
             Joined::Later => (None, true),
             Joined::First(ticket) => {
                 let (first, own) = oneshot::channel();
-                let errand = Errand {
-                    key: visit.key.clone(),
-                    object: visit.object.clone(),
-                    range: self.cold_range(visit.request),
-                    stale,
-                };
+                let errand = Errand { key: visit.key.clone(), object: visit.object.clone(), range, stale };
                 self.shared.tasks.spawn("cache exchange", self.clone().fly(errand, ticket, first));
                 (Some(own), false)
             }
         };
         let landing = flight.landed().await;
+        if collapsed && !part && flight.is_silent_on_the_whole(&landing) {
+            return Ok(None);
+        }
         let own = own.as_mut().and_then(|own| own.try_recv().ok());
         match landing {
             Landing::Stored { entry, status } => {
@@ -251,7 +254,10 @@ impl Cache {
                 Some(ForFirst::Fields(_)) | None => self.pass(visit, why).await.map(Some),
             },
             Landing::Failed(error) => Err(error),
-            Landing::Gone => Ok(None),
+            Landing::Gone => match own {
+                Some(ForFirst::Unkept(unkept)) => self.pass_on(visit, why, *unkept).await.map(Some),
+                Some(ForFirst::Fields(_)) | None => Ok(None),
+            },
         }
     }
 
@@ -273,7 +279,7 @@ impl Cache {
         tracing::trace!(key = visit.key, ?why, "validated meanwhile");
         let looked = Looked::This(entry);
         let name = visit.flight(&looked, false);
-        let (_, Joined::First(ticket)) = self.shared.flights.join(&name, &visit.key) else { return };
+        let (_, Joined::First(ticket)) = self.shared.flights.join(&name, &visit.key, false) else { return };
         let Looked::This(entry) = looked else { return };
         let errand = Errand { key: visit.key.clone(), object: visit.object.clone(), range: None, stale: Some(entry) };
         let (nobody, _) = oneshot::channel();

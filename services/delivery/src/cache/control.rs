@@ -93,20 +93,26 @@ impl Cache {
         match purge {
             Purge::Path(path) => {
                 let (key, below) = (path.as_str(), format!("{path}\n"));
-                self.shared.flights.revoke(|flight| flight == key || flight.starts_with(&below));
+                self.revoke(|flight| flight == key || flight.starts_with(&below)).await;
                 let one = u64::from(self.shared.store.purge(key).await?);
                 Ok(one + self.shared.store.purge_below(&below).await?)
             }
             Purge::Below(prefix) => {
-                self.shared.flights.revoke(|flight| flight.starts_with(prefix.as_str()));
+                self.revoke(|flight| flight.starts_with(prefix.as_str())).await;
                 self.shared.store.purge_below(prefix).await
             }
         }
     }
 
+    /// What flights under way bring under keys like these is not kept; what they have made an object of by now is there to be purged.
+    async fn revoke(&self, purged: impl Fn(&str) -> bool) {
+        self.shared.flights.revoke(purged);
+        drop(self.shared.keeping.write().await);
+    }
+
     /// Forgets what is under one key.
     pub(super) async fn drop_key(&self, key: &str) -> Result<(), StoreError> {
-        self.shared.flights.revoke(|flight| flight == key);
+        self.revoke(|flight| flight == key).await;
         self.shared.passing.forget(key);
         self.shared.store.purge(key).await?;
         if self.shared.store.is_stocked() {

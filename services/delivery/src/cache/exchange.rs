@@ -81,10 +81,14 @@ impl Cache {
         match outcome {
             Outcome::Landed(landing) => ticket.land(landing),
             Outcome::Unkept(unkept) => {
-                self.shared.passing.remember(&errand.key);
+                let (revoked, part) = (ticket.is_revoked(), errand.range.is_some());
+                // That a range lies behind the end is known of that range alone.
+                if !revoked && unkept.response.status != StatusCode::RANGE_NOT_SATISFIABLE {
+                    self.shared.passing.remember(&errand.key, part);
+                }
                 // Who asked first may have left: then nobody wants it.
                 let _ = first.send(ForFirst::Unkept(unkept));
-                ticket.land(Landing::Passed);
+                ticket.land(if revoked { Landing::Gone } else { Landing::Passed });
             }
             Outcome::Kept(kept) => {
                 let Kept { entry, status, fields, filler, fetch } = *kept;
@@ -211,12 +215,14 @@ impl Cache {
                 return Outcome::unkept(response, fields, why);
             }
         };
-        match self.keep(&errand.key, &errand.object, stored, &response).await {
+        let keeping = self.shared.keeping.read().await;
+        if ticket.is_revoked() {
+            return Outcome::unkept(response, fields, "purged");
+        }
+        let kept = self.keep(&errand.key, &errand.object, stored, &response).await;
+        drop(keeping);
+        match kept {
             Ok(Some((entry, filler))) => {
-                if ticket.is_revoked() {
-                    // Its clients have it all the same.
-                    entry.object.discard().await;
-                }
                 let status = response.status;
                 let fields = errand.object.through.then(|| response.kept_headers(true));
                 let fetch = filler.expect(response);

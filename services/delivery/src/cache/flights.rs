@@ -1,6 +1,6 @@
 //! Requests that wait for one another: of several that want the same thing from the origin, the first one asks.
 //!
-//! Invariant F1: at most one flight is under way under one name, so that a cold object is fetched once (promise P9).
+//! Invariant F1: at most one flight is joined under one name, so that a cold object is fetched once (promise P9).
 
 use std::{
     collections::HashMap,
@@ -26,6 +26,8 @@ pub(super) struct Flights(Arc<Mutex<HashMap<Arc<str>, Arc<Flight>>>>);
 pub(super) struct Flight {
     /// What is stored of it has this key.
     key: Arc<str>,
+    /// Whether the origin is asked for a part.
+    part: bool,
     landing: watch::Sender<Option<Landing>>,
     /// Whether what it brings was purged before it came.
     revoked: AtomicBool,
@@ -67,26 +69,28 @@ pub(super) enum Joined {
 }
 
 impl Flights {
-    /// Joins the flight of that name, or begins it.
-    pub(super) fn join(&self, name: &str, key: &str) -> (Arc<Flight>, Joined) {
+    /// Joins the flight of that name, or begins it, to ask for a part or for the whole.
+    pub(super) fn join(&self, name: &str, key: &str, part: bool) -> (Arc<Flight>, Joined) {
         let mut flights = self.lock();
         if let Some(flight) = flights.get(name) {
             return (Arc::clone(flight), Joined::Later);
         }
         let name: Arc<str> = name.into();
-        let flight =
-            Arc::new(Flight { key: key.into(), landing: watch::Sender::new(None), revoked: AtomicBool::new(false) });
+        let (landing, revoked) = (watch::Sender::new(None), AtomicBool::new(false));
+        let flight = Arc::new(Flight { key: key.into(), part, landing, revoked });
         flights.insert(Arc::clone(&name), Arc::clone(&flight));
         let ticket = Ticket { flights: self.clone(), name, flight: Arc::clone(&flight) };
         (flight, Joined::First(ticket))
     }
 
-    /// What flights under way would store under keys like these is not to be kept.
+    /// What flights under way would store under keys like these is not to be kept, and nobody joins them any more: what they bring may be older
+    /// than the purge.
     pub(super) fn revoke(&self, purged: impl Fn(&str) -> bool) {
-        self.lock()
-            .values()
-            .filter(|flight| purged(&flight.key))
-            .for_each(|flight| flight.revoked.store(true, Relaxed));
+        self.lock().retain(|_, flight| {
+            let revoked = purged(&flight.key);
+            flight.revoked.fetch_or(revoked, Relaxed);
+            !revoked
+        });
     }
 
     /// How many are under way.
@@ -100,6 +104,11 @@ impl Flights {
 }
 
 impl Flight {
+    /// Whether what came of it says nothing to whoever waited for the whole: what is wrong with a part, or with its range, is not wrong with that.
+    pub(super) const fn is_silent_on_the_whole(&self, landing: &Landing) -> bool {
+        self.part && matches!(landing, Landing::Passed | Landing::Failed(_))
+    }
+
     /// Waits for its end. Cancelling is free.
     pub(super) async fn landed(&self) -> Landing {
         let mut landing = self.landing.subscribe();
@@ -123,7 +132,12 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.flights.lock().remove(&self.name);
+        let mut flights = self.flights.lock();
+        // Another may have the name since this one was revoked.
+        if flights.get(&self.name).is_some_and(|flight| Arc::ptr_eq(flight, &self.flight)) {
+            flights.remove(&self.name);
+        }
+        drop(flights);
         self.flight.landing.send_if_modified(|landing| landing.is_none() && landing.replace(Landing::Gone).is_none());
     }
 }

@@ -23,16 +23,25 @@ impl Default for Passing {
 }
 
 impl Passing {
-    pub(super) fn remember(&self, key: &str) {
-        self.0.insert(key.into(), Instant::now());
+    /// The last answer under that key was not to be kept; or the last part was not, which says nothing of the whole.
+    pub(super) fn remember(&self, key: &str, part: bool) {
+        let name = if part { of_parts(key) } else { key.to_owned() };
+        self.0.insert(name.into(), Instant::now());
     }
 
-    /// Whether the last answer under that key was not to be kept, a short time ago.
-    pub(super) fn recall(&self, key: &str) -> bool {
-        self.0.get(key).is_some_and(|when| when.elapsed() < REMEMBERED)
+    /// Whether the last answer under that key was not to be kept, a short time ago; or the last part, where it is a part that is wanted.
+    pub(super) fn recall(&self, key: &str, part: bool) -> bool {
+        let recalled = |name: &str| self.0.get(name).is_some_and(|when| when.elapsed() < REMEMBERED);
+        recalled(key) || (part && recalled(&of_parts(key)))
     }
 
     pub(super) fn forget(&self, key: &str) {
         self.0.remove(key);
+        self.0.remove(of_parts(key).as_str());
     }
+}
+
+/// What no key is: none ends with an empty line.
+fn of_parts(key: &str) -> String {
+    format!("{key}\n\n\n\n")
 }

@@ -1,7 +1,9 @@
 //! The cache in front of an origin that behaves, and of one that does not.
 
+mod crowd;
 mod disk;
 mod matrix;
+mod poison;
 mod truth;
 mod world;
 

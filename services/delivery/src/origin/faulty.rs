@@ -37,6 +37,8 @@ pub enum Fault {
     None,
     /// It comes in sixteen pieces, with a pause before each.
     Slow(Duration),
+    /// The head comes after a pause.
+    Late(Duration),
     /// No head ever comes.
     Silent,
     /// What comes is not HTTP; over HTTP/2, the stream is reset before the head.

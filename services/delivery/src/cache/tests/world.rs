@@ -31,7 +31,7 @@ pub(super) struct World {
     pub(super) origin: Faulty,
     /// What is wrong with the disk, where that is for a test to say.
     pub(super) disk: Option<Faults>,
-    origins: Origins,
+    pub(super) origins: Origins,
     clock: Clock,
     hand: Hand,
     folder: TempDir,

@@ -23,6 +23,7 @@ pub(super) async fn serve(
     let mut buffer = Vec::new();
     while let Some(seen) = request(&mut stream, &mut buffer).await? {
         let reply = state.answer(seen);
+        tokio::time::sleep(reply.late).await;
         match reply.manner {
             Manner::Silent => return future::pending().await,
             Manner::Unheard => return Ok(()),

@@ -67,6 +67,7 @@ async fn answer(
     wishes: &mpsc::Sender<Wish>,
 ) -> Result<(), h2::Error> {
     let reply = state.answer(read(request).await?);
+    tokio::time::sleep(reply.late).await;
     match reply.manner {
         Manner::Silent => return future::pending().await,
         Manner::Garbage => {

@@ -24,6 +24,8 @@ pub(super) struct Reply {
     /// Whether the body is left out, as HEAD and some statuses have it.
     pub(super) bare: bool,
     pub(super) manner: Manner,
+    /// How long its head is waited for.
+    pub(super) late: Duration,
 }
 
 /// How it is sent.
@@ -74,6 +76,7 @@ impl Reply {
             announced: Some(0),
             bare: false,
             manner: Manner::Whole,
+            late: Duration::ZERO,
         }
     }
 
@@ -123,6 +126,7 @@ impl Reply {
             | Fault::Redirect(_) => {}
             Fault::Both(both) => both.iter().for_each(|fault| self.spoil(fault)),
             Fault::Slow(pause) => self.manner = Manner::Slow(*pause),
+            Fault::Late(pause) => self.late = *pause,
             Fault::Silent => self.manner = Manner::Silent,
             Fault::Garbage => self.manner = Manner::Garbage,
             Fault::Unheard => self.manner = Manner::Unheard,
