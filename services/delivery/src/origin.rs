@@ -155,7 +155,9 @@ impl Origins {
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Response, OriginError> {
         let head = heads::chosen(&ask, &self.shared.limits.loop_id)?;
         let follow = ask.follow && matches!(ask.method, Method::GET | Method::HEAD);
-        self.pursue(self.outgoing(&ask.method, ask.target, &head, follow), ask.body, ask.retry).await
+        let trusted = ask.identity == Identity::Passed;
+        let request = Outgoing { trusted, ..self.outgoing(&ask.method, ask.target, &head, follow) };
+        self.pursue(request, ask.body, ask.retry).await
     }
 
     /// What each origin's pool is doing, in order of priority.
@@ -165,7 +167,7 @@ impl Origins {
     }
 
     fn outgoing<'a>(&self, method: &'a Method, target: &'a str, headers: &'a HeaderMap, follow: bool) -> Outgoing<'a> {
-        Outgoing { method, target, headers, follow, again: false, limit: self.shared.limits.head }
+        Outgoing { method, target, headers, follow, trusted: false, again: false, limit: self.shared.limits.head }
     }
 
     async fn pursue(

@@ -30,6 +30,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) headers: &'a HeaderMap,
     /// Whether redirects within the origin are followed.
     pub(super) follow: bool,
+    /// Whether the origin is an application that answers for itself: no answer of it says that it cannot do its work.
+    pub(super) trusted: bool,
     /// Whether it was sent before, and came to nothing.
     pub(super) again: bool,
     /// How long one attempt may take.
@@ -81,7 +83,8 @@ async fn follow(origin: &Origin, request: Outgoing<'_>, body: &mut Option<ByteSt
         if let Some(credentials) = origin.signing() {
             credentials.sign(request.method, &address, &mut headers, SystemTime::now());
         }
-        let sending = Sending { origin, method: request.method, headers: &headers, deadline, limit: request.limit };
+        let Outgoing { method, limit, trusted, .. } = request;
+        let sending = Sending { origin, method, headers: &headers, deadline, limit, trusted };
         let arrival = sending
             .to_any(&address, body)
             .await?
@@ -105,6 +108,7 @@ struct Sending<'a> {
     /// Of the attempt; content may take longer, as long as it moves.
     deadline: Instant,
     limit: Duration,
+    trusted: bool,
 }
 
 impl Sending<'_> {
@@ -160,7 +164,7 @@ impl Sending<'_> {
         match response {
             Ok(response) => {
                 let times = (asked, SystemTime::now());
-                let distress = in_distress(response.status(), response.headers());
+                let distress = !self.trusted && in_distress(response.status(), response.headers());
                 let endpoint = if distress { permit.failed() } else { permit.succeeded() };
                 Ok(Some(Arrival { response, endpoint, times }))
             }

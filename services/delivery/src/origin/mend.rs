@@ -123,6 +123,7 @@ async fn attempt(broken: &mut Broken, plan: &mut Plan, index: usize, origins: &A
         target: &target,
         headers: &headers,
         follow: true,
+        trusted: false,
         again: false,
         limit: origins.limits.head,
     };

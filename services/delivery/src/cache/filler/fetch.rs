@@ -29,7 +29,7 @@ impl Filler {
                 let (body, at) = filler.ask(span).await?;
                 filler.pour(body, at, &mut claims, span.end, &mut first).await
             };
-            let fetched = filler.until_stopped(fetch).await;
+            let fetched = filler.until_stopped(Box::pin(fetch)).await;
             // Only then is the claim given back: who waited learns what happened before it tries anew.
             filler.ended(number, fetched).await;
         };

@@ -37,7 +37,9 @@ impl Filler {
     pub(in super::super) async fn first(self: &Arc<Self>, first: First) {
         let First { number, body, span, fill } = first;
         let mut claims = Claims::of(fill);
-        let poured = self.until_stopped(self.pour(body, span.start, &mut claims, span.end, &mut None)).await;
+        let mut nobody_waits = None;
+        let pour = Box::pin(self.pour(body, span.start, &mut claims, span.end, &mut nobody_waits));
+        let poured = self.until_stopped(pour).await;
         // Only then is the claim given back: who waited learns what happened before it tries anew.
         self.ended(number, poured).await;
     }
@@ -83,6 +85,8 @@ impl Filler {
             let mut bytes = match next {
                 Some(Ok(bytes)) => bytes,
                 Some(Err(error)) => return Err(Trouble::Body(Arc::new(error))),
+                // Asked again at once, it would say the same.
+                None if first.is_some() => return Err(Trouble::Nothing),
                 None => break,
             };
             self.shared.stats.came(bytes.len() as u64);

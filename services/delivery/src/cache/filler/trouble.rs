@@ -27,6 +27,9 @@ pub(in super::super) enum Trouble {
     /// It broke off before, and nothing tells its versions apart.
     #[error("the object has no strong validator, and its one response ended early")]
     Incomplete,
+    /// The origin sent nothing of what it was asked for, and said that this was it.
+    #[error("the origin sent nothing of the rest of an object")]
+    Nothing,
     /// This process is about to end.
     #[error("the fetch was ended with the process")]
     Stopped,
@@ -40,7 +43,7 @@ impl Trouble {
             Self::Status(status) if *status == StatusCode::GATEWAY_TIMEOUT => {
                 Answer::text(StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time")
             }
-            Self::Body(_) | Self::Status(_) | Self::Changed | Self::Incomplete | Self::Stopped => {
+            Self::Body(_) | Self::Status(_) | Self::Changed | Self::Incomplete | Self::Nothing | Self::Stopped => {
                 Answer::text(StatusCode::BAD_GATEWAY, "the origin gave no usable answer")
             }
         }

@@ -45,6 +45,20 @@ async fn the_whole_head_is_given_and_when_it_came() {
 }
 
 #[tokio::test]
+async fn what_an_application_answers_says_nothing_of_its_health() {
+    for (identity, expected) in [(Identity::Passed, BreakerState::Closed), (Identity::Withheld, BreakerState::Open)] {
+        let (faulty, origins) = origin().await;
+        faulty.always(Fault::Status(503));
+        let fields = HeaderMap::new();
+        for _ in 0..10 {
+            let ask = Ask { identity, retry: false, ..Ask::get("/a", &fields) };
+            let _ = origins.ask(ask).await;
+        }
+        assert_eq!(origins.pool_stats()[0].breaker, expected, "{identity:?}");
+    }
+}
+
+#[tokio::test]
 async fn every_status_is_an_answer() {
     let (faulty, origins) = origin().await;
     for status in [204, 301, 304, 401, 403, 404, 410, 416, 429, 501, 599, 999] {
