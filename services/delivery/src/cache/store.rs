@@ -142,6 +142,10 @@ impl Store {
         let lock = taken.map_err(failed)??;
         let inner = Arc::new(Inner::new(Files::new(directory, twin), lock, settings));
         stock::take(&inner);
+        // How much is free is known before the first byte comes.
+        if let Err(error) = inner.keep_within().await {
+            tracing::warn!(%error, "how much room the cache has is not known");
+        }
         Ok(Self { handle: Arc::new(Handle(inner)) })
     }
 
