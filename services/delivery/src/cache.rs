@@ -138,7 +138,7 @@ impl Cache {
 
     /// Answers a request for an object of the origins.
     ///
-    /// Cancelling it ends nothing that others wait for.
+    /// Cancelling it ends nothing that others wait for. What is rare in it is in boxes: it is part of every connection's task.
     pub(crate) async fn answer(&self, request: &Request, object: &Object) -> Result<Answer, Arc<OriginError>> {
         let key = cache_key(&object.key, &object.origin_target);
         let visit = Visit { request, object, key, wishes: wishes(request, object) };
@@ -174,7 +174,7 @@ impl Cache {
                     }
                 }
                 (Decision::Validate { why, .. }, Looked::This(entry)) if request.method == Method::HEAD => {
-                    return self.pass_head(&visit, why, &entry).await;
+                    return Box::pin(self.pass_head(&visit, why, &entry)).await;
                 }
                 (Decision::Validate { why, .. }, Looked::This(entry)) => (why, Looked::This(entry)),
                 (Decision::Fetch(why), looked) => (why, looked),
@@ -182,14 +182,14 @@ impl Cache {
                 (Decision::Use { .. } | Decision::Validate { .. }, looked) => (Forward::Miss, looked),
             };
             if matches!(why, Forward::Method | Forward::Bypass) || request.method == Method::HEAD {
-                return self.pass(&visit, why).await;
+                return Box::pin(self.pass(&visit, why)).await;
             }
-            if let Some(answer) = self.fetch(&visit, why, stale).await? {
+            if let Some(answer) = Box::pin(self.fetch(&visit, why, stale)).await? {
                 return Ok(answer);
             }
             look_past = false;
         }
-        self.pass(&visit, Forward::Miss).await
+        Box::pin(self.pass(&visit, Forward::Miss)).await
     }
 
     async fn look(&self, visit: &Visit<'_>) -> Looked {

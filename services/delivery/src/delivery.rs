@@ -282,7 +282,7 @@ impl Delivery {
     ) -> Answer {
         let answer = match cache {
             Some(cache) => cache.answer(request, object).await,
-            None => origins.pass(request, object).await.map_err(Arc::new),
+            None => Box::pin(origins.pass(request, object)).await.map_err(Arc::new),
         };
         match answer {
             Ok(mut answer) => {

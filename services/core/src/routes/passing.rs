@@ -30,26 +30,38 @@ pub enum RequestFields {
 /// Fields that no list lets through. Some say who the client is; some, to one origin or another, that it means another host, path or
 /// method than it asks for, which is how a cache is poisoned; some are this hop's own. Ranges, conditions and codings are asked for by the
 /// cache itself, as it needs them.
-const NEVER: [&str; 38] = [
+const NEVER: [&str; 50] = [
     // who the client is
     "cookie",
     "cookie2",
+    "cf-connecting-ip",
+    "cf-connecting-ipv6",
+    "client-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
     "forwarded",
     "proxy-authorization",
     "true-client-ip",
+    "x-azure-clientip",
     "x-client-ip",
     "x-cluster-client-ip",
+    "x-envoy-external-address",
     "x-real-ip",
-    // another host, path or method
+    // another host, path, scheme or method
+    "front-end-https",
     "host",
+    "x-backend-host",
     "x-host",
     "x-original-host",
     "x-original-url",
     "x-rewrite-url",
+    "x-http-destinationurl",
     "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-scheme",
+    "x-url-scheme",
     // this hop's own
     "cdn-loop",
     "connection",

@@ -9,7 +9,7 @@ use ferry_core::{
     object::{ObjectKey, ObjectPath},
     target::default_target,
 };
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 
 use super::{
     Cache,
@@ -166,9 +166,13 @@ impl Cache {
         mut progress: impl FnMut(Warm),
     ) -> Result<Warm, WarmError> {
         // What a client's request would do, without its bytes.
-        let request = Request::internal(Method::GET, "/").map_err(|_| WarmError::NotKept)?;
+        let mut request = Request::internal(Method::GET, "/").map_err(|_| WarmError::NotKept)?;
+        if let Some(Span { start, end }) = span {
+            let range = format!("bytes={start}-{}", end.saturating_sub(1));
+            request.headers.insert(header::RANGE, HeaderValue::try_from(range).map_err(|_| WarmError::NotKept)?);
+        }
         let answer = self.answer(&request, object).await.map_err(WarmError::Origin)?;
-        if answer.status != StatusCode::OK {
+        if !matches!(answer.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
             return Err(WarmError::Status(answer.status));
         }
         let key = crate::semantics::caching::cache_key(&object.key, &object.origin_target);

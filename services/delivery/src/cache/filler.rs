@@ -294,7 +294,8 @@ impl Reader {
         use super::store::Arrival;
         loop {
             match self.filler.object.arrival(offset).await {
-                Arrival::Here | Arrival::Lost => return Ok(()),
+                Arrival::Here => return Ok(()),
+                Arrival::Lost => return self.begin_past_the_cache(self.from(offset, offset + 1)).await,
                 Arrival::Unclaimed => self.filler.bring(self.id, self.from(offset, offset + 1)).await?,
             }
         }

@@ -130,6 +130,15 @@ pub(super) async fn look(store: &Store, key: &str, fields: &HeaderMap, policy: &
     if !store.is_stocked() {
         return Ok(Looked::Nothing);
     }
+    Box::pin(look_among_variants(store, key, fields, policy)).await
+}
+
+async fn look_among_variants(
+    store: &Store,
+    key: &str,
+    fields: &HeaderMap,
+    policy: &Policy,
+) -> Result<Looked, StoreError> {
     let mut others = None;
     let mut entries = Vec::new();
     for listed in store.list(&variants(key), None, MOST_VARIANTS).await {

@@ -191,8 +191,11 @@ impl Cache {
                 status.forwarded = Some(Forward::Partial);
             }
             let reader = filler.reader(spans);
-            reader.assure().await?;
-            reader.begin(first.start).await?;
+            Box::pin(async {
+                reader.assure().await?;
+                reader.begin(first.start).await
+            })
+            .await?;
             entry.object.open_file(about(entry), reader)
         };
         let file = match file {

@@ -10,7 +10,7 @@ mod world;
 use futures_util::future::join_all;
 use http::Method;
 
-use super::*;
+use super::{store::Span, *};
 use crate::origin::faulty::Fault;
 use world::{MIB, World, bytes_of, range};
 
@@ -192,6 +192,19 @@ async fn objects_are_fetched_ahead() {
 }
 
 #[tokio::test]
+async fn a_part_is_fetched_ahead_alone() {
+    let world = World::new(20 * MIB).await;
+    world.origin.say("cache-control", "max-age=60");
+    let part = Span { start: 10 * MIB, end: 10 * MIB + 1_000 };
+    let warm = world.cache.warm(&world.object("a"), Some(part), |_| {}).await.expect("it is there");
+    assert_eq!(warm, Warm { bytes: 1_000, length: Some(1_000) });
+    assert_eq!(world.origin.sent(), MIB, "its block");
+    let beyond = Span { start: 30 * MIB, end: 31 * MIB };
+    let outside = world.cache.warm(&world.object("a"), Some(beyond), |_| {}).await;
+    assert!(matches!(outside, Err(WarmError::Status(StatusCode::RANGE_NOT_SATISFIABLE))), "{outside:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_ends_a_fetch_that_nobody_else_needs() {
     let world = World::with(200 * MIB, |settings| settings.finish = 0).await;
     world.origin.say("cache-control", "max-age=60");
@@ -271,4 +284,12 @@ async fn fetches_end_with_the_process() {
     let (waited, stopped) = tokio::join!(waits, stops);
     assert!(stopped, "none is left");
     assert_eq!(waited.status(), 200, "whoever waited is served past the cache");
+}
+
+#[tokio::test]
+async fn an_answer_on_its_way_is_small() {
+    let world = World::new(1).await;
+    let (request, object) = (Request::internal(Method::GET, "/a").expect("a request"), world.object("a"));
+    let bytes = size_of_val(&world.cache.answer(&request, &object));
+    assert!(bytes < 4096, "{bytes}");
 }

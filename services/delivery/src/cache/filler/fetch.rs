@@ -94,6 +94,15 @@ impl Filler {
 }
 
 impl Reader {
+    /// Finds where the bytes of an object come from that was given up.
+    pub(super) async fn begin_past_the_cache(&self, span: Span) -> Result<(), Trouble> {
+        let mut passing = self.passing.lock().await;
+        if passing.as_ref().is_none_or(|rest| rest.at != span.start) {
+            *passing = Some(self.filler.rest(span).await?);
+        }
+        Ok(())
+    }
+
     /// The next bytes of an object that was given up, from its origin; none at the end, where nobody announced how long it is.
     pub(super) async fn past_the_cache(&self, span: Span) -> Result<Bytes, Trouble> {
         let mut passing = self.passing.lock().await;

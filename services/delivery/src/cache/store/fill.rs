@@ -13,9 +13,6 @@ use twox_hash::XxHash3_64;
 
 use super::{error::FillError, ledger::Blocks, object::Object, spans::Span};
 
-/// How many objects may wait to be listed.
-const MOST_UNLISTED: usize = 2048;
-
 /// How much room is reserved at a time, as long as so much is to come.
 const RESERVED_AT_ONCE: u64 = 1 << 20;
 
@@ -151,7 +148,7 @@ impl Fill {
     /// Ends the fill; what it brought is listed on the disk before long ([`super::Settings::flush_every`]).
     pub async fn leave(self) {
         // What waits to be listed is open: where that is much already, whoever brings more waits.
-        if self.digest.is_some() || self.object.inner.queued().len() >= MOST_UNLISTED {
+        if self.digest.is_some() || self.object.inner.has_much_to_list() {
             let object = Arc::clone(&self.object);
             if let Err(error) = self.finish().await {
                 tracing::warn!(key = object.key(), %error, "what came of an object was not listed in the cache");

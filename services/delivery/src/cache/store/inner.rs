@@ -17,6 +17,7 @@ use std::{
 };
 
 use quick_cache::{UnitWeighter, sync};
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::watch;
 
 use super::{
@@ -42,6 +43,9 @@ pub(super) const SLOW: Duration = Duration::from_millis(50);
 /// How long writes go to helper threads after one was slow.
 const WARY: Duration = Duration::from_secs(1);
 
+/// The share of this process's descriptors that objects may keep open: one in so many.
+const SHARE: usize = 8;
+
 /// The units in which a file system gives out room.
 const GRAIN: u64 = 4096;
 
@@ -59,6 +63,8 @@ pub(super) struct Inner {
     kept: sync::Cache<u64, Kept, UnitWeighter, RandomState>,
     /// Objects that have something to list.
     queue: Mutex<Vec<Arc<Object>>>,
+    /// How many of them are open for that alone, at most.
+    most_queued: usize,
     /// Whether all that is on the disk is in the index.
     pub(super) stocked: Arc<watch::Sender<bool>>,
     /// Whether the store was let go: what goes on in the background ends.
@@ -95,7 +101,9 @@ struct Numbers {
 
 impl Inner {
     pub(super) fn new(files: Files, lock: File, settings: Settings) -> Self {
-        let open = settings.open_objects.max(1);
+        let descriptors =
+            getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
+        let open = settings.open_objects.min(descriptors / SHARE).max(1);
         let kept =
             sync::Cache::with(open, open as u64, UnitWeighter, RandomState::new(), sync::DefaultLifecycle::default());
         Self {
@@ -108,6 +116,7 @@ impl Inner {
             index: Mutex::default(),
             kept,
             queue: Mutex::default(),
+            most_queued: open.div_ceil(2),
             stocked: Arc::new(watch::Sender::new(false)),
             closed: AtomicBool::new(false),
             numbers: Numbers { process: RandomState::new().hash_one(0) << 32, next: AtomicU64::new(0) },
@@ -194,6 +203,11 @@ impl Inner {
         if !self.closed.load(Relaxed) {
             self.queued().push(object);
         }
+    }
+
+    /// Whether so many objects wait to be listed, and are open for that, that whoever brings more has to list them.
+    pub(super) fn has_much_to_list(&self) -> bool {
+        self.queued().len() >= self.most_queued
     }
 
     pub(super) fn queued(&self) -> MutexGuard<'_, Vec<Arc<Object>>> {

@@ -42,6 +42,11 @@ impl Inner {
         if self.is_pressed() {
             return Err(FillError::Full);
         }
+        // How long it is was not known when it was let in.
+        let too_large = object.bytes_here().saturating_add(bytes) > self.settings.space.admission.largest;
+        if object.length().is_none() && too_large && !self.settings.space.pins(&object.key) {
+            return Err(FillError::Full);
+        }
         if self.add(object, bytes) == 0 {
             return Ok(());
         }

@@ -178,7 +178,7 @@ async fn check(case: Case) {
         true => world.origin.always(fault.clone()),
         false => world.origin.next([fault.clone()]),
     }
-    let answers = clients.ask(&world).await;
+    let answers = Box::pin(clients.ask(&world)).await;
     for got in &answers {
         let outcome = outcome(&world, got);
         // Of two who wait for one answer that is not kept, the second asks again.
@@ -202,7 +202,7 @@ async fn check_change(faults: Vec<Fault>) {
     assert_eq!(world.version_of(&first, &PART), 1, "{first:?}");
     let what = format!("a change: {faults:?}");
     world.origin.next(faults);
-    for got in Clients::Both.ask(&world).await {
+    for got in Box::pin(Clients::Both.ask(&world)).await {
         // It has bytes of one version; how many is the origin's affair.
         outcome(&world, &got);
     }
