@@ -20,7 +20,13 @@ mod serve;
 mod stats;
 pub mod store;
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use ferry_runtime::{Clock, Tasks};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -60,11 +66,13 @@ pub struct Settings {
     pub fill_ahead: u64,
     /// How much may be missing of an object, in bytes, for its fetch to go on although nobody waits for it any more.
     pub finish: u64,
+    /// For how long it goes on then: it has one of its origin's turns, which others may wait for.
+    pub alone: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { policy: Policy::default(), fill_ahead: 1 << 30, finish: 64 << 20 }
+        Self { policy: Policy::default(), fill_ahead: 1 << 30, finish: 64 << 20, alone: Duration::from_secs(15) }
     }
 }
 
@@ -88,6 +96,8 @@ struct Shared {
     keeping: sync::RwLock<()>,
     stats: Stats,
     boundaries: Boundaries,
+    /// How many flights were nobody's to join.
+    alone: AtomicU64,
 }
 
 /// A request, and what it is called here.
@@ -115,6 +125,7 @@ impl Cache {
             keeping: sync::RwLock::default(),
             stats: Stats::default(),
             boundaries: Boundaries::default(),
+            alone: AtomicU64::new(0),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -207,7 +218,8 @@ impl Cache {
     async fn fetch(&self, visit: &Visit<'_>, why: Forward, looked: Looked) -> Result<Option<Answer>, Arc<OriginError>> {
         let range = self.cold_range(visit.request);
         let part = range.is_some();
-        let name = visit.flight(&looked, self.shared.passing.recall(&visit.key, part));
+        let alone = self.shared.passing.recall(&visit.key, part).then(|| self.shared.alone.fetch_add(1, Relaxed));
+        let name = visit.flight(&looked, alone);
         let (flight, joined) = self.shared.flights.join(&name, &visit.key, part);
         let stale = match looked {
             Looked::This(entry) => Some(entry),
@@ -278,7 +290,7 @@ impl Cache {
     fn validate_meanwhile(&self, visit: &Visit<'_>, why: Forward, entry: Entry) {
         tracing::trace!(key = visit.key, ?why, "validated meanwhile");
         let looked = Looked::This(entry);
-        let name = visit.flight(&looked, false);
+        let name = visit.flight(&looked, None);
         let (_, Joined::First(ticket)) = self.shared.flights.join(&name, &visit.key, false) else { return };
         let Looked::This(entry) = looked else { return };
         let errand = Errand { key: visit.key.clone(), object: visit.object.clone(), range: None, stale: Some(entry) };
@@ -324,10 +336,10 @@ impl Visit<'_> {
     }
 
     /// Whom it may wait for: those that want the same. What was not to be kept before is not worth waiting for.
-    fn flight(&self, looked: &Looked, alone: bool) -> String {
+    fn flight(&self, looked: &Looked, alone: Option<u64>) -> String {
         let Self { key, .. } = self;
         match looked {
-            _ if alone => format!("{key}\n\n\n\n{:p}", &raw const *self.request),
+            _ if alone.is_some() => format!("{key}\n\n\n\n{}", alone.unwrap_or_default()),
             Looked::Others(variant) => format!("{key}\n\n\n{variant:016x}"),
             Looked::Nothing | Looked::This(_) => key.clone(),
         }

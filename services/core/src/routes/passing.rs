@@ -30,7 +30,7 @@ pub enum RequestFields {
 /// Fields that no list lets through. Some say who the client is; some, to one origin or another, that it means another host, path or
 /// method than it asks for, which is how a cache is poisoned; some are this hop's own. Ranges, conditions and codings are asked for by the
 /// cache itself, as it needs them.
-const NEVER: [&str; 50] = [
+const NEVER: [&str; 53] = [
     // who the client is
     "cookie",
     "cookie2",
@@ -42,10 +42,12 @@ const NEVER: [&str; 50] = [
     "forwarded",
     "proxy-authorization",
     "true-client-ip",
+    "x-accel-redirect",
     "x-azure-clientip",
     "x-client-ip",
     "x-cluster-client-ip",
     "x-envoy-external-address",
+    "x-proxyuser-ip",
     "x-real-ip",
     // another host, path, scheme or method
     "front-end-https",
@@ -62,6 +64,7 @@ const NEVER: [&str; 50] = [
     "x-method-override",
     "x-scheme",
     "x-url-scheme",
+    "x-wap-profile",
     // this hop's own
     "cdn-loop",
     "connection",

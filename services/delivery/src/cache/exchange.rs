@@ -233,6 +233,7 @@ impl Cache {
                 self.shared.stats.refused();
                 Outcome::unkept(response, fields, "not-admitted")
             }
+            Err(StoreError::ReadOnly) => Outcome::unkept(response, fields, "read-only"),
             Err(error) => {
                 tracing::warn!(key = errand.key, %error, "an answer is not kept");
                 self.shared.stats.gave_up();

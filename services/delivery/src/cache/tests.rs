@@ -293,3 +293,29 @@ async fn an_answer_on_its_way_is_small() {
     let bytes = size_of_val(&world.cache.answer(&request, &object));
     assert!(bytes < 4096, "{bytes}");
 }
+
+#[tokio::test]
+async fn a_fetch_that_nobody_waits_for_gives_its_turn_back_before_long() {
+    let alone = std::time::Duration::from_millis(50);
+    let world = World::with(20 * MIB, |settings| settings.alone = alone).await;
+    world.origin.say("cache-control", "max-age=60");
+    world.origin.always(Fault::Hang(MIB));
+    let begun = world.begin("a").await;
+    world.until(|world| world.cache.store().usage().written == MIB).await;
+    drop(begun);
+    // Little is missing, but it does not come.
+    tokio::time::timeout(std::time::Duration::from_secs(10), world.idle()).await.expect("it has ended");
+}
+
+#[tokio::test]
+async fn an_origin_that_never_gives_the_rest_is_not_asked_without_end() {
+    let world = World::new(4 * MIB).await;
+    world.origin.say("cache-control", "max-age=60");
+    assert!(world.ask("a", &[range(0, 99)]).await.has(&world, 1, 0, 100));
+    // The whole, cut short, and ended as if that were all.
+    world.origin.always(Fault::Whole.and(Fault::ChunkedClose(1_000)));
+    let before = world.origin.seen().len();
+    let rest = world.ask("a", &[range(3 * MIB, 3 * MIB + 99)]).await;
+    assert!(rest.status() >= 500, "{rest:?}");
+    assert!(world.origin.seen().len() - before < 20, "{}", world.origin.seen().len());
+}

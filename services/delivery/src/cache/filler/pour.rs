@@ -1,10 +1,13 @@
 //! A body on its way into an object's file.
 
-use std::sync::Arc;
+use std::{future, sync::Arc};
 
 use bytes::Buf as _;
 use http::StatusCode;
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{self, Instant},
+};
 
 use super::{Filler, Rest, State, Trouble, claims::Claims};
 use crate::{
@@ -12,6 +15,14 @@ use crate::{
     origin::{Body, Response},
     semantics::caching::partial,
 };
+
+/// Ends at that moment, if there is one.
+async fn over(until: Option<Instant>) {
+    match until {
+        Some(until) => time::sleep_until(until).await,
+        None => future::pending().await,
+    }
+}
 
 /// The first fetch of a new object, which began before anybody could ask for more.
 pub(in super::super) struct First {
@@ -26,6 +37,8 @@ pub(in super::super) struct First {
 enum Demand {
     /// Go on.
     More,
+    /// Go on, though nobody waits: not much is missing.
+    Finish,
     /// Wait for its readers.
     Wait,
     /// Nobody needs it.
@@ -69,15 +82,23 @@ impl Filler {
         end: u64,
         first: &mut Option<oneshot::Sender<()>>,
     ) -> Result<(), Trouble> {
+        // Since when nobody waits for it.
+        let mut alone = None;
         while at < end {
             let mut read = std::pin::pin!(self.read.notified());
             // From here on no change is missed.
             read.as_mut().enable();
-            if !self.wanted(at, end, claims).await {
-                return Ok(());
-            }
+            let until = match self.wanted(at, end, claims).await {
+                Demand::More => {
+                    alone = None;
+                    None
+                }
+                Demand::Finish => Some(*alone.get_or_insert_with(Instant::now) + self.shared.settings.alone),
+                Demand::Wait | Demand::Nothing => return Ok(()),
+            };
             let next = tokio::select! {
                 biased;
+                () = over(until) => return Ok(()),
                 next = body.next() => next,
                 // An origin may keep silent for long. Who left meanwhile does not need it any more.
                 () = read => continue,
@@ -141,7 +162,7 @@ impl Filler {
     }
 
     /// Whether a fetch that is at `at` is to go on. Waits where it is far ahead of all who read; its claim is given back meanwhile.
-    async fn wanted(&self, at: u64, end: u64, claims: &mut Claims) -> bool {
+    async fn wanted(&self, at: u64, end: u64, claims: &mut Claims) -> Demand {
         let mut waiting = false;
         loop {
             let mut read = std::pin::pin!(self.read.notified());
@@ -159,17 +180,17 @@ impl Filler {
                 demand
             };
             match demand {
-                Demand::More => {
+                Demand::More | Demand::Finish => {
                     if !waiting {
-                        return true;
+                        return demand;
                     }
                     let goes_on = self.claim_at(at, end);
                     // Who waited for that looks again.
                     self.fetched.notify_waiters();
                     *claims = Claims::of(goes_on);
-                    return claims.is_any();
+                    return if claims.is_any() { demand } else { Demand::Nothing };
                 }
-                Demand::Nothing => return false,
+                Demand::Nothing => return demand,
                 Demand::Wait => {
                     waiting = true;
                     claims.give_back();
@@ -214,7 +235,7 @@ impl State {
         match furthest {
             Some(furthest) if at > furthest.saturating_add(settings.fill_ahead) => Demand::Wait,
             Some(_) => Demand::More,
-            None if missing.unwrap_or(at) <= settings.finish => Demand::More,
+            None if missing.unwrap_or(at) <= settings.finish => Demand::Finish,
             None => Demand::Nothing,
         }
     }

@@ -183,3 +183,20 @@ async fn well_again(world: &World, what: &str) {
     let truth = world.truth().await;
     assert!(truth.len() == 1 && truth[0].whole, "{what}");
 }
+
+#[tokio::test]
+async fn what_turns_out_to_be_too_large_passes_by() {
+    let world = world_with(|settings| settings.space.admission.largest = LENGTH / 2).await;
+    world.origin.always(Fault::Chunked);
+    assert!(world.get("a").await.is_whole(&world, 1));
+    world.idle().await;
+    assert_eq!(world.cache.store().usage().objects, 0);
+}
+
+#[tokio::test]
+async fn a_part_that_does_not_come_any_more_is_refused_before_it_is_begun() {
+    let world = world().await;
+    world.origin.always(Fault::Weak.and(Fault::Whole).and(Fault::Close(40_000)));
+    let part = world.ask("a", &[range(80_000, 80_099)]).await;
+    assert_ne!(part.status(), 206, "{part:?}");
+}
