@@ -31,6 +31,6 @@ pub(super) async fn open(
     tasks.spawn("cache scrub", async move {
         stop.run_until_cancelled(proved.scrub()).await;
     });
-    let settings = Settings { policy, fill_ahead, finish, ..Default::default() };
+    let settings = Settings { policy, fill_ahead, finish, ..Settings::default() };
     Ok(Cache::new(store, origins.clone(), settings, clock.clone(), tasks))
 }
