@@ -313,7 +313,7 @@ async fn an_origin_that_never_gives_the_rest_is_not_asked_without_end() {
     world.origin.say("cache-control", "max-age=60");
     assert!(world.ask("a", &[range(0, 99)]).await.has(&world, 1, 0, 100));
     // The whole, cut short, and ended as if that were all.
-    world.origin.always(Fault::Whole.and(Fault::ChunkedClose(1_000)));
+    world.origin.always(Fault::Whole.and(Fault::Stub(1_000)));
     let before = world.origin.seen().len();
     let rest = world.ask("a", &[range(3 * MIB, 3 * MIB + 99)]).await;
     assert!(rest.status() >= 500, "{rest:?}");

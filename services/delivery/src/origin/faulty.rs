@@ -63,6 +63,8 @@ pub enum Fault {
     Chunked,
     /// No length is announced, and it breaks off after so many bytes.
     ChunkedClose(u64),
+    /// No length is announced, and so many bytes are all there is.
+    Stub(u64),
     /// A 206 says that it begins one byte later than it does.
     Shifted,
     /// A 206 does not say what it is a part of.

@@ -137,6 +137,10 @@ impl Reply {
             Fault::Last => self.manner = Manner::Last,
             Fault::Chunked => self.announced = None,
             Fault::ChunkedClose(at) => (self.announced, self.manner) = (None, Manner::Close(*at)),
+            Fault::Stub(most) => {
+                self.range.end = self.range.end.min(self.range.start + most);
+                self.announced = None;
+            }
             Fault::Overlong(more) => {
                 self.manner = Manner::Close(self.range.end - self.range.start);
                 self.announced = self.announced.map(|length| length + more);
