@@ -163,27 +163,21 @@ impl Cache {
             let (why, stale) = match (decide(visit.asked(), looked.found(), &self.shared.settings.policy, now), looked)
             {
                 (Decision::GatewayTimeout, _) => return Ok(nothing_here()),
-                (Decision::Use { .. }, Looked::This(entry)) => {
-                    match self.serve(&entry, request, object, CacheStatus::hit(0), None).await {
-                        Served::Answer(answer) => return Ok(answer),
-                        Served::Useless => {
-                            look_past = true;
-                            continue;
-                        }
-                    }
-                }
-                (Decision::Validate { may_serve_stale_while: true, why, .. }, Looked::This(entry)) => {
-                    match self.serve(&entry, request, object, CacheStatus::hit(0), None).await {
-                        Served::Answer(answer) => {
+                (
+                    decision @ (Decision::Use { .. } | Decision::Validate { may_serve_stale_while: true, .. }),
+                    Looked::This(entry),
+                ) => match self.serve(&entry, request, object, CacheStatus::hit(0), None).await {
+                    Served::Answer(answer) => {
+                        if let Decision::Validate { why, .. } = decision {
                             self.validate_meanwhile(&visit, why, entry);
-                            return Ok(answer);
                         }
-                        Served::Useless => {
-                            look_past = true;
-                            continue;
-                        }
+                        return Ok(answer);
                     }
-                }
+                    Served::Useless => {
+                        look_past = true;
+                        continue;
+                    }
+                },
                 (Decision::Validate { why, .. }, Looked::This(entry)) if request.method == Method::HEAD => {
                     return Box::pin(self.pass_head(&visit, why, &entry)).await;
                 }

@@ -7,10 +7,10 @@ use tokio::sync::oneshot;
 
 use super::{
     Cache,
-    filler::{Filler, First, Whence},
+    filler::{Filler, First, Whence, identity},
     flights::{Landing, Ticket},
     found::{self, Entry},
-    store::{NewObject, Span, StoreError, Validator},
+    store::{NewObject, StoreError, Validator},
 };
 use crate::{
     delivery::Object,
@@ -18,6 +18,7 @@ use crate::{
     semantics::caching::{
         Asked, Freshened, Got, Stored, Times, decide::Trouble, freshen, on_trouble, partial, storable::WhyNot,
     },
+    stream::ByteStream,
 };
 
 /// What a flight is for.
@@ -111,7 +112,8 @@ impl Cache {
             if let (false, Some(range)) = (conditional, &errand.range) {
                 fields.insert(header::RANGE, range.clone());
             }
-            let (asked, times) = self.ask(&errand.object, &fields, stale.is_none()).await;
+            let (asked, times) = self.ask(&errand.object, Method::GET, &fields, None, stale.is_none()).await;
+            self.shared.stats.asked();
             let response = match asked {
                 Ok(response) => response,
                 Err(error) => return Outcome::Landed(self.in_trouble(stale, error)),
@@ -147,20 +149,27 @@ impl Cache {
         fields
     }
 
-    async fn ask(&self, object: &Object, fields: &HeaderMap, retry: bool) -> (Result<Response, OriginError>, Times) {
+    /// Asks for an object, and says when.
+    pub(super) async fn ask(
+        &self,
+        object: &Object,
+        method: Method,
+        fields: &HeaderMap,
+        body: Option<ByteStream>,
+        retry: bool,
+    ) -> (Result<Response, OriginError>, Times) {
         let ask = Ask {
-            method: Method::GET,
+            method,
             target: &object.origin_target,
             headers: fields,
-            body: None,
-            identity: Whence::of(object).identity(),
+            body,
+            identity: identity(object.through),
             follow: !object.through,
             // What an application answers is its answer.
             retry: retry && !object.through,
         };
         let requested = self.shared.clock.wall();
         let asked = self.shared.origins.ask(ask).await;
-        self.shared.stats.asked();
         (asked, Times { requested, received: self.shared.clock.wall() })
     }
 
@@ -225,9 +234,8 @@ impl Cache {
             Ok(Some((entry, filler))) => {
                 let status = response.status;
                 let fields = errand.object.through.then(|| response.kept_headers(true));
-                let fetch = filler.expect(response);
-                let hold = filler.reader(vec![Span { start: 0, end: u64::MAX }]);
-                Outcome::Kept(Box::new(Kept { entry: entry.held(hold), status, fields, filler, fetch }))
+                let (entry, fetch) = filler.begin(entry, response);
+                Outcome::Kept(Box::new(Kept { entry, status, fields, filler, fetch }))
             }
             Ok(None) => {
                 self.shared.stats.refused();

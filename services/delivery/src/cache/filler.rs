@@ -32,7 +32,7 @@ pub(super) use pour::First;
 pub(super) use trouble::Trouble;
 
 use super::{
-    Shared,
+    Shared, floor,
     found::{Entry, Head},
     store::{Fill, Object, Span, Supply},
 };
@@ -183,6 +183,10 @@ impl Filler {
         there || self.is_strong() || !self.state().fetches.is_empty()
     }
 
+    fn block(&self) -> u64 {
+        u64::from(self.object.block_bytes()).max(1)
+    }
+
     fn head(&self) -> &Head {
         self.entry.head()
     }
@@ -198,10 +202,6 @@ impl Filler {
 
     fn trouble(&self) -> Option<Trouble> {
         self.state().trouble()
-    }
-
-    fn identity(&self) -> Identity {
-        self.whence.identity()
     }
 
     /// Sees to it that somebody brings the first byte of `span`, or has brought it.
@@ -250,8 +250,8 @@ impl Filler {
 
     /// Takes on a span from its first byte, or the beginning of that byte's block, on; `None` if somebody else has that byte.
     fn claim(&self, span: Span) -> Option<(Fill, Span)> {
-        let block = u64::from(self.object.block_bytes()).max(1);
-        let floor = span.start - span.start % block;
+        let block = self.block();
+        let floor = floor(span.start, block);
         let end =
             span.end.checked_next_multiple_of(block).unwrap_or(u64::MAX).min(self.object.length().unwrap_or(u64::MAX));
         let gap = self.object.missing(Span { start: floor, end }).into_iter().find(|gap| gap.end > span.start)?;
@@ -282,10 +282,9 @@ impl State {
     }
 }
 
-impl Whence {
-    pub(super) const fn identity(&self) -> Identity {
-        if self.through { Identity::Passed } else { Identity::Withheld }
-    }
+/// What an origin learns of the client: an application, all that its route lets through.
+pub(super) const fn identity(through: bool) -> Identity {
+    if through { Identity::Passed } else { Identity::Withheld }
 }
 
 impl Reader {

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     disk::{About, OpenFile},
     semantics::{
-        caching::{Found, Policy, Stored, VaryKey, partial},
-        validators::{Etag, LastModified, Validators, parse_date},
+        caching::{Found, Policy, Stored, VaryKey, partial, stored},
+        validators::{LastModified, Validators, parse_date},
     },
 };
 
@@ -60,13 +60,9 @@ pub(super) enum Looked {
 impl Head {
     pub(super) fn new(stored: Stored) -> Self {
         let headers = stored.headers();
-        let only = |name| {
-            let mut values = headers.get_all(name).iter();
-            values.next().filter(|_| values.next().is_none())
-        };
-        let etag = only(header::ETAG).cloned().and_then(Etag::parse);
+        let etag = stored::etag(headers);
         let strong = partial::is_dated_strongly(headers);
-        let seconds = only(header::LAST_MODIFIED).and_then(|value| parse_date(value.as_bytes()));
+        let seconds = stored::last_modified(headers).and_then(|value| parse_date(value.as_bytes()));
         let modified = seconds.map(|seconds| LastModified::new(seconds, strong));
         let content_type = headers.get(header::CONTENT_TYPE).cloned();
         Self { validators: Validators::given(etag, modified), content_type, stored }

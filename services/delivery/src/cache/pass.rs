@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode, header};
 
-use super::{Cache, Visit, exchange::Unkept, filler::Whence, found::Entry, serve::of_not_modified, store::Span};
+use super::{Cache, Visit, exchange::Unkept, found::Entry, serve::of_not_modified};
 use crate::{
     answer::Answer,
-    origin::{Ask, OriginError, Response, of_a_client},
+    origin::{OriginError, Response, of_a_client},
     semantics::{
         caching::{Asked, CacheStatus, Forward, Got, HeadSays, Stored, Times, invalidated, learn_from_head},
         conditions::{self, Verdict},
@@ -24,8 +24,7 @@ impl Cache {
         let (response, times) = self.send(visit, &fields).await?;
         self.invalidate(visit, &response).await;
         if let Some((entry, filler)) = self.keep_of_post(visit, &response, times).await {
-            let first = filler.expect(response);
-            let entry = entry.held(filler.reader(vec![Span { start: 0, end: u64::MAX }]));
+            let (entry, first) = filler.begin(entry, response);
             self.shared.tasks.spawn("cache fetch", async move { filler.first(first).await });
             let status = CacheStatus { stored: true, ..CacheStatus::forwarded(why) };
             let answer = self.served(&entry, visit, status, None).await;
@@ -78,20 +77,11 @@ impl Cache {
     }
 
     async fn send(&self, visit: &Visit<'_>, fields: &HeaderMap) -> Result<(Response, Times), Arc<OriginError>> {
-        let through = visit.object.through;
-        let ask = Ask {
-            method: visit.request.method.clone(),
-            target: &visit.object.origin_target,
-            headers: fields,
-            body: if through { visit.request.content.take() } else { None },
-            identity: Whence::of(visit.object).identity(),
-            follow: !through,
-            retry: !through,
-        };
-        let requested = self.shared.clock.wall();
-        let response = self.shared.origins.ask(ask).await.map_err(Arc::new)?;
+        let body = if visit.object.through { visit.request.content.take() } else { None };
+        let (asked, times) = self.ask(visit.object, visit.request.method.clone(), fields, body, true).await;
+        let response = asked.map_err(Arc::new)?;
         self.shared.stats.asked();
-        Ok((response, Times { requested, received: self.shared.clock.wall() }))
+        Ok((response, times))
     }
 
     /// The answer of a response that is not kept.

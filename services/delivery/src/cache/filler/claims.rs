@@ -1,7 +1,10 @@
 //! What one fetch has taken on.
 
 use super::Filler;
-use crate::cache::store::{Fill, Span};
+use crate::cache::{
+    floor,
+    store::{Fill, Span},
+};
 
 /// What a fetch writes, and what comes right behind that: it is taken on before a reader can come to it and find that nobody brings it.
 pub(super) struct Claims {
@@ -50,8 +53,7 @@ impl Filler {
 
     /// Takes on a window from `at` on; `None` where somebody else has that byte.
     pub(super) fn claim_at(&self, at: u64, end: u64) -> Option<Fill> {
-        let block = u64::from(self.object.block_bytes()).max(1);
-        let last = (at - at % block).saturating_add(self.window()).min(end);
+        let last = floor(at, self.block()).saturating_add(self.window()).min(end);
         self.object.claim(Span { start: at, end: last }).filter(|fill| fill.rest().start == at)
     }
 }

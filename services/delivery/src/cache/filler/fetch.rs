@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::sync::oneshot;
 
-use super::{Filler, Reader, Rest, Trouble, claims::Claims};
+use super::{Filler, Reader, Rest, Trouble, claims::Claims, identity};
 use crate::{
     cache::store::{Fill, Span},
     origin::{Ask, Body, Response},
@@ -48,7 +48,7 @@ impl Filler {
             target: &self.whence.target,
             headers: &fields,
             body: None,
-            identity: self.identity(),
+            identity: identity(self.whence.through),
             follow: !self.whence.through,
             retry: !self.whence.through,
         };

@@ -11,7 +11,10 @@ use tokio::{
 
 use super::{Filler, Rest, State, Trouble, claims::Claims};
 use crate::{
-    cache::store::{Fill, Object, Span},
+    cache::{
+        found::Entry,
+        store::{Fill, Object, Span},
+    },
     origin::{Body, Response},
     semantics::caching::partial,
 };
@@ -57,15 +60,16 @@ impl Filler {
         self.ended(number, poured).await;
     }
 
-    /// Takes on what a response brings of a new object.
-    pub(in super::super) fn expect(&self, response: Response) -> First {
+    /// Takes on what a response brings of a new object; the entry keeps that going until somebody reads it.
+    pub(in super::super) fn begin(self: &Arc<Self>, entry: Entry, response: Response) -> (Entry, First) {
         let part = partial::part(&response.headers).filter(|_| response.status == StatusCode::PARTIAL_CONTENT);
         let span = match part {
             Some(part) => Span { start: part.first, end: part.last + 1 },
             None => Span { start: 0, end: response.body.length().unwrap_or(u64::MAX) },
         };
         let number = self.state().fetches.insert(span);
-        First { number, body: response.body, span, fill: self.claim_at(span.start, span.end) }
+        let first = First { number, body: response.body, span, fill: self.claim_at(span.start, span.end) };
+        (entry.held(self.reader(vec![Span { start: 0, end: u64::MAX }])), first)
     }
 
     /// What a fetch comes to, unless the process is asked to stop before.

@@ -196,12 +196,12 @@ pub(super) fn has_validator(headers: &HeaderMap) -> bool {
 }
 
 /// Its entity tag, if it has one that is one.
-pub(super) fn etag(headers: &HeaderMap) -> Option<Etag> {
+pub(crate) fn etag(headers: &HeaderMap) -> Option<Etag> {
     only(headers, &header::ETAG).cloned().and_then(Etag::parse)
 }
 
 /// Its modification date, if that is one.
-pub(super) fn last_modified(headers: &HeaderMap) -> Option<&HeaderValue> {
+pub(crate) fn last_modified(headers: &HeaderMap) -> Option<&HeaderValue> {
     only(headers, &header::LAST_MODIFIED).filter(|value| parse_date(value.as_bytes()).is_some())
 }
 
