@@ -1,11 +1,13 @@
 //! Several coordinators, some of them gone, some of them wrong.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
     load::Load,
-    node::{Freshness, Intent, NodeFacts, Weight},
+    node::{Freshness, Intent, NodeFacts, NodeState, Weight},
 };
 
 fn at(millis: u64) -> Tick {
