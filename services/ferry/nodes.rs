@@ -17,14 +17,17 @@ pub(crate) fn command() -> Command {
     let id = || Arg::new("id").value_name("ID").required(true).help("The node's id");
     let force = Arg::new("force").long("force").action(ArgAction::SetTrue).help("Remove it even while it is alive");
     Command::new("nodes")
-        .about("Lists, drains, resumes and removes nodes")
+        .about("Lists nodes, and carries out what operators decide about them")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).global(true).help("Print JSON, for programs"))
         .subcommand(Command::new("list").about("Every node on record"))
         .subcommand(Command::new("show").about("All that is known of one node").arg(id()))
         .subcommand(Command::new("drain").about("Sends a node no new clients; what it began goes on").arg(id()))
-        .subcommand(Command::new("resume").about("Sends a drained node clients again").arg(id()))
+        .subcommand(Command::new("maintenance").about("The same, and nobody misses it while it is away").arg(id()))
+        .subcommand(
+            Command::new("resume").about("Sends a node clients again that was drained or in maintenance").arg(id()),
+        )
         .subcommand(Command::new("remove").about("Forgets a node that is gone for good").arg(id()).arg(force))
 }
 
@@ -48,6 +51,11 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
                 let question = v1::DrainNodeRequest { node_id: id() };
                 let answer = control.ask(question, async |c, q| c.drain_node(q).await).await?;
                 decided(answer.node.as_ref(), json, "gets no new clients");
+            }
+            "maintenance" => {
+                let question = v1::MaintainNodeRequest { node_id: id() };
+                let answer = control.ask(question, async |c, q| c.maintain_node(q).await).await?;
+                decided(answer.node.as_ref(), json, "may be away");
             }
             "resume" => {
                 let question = v1::ResumeNodeRequest { node_id: id() };

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Cluster, Topology, get, peers::peer, roles::Role, samples, until, workshop::Workshop};
+use crate::harness::{
+    Cluster, Topology, cluster::is_in, get, peers::peer, roles::Role, samples, until, workshop::Workshop,
+};
 
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 
@@ -36,7 +38,7 @@ fn registration(id: &str, byte: &str) -> Value {
 async fn until_attending_at(cluster: &Cluster, id: &str, address: &str) {
     until(&format!("{id} to be UP at {address}"), NOTICED_WITHIN, async || {
         let node = cluster.listed(id).await?;
-        (node["state"] == "UP" && node["address"] == address).then_some(())
+        (is_in(&node["state"], "UP") && node["address"] == address).then_some(())
     })
     .await;
 }
@@ -143,7 +145,7 @@ async fn a_generated_id_outlives_the_process() {
     let ids = async || {
         let list = cluster.nodes_command(&["list", "--json"]).await.ok().json();
         let nodes = list.as_array().expect("a list of nodes").clone();
-        nodes.iter().filter(|node| node["state"] == "UP").map(|node| node["node_id"].clone()).collect::<Vec<_>>()
+        nodes.iter().filter(|node| is_in(&node["state"], "UP")).map(|node| node["node_id"].clone()).collect::<Vec<_>>()
     };
     let mut seen = Vec::new();
     for _ in 0..2 {

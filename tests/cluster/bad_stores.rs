@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use crate::harness::{
-    Cluster, Topology, etcd::Etcd, get, roles::Role, samples, tools::ferry, until, workshop::Workshop,
+    Cluster, Topology, cluster::is_in, etcd::Etcd, get, roles::Role, samples, tools::ferry, until, workshop::Workshop,
 };
 
 const BACK_WITHIN: Duration = Duration::from_secs(20);
@@ -62,7 +62,7 @@ async fn a_killed_coordinator_lost_nothing_that_it_had_acknowledged() {
         cluster.coordinators[0].program.kill().await;
         cluster.coordinators[0].program.start();
         until(&format!("node 0 to be {state}"), BACK_WITHIN, async || {
-            (cluster.listed("node-0").await?["state"] == state).then_some(())
+            is_in(&cluster.listed("node-0").await?["state"], state).then_some(())
         })
         .await;
     }

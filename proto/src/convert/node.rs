@@ -10,11 +10,15 @@ use ferry_core::{
     address::Authority,
     id::Incarnation,
     load::{Load, Share},
-    node::{Freshness, Intent, NodeFacts, NodeState, NodeView, Weight},
+    node::{Duty, Freshness, Intent, NodeFacts, NodeState, NodeView, Weight},
 };
 
 use super::{Faults, Invalid, name, optional};
 use crate::v1;
+
+/// More than this nobody sends in a second, or at one time.
+const MOST_BYTES: u64 = 1 << 40;
+const MOST_TRANSFERS: u32 = 10_000_000;
 
 const MOST_PREFIXES: usize = 64;
 const LONGEST_TEXT: usize = 512;
@@ -94,13 +98,16 @@ impl From<&NodeFacts> for v1::NodeFacts {
 }
 
 impl From<v1::Load> for Load {
-    /// Impossible shares are brought into bounds rather than refused: a node with a strange disk still serves.
+    /// Impossible figures are brought into bounds rather than refused: a node with a strange disk still serves.
     fn from(wire: v1::Load) -> Self {
         Self {
-            bytes_per_second: wire.bytes_per_second,
-            transfers: wire.transfers,
+            bytes_per_second: wire.bytes_per_second.min(MOST_BYTES),
+            transfers: wire.transfers.min(MOST_TRANSFERS),
             cpu: Share::clamped(wire.cpu),
             disk: Share::clamped(wire.disk),
+            disk_wait: Duration::from_micros(wire.disk_wait_us.into()),
+            requests: wire.requests,
+            failures: wire.failures.min(wire.requests),
         }
     }
 }
@@ -112,6 +119,9 @@ impl From<Load> for v1::Load {
             transfers: load.transfers,
             cpu: load.cpu.get(),
             disk: load.disk.get(),
+            disk_wait_us: u32::try_from(load.disk_wait.as_micros()).unwrap_or(u32::MAX),
+            requests: load.requests,
+            failures: load.failures,
         }
     }
 }
@@ -120,6 +130,9 @@ impl From<NodeState> for v1::NodeState {
     fn from(state: NodeState) -> Self {
         match state {
             NodeState::Up => Self::Up,
+            NodeState::Degraded => Self::Degraded,
+            NodeState::Probation => Self::Probation,
+            NodeState::Maintenance => Self::Maintenance,
             NodeState::Suspect => Self::Suspect,
             NodeState::Down => Self::Down,
             NodeState::Draining => Self::Draining,
@@ -132,6 +145,9 @@ impl From<v1::NodeState> for NodeState {
     fn from(wire: v1::NodeState) -> Self {
         match wire {
             v1::NodeState::Up => Self::Up,
+            v1::NodeState::Degraded => Self::Degraded,
+            v1::NodeState::Probation => Self::Probation,
+            v1::NodeState::Maintenance => Self::Maintenance,
             v1::NodeState::Suspect => Self::Suspect,
             v1::NodeState::Draining => Self::Draining,
             v1::NodeState::Down | v1::NodeState::Unspecified => Self::Down,
@@ -141,13 +157,23 @@ impl From<v1::NodeState> for NodeState {
 
 impl From<v1::Intent> for Intent {
     fn from(wire: v1::Intent) -> Self {
-        Self { drain: wire.drain, revision: wire.revision }
+        Self { duty: duty(wire.drain, wire.maintenance), revision: wire.revision }
+    }
+}
+
+/// What two flags of the wire say of a node's duty.
+pub(super) const fn duty(drain: bool, maintenance: bool) -> Duty {
+    match (maintenance, drain) {
+        (true, _) => Duty::Maintenance,
+        (false, true) => Duty::Drain,
+        (false, false) => Duty::Serve,
     }
 }
 
 impl From<Intent> for v1::Intent {
     fn from(intent: Intent) -> Self {
-        Self { drain: intent.drain, revision: intent.revision }
+        let maintenance = intent.duty == Duty::Maintenance;
+        Self { drain: intent.drains(), maintenance, revision: intent.revision }
     }
 }
 
@@ -163,6 +189,7 @@ impl TryFrom<v1::NodeView> for NodeView {
             load: wire.load.map(Load::from).unwrap_or_default(),
             heard_ago: Duration::from_millis(wire.heard_ms_ago),
             intent: wire.intent.map(Intent::from).unwrap_or_default(),
+            in_doubt: wire.in_doubt,
         })
     }
 }
@@ -177,6 +204,7 @@ impl From<&NodeView> for v1::NodeView {
             load: Some(view.load.into()),
             heard_ms_ago: u64::try_from(view.heard_ago.as_millis()).unwrap_or(u64::MAX),
             intent: Some(view.intent.into()),
+            in_doubt: view.in_doubt,
         }
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use ferry_core::{
     membership::{Record, SecretDigest},
     merge::Peer,
-    node::Intent,
+    node::{Duty, Intent},
     ring::KeyRing,
     time::UnixMillis,
 };
 use prost::Message as _;
 
-use super::{Invalid, check_version};
+use super::{Invalid, check_version, node::duty};
 use crate::{VERSION, v1};
 
 /// Why stored bytes are no record.
@@ -35,7 +35,7 @@ pub fn node_record(bytes: &[u8], revision: u64) -> Result<Record, InvalidRecord>
         facts: Arc::new(facts.try_into()?),
         secret: SecretDigest(secret),
         first_seen: UnixMillis(wire.first_seen_unix_ms),
-        intent: Intent { drain: wire.drain, revision },
+        intent: Intent { duty: duty(wire.drain, wire.maintenance), revision },
     })
 }
 
@@ -54,7 +54,8 @@ impl From<&Record> for v1::NodeRecord {
             facts: Some((&*record.facts).into()),
             secret_digest: record.secret.0.to_vec(),
             first_seen_unix_ms: record.first_seen.0,
-            drain: record.intent.drain,
+            drain: record.intent.drains(),
+            maintenance: record.intent.duty == Duty::Maintenance,
         }
     }
 }

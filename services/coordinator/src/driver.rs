@@ -37,6 +37,8 @@ const RETRY_CAP: Duration = Duration::from_secs(5);
 const BURIED: usize = 256;
 /// Store writes under way at one time; further ones wait their turn.
 const WRITES: usize = 16;
+/// Nodes that are looked at at one time.
+const PROBES: usize = 256;
 
 /// Everything the coordinator knows, and everybody it talks to.
 #[derive(Debug)]
@@ -65,6 +67,7 @@ pub(crate) struct Driver {
     facts_changed: bool,
     figures: Figures,
     writes: Arc<Semaphore>,
+    probes: Arc<Semaphore>,
     user_key: Option<Key>,
     announce: Option<Announce>,
     rings_under_way: bool,
@@ -119,6 +122,7 @@ impl Driver {
             removed: Vec::new(),
             facts_changed: false,
             writes: Arc::new(Semaphore::new(WRITES)),
+            probes: Arc::new(Semaphore::new(PROBES)),
             handle: handle.clone(),
             me,
             clock,

@@ -7,6 +7,10 @@ use prometheus_client::metrics::{counter::Counter, gauge::Gauge};
 #[derive(Debug, Clone)]
 pub(crate) struct Figures {
     pub(crate) beats: Counter,
+    pub(crate) beats_ignored: Counter,
+    pub(crate) beats_clamped: Counter,
+    pub(crate) contested: Counter,
+    pub(crate) probes: Counter,
     pub(crate) refusals: Counter,
     pub(crate) sessions: Gauge,
     pub(crate) gateways: Gauge,
@@ -20,6 +24,10 @@ impl Figures {
     pub(crate) fn register(metrics: &Metrics) -> Self {
         let mut figures = Self {
             beats: Counter::default(),
+            beats_ignored: Counter::default(),
+            beats_clamped: Counter::default(),
+            contested: Counter::default(),
+            probes: Counter::default(),
             refusals: Counter::default(),
             sessions: Gauge::default(),
             gateways: Gauge::default(),
@@ -30,6 +38,18 @@ impl Figures {
         };
         metrics.register("coordinator", |registry| {
             registry.register("beats", "Beats heard from nodes", figures.beats.clone());
+            registry.register(
+                "beats_ignored",
+                "Beats older than one that was heard before",
+                figures.beats_ignored.clone(),
+            );
+            registry.register("beats_clamped", "Beats with impossible figures", figures.beats_clamped.clone());
+            registry.register(
+                "contested",
+                "Registrations while another life of the node was alive",
+                figures.contested.clone(),
+            );
+            registry.register("probes", "Nodes looked at over the data path", figures.probes.clone());
             registry.register("refusals", "Registrations refused", figures.refusals.clone());
             registry.register("sessions", "Streams of nodes that stand", figures.sessions.clone());
             registry.register("gateways", "Streams of gateways that stand", figures.gateways.clone());

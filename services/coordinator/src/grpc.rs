@@ -14,10 +14,10 @@ use tonic::Status;
 use crate::{driver, records::WriteError};
 
 /// Why a node's stream ends.
-pub(crate) fn refusal(why: Refusal) -> Status {
+pub(crate) fn refusal(why: &Refusal) -> Status {
     let text = why.to_string();
     match why {
-        Refusal::Taken => Status::already_exists(text),
+        Refusal::Taken { .. } => Status::already_exists(text),
         Refusal::Superseded => Status::failed_precondition(text),
         Refusal::Removed => Status::not_found(text),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ferry_core::{
     id::{GatewayId, NodeId},
     membership::{Record, Registration},
-    node::{Intent, NodeFacts},
+    node::{Duty, Intent, NodeFacts},
     time::UnixMillis,
 };
 use ferry_proto::{VERSION, convert, v1};
@@ -68,8 +68,8 @@ impl Records {
     }
 
     /// Writes an operator's decision.
-    pub(crate) async fn set_drain(&self, id: &NodeId, drain: bool) -> Result<Record, WriteError> {
-        self.update(id, |record| record.intent.drain = drain).await
+    pub(crate) async fn set_duty(&self, id: &NodeId, duty: Duty) -> Result<Record, WriteError> {
+        self.update(id, |record| record.intent.duty = duty).await
     }
 
     /// Removes a node; returns the revision of the removal.
@@ -194,12 +194,16 @@ mod tests {
         let (records, _) = records(&folder).await;
         let id: NodeId = "a".parse().expect("valid");
         let created = records.create(&registration("a", 1), UnixMillis(5)).await.expect("created");
-        let drained = records.set_drain(&id, true).await.expect("stored");
-        assert!(drained.intent.drain && drained.intent.revision > created.intent.revision);
-        assert_eq!(records.set_drain(&id, true).await.expect("stored"), drained, "saying it twice writes nothing");
+        let drained = records.set_duty(&id, Duty::Drain).await.expect("stored");
+        assert!(drained.intent.drains() && drained.intent.revision > created.intent.revision);
+        assert_eq!(
+            records.set_duty(&id, Duty::Drain).await.expect("stored"),
+            drained,
+            "saying it twice writes nothing"
+        );
         let removed = records.remove(&id).await.expect("removed");
         assert!(removed > drained.intent.revision);
-        assert!(matches!(records.set_drain(&id, false).await, Err(WriteError::Unknown(_))));
+        assert!(matches!(records.set_duty(&id, Duty::Serve).await, Err(WriteError::Unknown(_))));
     }
 
     #[tokio::test]

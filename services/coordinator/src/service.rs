@@ -83,13 +83,14 @@ impl Coordinator {
         let url = config.advertise.map_or_else(|| own_url(server.local_addr(), tls.is_some()), |url| url.origin());
         let id = config.id.unwrap_or_else(|| name_from(&url));
         let me = Peer { id, url };
+        let figures = Figures::register(metrics);
         let (driver, handle, inbox) = Driver::new(Parts {
             me: me.clone(),
             incarnation: Incarnation(clock.wall().0),
             clock: clock.clone(),
             tasks: tasks.clone(),
             store: Arc::clone(&store),
-            figures: Figures::register(metrics),
+            figures: figures.clone(),
             user_key,
             announce,
         });
@@ -99,6 +100,7 @@ impl Coordinator {
                 handle.clone(),
                 tasks.clone(),
                 doors,
+                figures,
             )))
             .service(v1::routing_service_server::RoutingServiceServer::new(Routing::new(handle)))
             .service(v1::cluster_service_server::ClusterServiceServer::new(cluster))

@@ -44,6 +44,7 @@ fn node(index: usize, regions: usize) -> NodeView {
         load: Load { bytes_per_second: 50_000_000 + index as u64 * 10_000, transfers: 200, ..Load::default() },
         heard_ago: Duration::ZERO,
         intent: Intent::default(),
+        in_doubt: false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a node carries at one moment.
 
+use std::time::Duration;
+
 /// A share of a whole, between 0 and 1 inclusive; what is not a number is 0.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
 pub struct Share(f32);
@@ -29,4 +31,10 @@ pub struct Load {
     pub cpu: Share,
     /// Share of the last second in which the disk kept requests waiting.
     pub disk: Share,
+    /// How long a call to the disk took during the last second, on average; zero if there was none.
+    pub disk_wait: Duration,
+    /// Requests that were answered during the last second.
+    pub requests: u32,
+    /// How many of those the node failed to answer as it should: its own errors, not its clients'.
+    pub failures: u32,
 }

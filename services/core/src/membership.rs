@@ -1,52 +1,46 @@
 //! Node membership as one coordinator sees it: who is alive, who may be selected, and until when.
 //!
-//! Pure: the caller supplies `now` and carries out the returned effects, in order.
+//! Pure: the caller supplies `now` and carries out the returned effects, in order. It comes by at least every second ([`Timing::look_within`]); time in
+//! which it did not was the observer's absence, and is added to every deadline.
 //!
-//! - Invariant M1: a node is selectable only before its beat deadline, and only while its stream stands or could be redialled.
+//! Many silent nodes at once are more likely one deaf observer. While more than three in ten of those whose streams stand are silent, they stay SUSPECT,
+//! marked as in doubt. Whoever is silent is probed, and a probe that finds a node that does not answer is believed; one that does not even get through to it, if
+//! anybody else at all is heard. Streams that ended are never doubted.
+//!
+//! - Invariant M1: a node is selectable only before its beat deadline, and only while its stream stands or could be redialled; but for those in doubt.
 //! - Invariant M2: at most one session speaks for a node: the one with the highest incarnation.
 //! - Invariant M3: a node that an operator drains, or that drains itself, is never selectable.
+//! - Invariant M4: a node that was down is not selectable before it was heard three times and probed.
+//! - Invariant M5: the counts of those heard and those silent are what a recount gives.
 
 mod event;
 mod member;
+mod returning;
+mod strain;
+mod timing;
 
 use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
-pub use event::{Effect, Event, Record, Refusal, Registration, SecretDigest, SessionId};
-use member::{Life, Member};
+pub use event::{Effect, End, Event, Record, Refusal, Registration, SecretDigest, SessionId};
+use member::{Hearing, Life, Member, Observer};
+pub use returning::{LONGEST_DAMPING, Probe};
+pub use timing::Timing;
 
 use crate::{
-    id::NodeId,
+    id::{Incarnation, NodeId},
     load::Load,
-    node::{NodeState, NodeView},
+    node::{Duty, NodeState, NodeView},
     time::Tick,
 };
 
-/// How long silence means what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timing {
-    /// How often a node beats; nodes spread it by ± 20 %.
-    pub beat_every: Duration,
-    /// Silence after which a node is chosen only if nothing better is left.
-    pub suspect_after: Duration,
-    /// Silence after which a node is dead.
-    pub dead_after: Duration,
-    /// How long a node whose stream ended without a goodbye may take to redial.
-    pub redial_within: Duration,
-}
+/// More silent ones than this share of those whose streams stand, and the observer doubts itself.
+const DOUBTFUL: (usize, usize) = (3, 10);
 
-impl Default for Timing {
-    fn default() -> Self {
-        Self {
-            beat_every: Duration::from_secs(1),
-            suspect_after: Duration::from_millis(2500),
-            dead_after: Duration::from_secs(4),
-            redial_within: Duration::from_millis(500),
-        }
-    }
-}
+/// What an observer that was away adds to the time in which a broken stream may be redialled.
+const AFTER_A_STALL: Duration = Duration::from_secs(4);
 
 /// Every node that ever registered and was not removed, with what is known of its present life.
 #[derive(Debug)]
@@ -60,6 +54,18 @@ pub struct Membership {
     touched: BTreeSet<NodeId>,
     /// When learning ends at the latest.
     learned_by: Tick,
+    /// How many of those whose streams stand are heard in time, and how many are silent.
+    in_time: usize,
+    silent: usize,
+    /// When so many were silent that this observer doubted itself.
+    doubted: Option<Tick>,
+    /// When the caller last came by, and for how long it was away in all.
+    looked: Option<Tick>,
+    away: Duration,
+    /// Until when a broken stream says no more than silence, since the observer was away.
+    forgiving_until: Tick,
+    /// When a probe was last answered.
+    reached: Option<Tick>,
 }
 
 impl Membership {
@@ -73,12 +79,20 @@ impl Membership {
             timers: BTreeSet::new(),
             touched: BTreeSet::new(),
             learned_by: now + timing.dead_after,
+            in_time: 0,
+            silent: 0,
+            doubted: None,
+            looked: None,
+            away: Duration::ZERO,
+            forgiving_until: Tick::default(),
+            reached: None,
         }
     }
 
     /// Applies one event; returns what the outside world must now do, in order.
     #[must_use]
     pub fn step(&mut self, now: Tick, event: Event) -> Vec<Effect> {
+        let now = self.look(now);
         let mut effects = self.expire(now);
         match event {
             Event::Record(record) => self.record(now, record, &mut effects),
@@ -87,41 +101,41 @@ impl Membership {
             Event::Beat { session, sequence, load, draining } => {
                 self.beat(now, session, sequence, load, draining, &mut effects);
             }
-            Event::Ended { session, goodbye } => self.ended(now, session, goodbye, &mut effects),
+            Event::Ended { session, end } => self.ended(now, session, end, &mut effects),
+            Event::Probed { id, incarnation, probe } => self.probed(now, &id, incarnation, probe, &mut effects),
             Event::TimePassed => {}
         }
-        debug_assert!(self.m1_selectable_only_before_the_deadline(now), "M1");
-        debug_assert!(self.m2_one_session_per_node(), "M2");
-        debug_assert!(self.m3_drained_is_never_selectable(), "M3");
+        debug_assert!(!cfg!(test) || self.holds(now), "an invariant is broken");
         effects
     }
 
     /// The earliest moment at which [`Event::TimePassed`] could change anything.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Tick> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.first().map(|(at, _)| *at + self.away)
     }
 
     /// Whether silence may be believed: every node on record was heard since the start, or had the time to speak.
     /// A coordinator that spoke earlier would tell gateways that living nodes are dead.
     #[must_use]
     pub fn has_learned(&self, now: Tick) -> bool {
-        now >= self.learned_by || self.members.values().all(|member| member.life.is_some())
+        self.own(now) >= self.learned_by || self.members.values().all(|member| member.life.is_some())
     }
 
     /// The store was read for the first time: from now on nodes are let in, and have their time to speak.
     pub fn begin_learning(&mut self, now: Tick) {
-        self.learned_by = now + self.timing.dead_after;
+        self.learned_by = self.own(now) + self.timing.dead_after;
     }
 
     /// This coordinator's word on one node.
     #[must_use]
     pub fn view(&self, now: Tick, id: &NodeId) -> Option<NodeView> {
-        self.members.get(id).map(|member| member.view(now))
+        self.members.get(id).map(|member| member.view(self.own(now)))
     }
 
     /// This coordinator's word on every node, in no order.
     pub fn views(&self, now: Tick) -> impl Iterator<Item = NodeView> {
+        let now = self.own(now);
         self.members.values().map(move |member| member.view(now))
     }
 
@@ -137,10 +151,10 @@ impl Membership {
         self.members.get(id).is_some_and(|member| member.life.as_ref().is_some_and(Life::is_connected))
     }
 
-    /// When the node's state last changed here.
+    /// When the node's state last changed here; while this observer was away, nothing changed for it.
     #[must_use]
     pub fn since(&self, id: &NodeId) -> Option<Tick> {
-        self.members.get(id).map(|member| member.since)
+        self.members.get(id).map(|member| member.since + self.away)
     }
 
     /// The nodes whose load changed since the last call: what a delta of loads has to carry.
@@ -158,11 +172,16 @@ impl Membership {
         if record.intent.revision <= member.record.intent.revision {
             return; // An answer that a later watch event overtook.
         }
-        let drain_changed = record.intent.drain != member.record.intent.drain;
+        let duty = member.record.intent.duty;
+        let duty_changed = record.intent.duty != duty;
         // While the node lives, its own words about itself are fresher than the store's.
         let facts = if member.life.is_some() { member.record.facts.clone() } else { record.facts.clone() };
         member.record = Record { facts, ..record };
-        if drain_changed && let Some(session) = member.session() {
+        if duty_changed && duty == Duty::Maintenance {
+            // Nobody watched it meanwhile.
+            member.come_back(now);
+        }
+        if duty_changed && let Some(session) = member.session() {
             effects.push(Effect::Command { session, intent: member.record.intent });
         }
         effects.push(Effect::Publish { id: id.clone() });
@@ -174,6 +193,7 @@ impl Membership {
         if stale {
             return;
         }
+        self.recount(id, None);
         if let Some(member) = self.members.remove(id) {
             self.touched.remove(id);
             if let Some(session) = member.session() {
@@ -191,9 +211,17 @@ impl Membership {
             effects.push(Effect::Create { session, registration: Box::new(registration) });
             return;
         };
+        let contested = member.is_contested(&self.timing, &registration, now);
         if let Err(why) = member.admits(&registration) {
+            if why == Refusal::Superseded && contested {
+                effects.push(Effect::Contested { id, facts: [member.facts(), registration.facts.clone()] });
+            }
             effects.push(Effect::Refuse { session, why });
             return;
+        }
+        if contested {
+            let facts = [registration.facts.clone(), member.facts()];
+            effects.push(Effect::Contested { id: id.clone(), facts });
         }
         if let Some(old) = member.session() {
             self.sessions.remove(&old);
@@ -203,7 +231,7 @@ impl Membership {
             member.record.facts = registration.facts.clone();
             effects.push(Effect::Save { id: id.clone(), facts: registration.facts.clone() });
         }
-        member.life = Some(Life::begin(member.life.as_ref(), &registration, session, now));
+        member.attend(&self.timing, &registration, session, now);
         let intent = member.record.intent;
         self.sessions.insert(session, id.clone());
         self.timers.insert((now + self.timing.suspect_after, id.clone()));
@@ -222,24 +250,88 @@ impl Membership {
         effects: &mut Vec<Effect>,
     ) {
         let Some(id) = self.sessions.get(&session).cloned() else { return };
-        let Some(life) = self.members.get_mut(&id).and_then(|member| member.life.as_mut()) else { return };
-        if !life.renew(now, sequence, load, draining) {
-            return; // A replayed or reordered beat says nothing about now.
+        let Some(member) = self.members.get_mut(&id) else { return };
+        // The timers of a dead member have all fired: one that comes back needs a new one.
+        let was_down = member.state == NodeState::Down;
+        if !member.beat(now, sequence, load, draining) {
+            // A replayed or reordered beat says nothing about now.
+            effects.push(Effect::Ignored { session });
+            return;
         }
         self.touched.insert(id.clone());
-        // The timers of a dead member have all fired: one that comes back needs a new one.
-        if self.members.get(&id).is_some_and(|member| member.state == NodeState::Down) {
+        if was_down {
             self.timers.insert((now + self.timing.suspect_after, id.clone()));
         }
         self.settle(now, &id, effects);
     }
 
-    fn ended(&mut self, now: Tick, session: SessionId, goodbye: bool, effects: &mut Vec<Effect>) {
+    fn ended(&mut self, now: Tick, session: SessionId, end: End, effects: &mut Vec<Effect>) {
         let Some(id) = self.sessions.remove(&session) else { return };
-        let Some(life) = self.members.get_mut(&id).and_then(|member| member.life.as_mut()) else { return };
-        life.end(now, goodbye);
+        let Some(member) = self.members.get_mut(&id) else { return };
+        member.end(&self.timing, now, end);
         self.timers.insert((now + self.timing.redial_within, id.clone()));
         self.settle(now, &id, effects);
+    }
+
+    fn probed(&mut self, now: Tick, id: &NodeId, life: Incarnation, probe: Probe, effects: &mut Vec<Effect>) {
+        if probe != Probe::Unreached {
+            self.reached = Some(now);
+        }
+        let Some(member) = self.members.get_mut(id) else { return };
+        member.probed(life, probe);
+        self.settle(now, id, effects);
+    }
+
+    /// The moment by the clock of one who was there all the time.
+    fn own(&self, now: Tick) -> Tick {
+        now - self.away
+    }
+
+    /// The caller comes by. What it missed beyond what it may is taken out of time.
+    fn look(&mut self, now: Tick) -> Tick {
+        let missed = self.looked.replace(now).map_or(Duration::ZERO, |last| now.since(last));
+        let stall = missed.saturating_sub(self.timing.look_within);
+        if !stall.is_zero() {
+            self.away += stall;
+            self.forgiving_until = self.own(now) + AFTER_A_STALL;
+        }
+        self.own(now)
+    }
+
+    /// Whether so many are silent that it may be this observer that does not hear.
+    const fn is_mostly_deaf(&self) -> bool {
+        let (few, of) = DOUBTFUL;
+        self.silent * of > few * (self.silent + self.in_time)
+    }
+
+    /// The same, or so a moment ago: when it hears again, not everybody has spoken yet.
+    fn is_in_doubt(&self, now: Tick) -> bool {
+        let spread = self.timing.beat_every.mul_f32(1.5);
+        self.is_mostly_deaf() || self.doubted.is_some_and(|at| now < at + spread)
+    }
+
+    fn observer(&self, now: Tick) -> Observer {
+        let reached = self.reached.is_some_and(|at| now < at + self.timing.dead_after);
+        Observer {
+            in_doubt: self.is_in_doubt(now),
+            hears: self.in_time > 0 || reached,
+            forgiving_until: self.forgiving_until,
+        }
+    }
+
+    /// Keeps count of who is heard.
+    fn recount(&mut self, id: &NodeId, after: Option<Hearing>) {
+        let Some(member) = self.members.get_mut(id) else { return };
+        match std::mem::replace(&mut member.counted, after) {
+            Some(Hearing::InTime) => self.in_time -= 1,
+            Some(Hearing::Silent) => self.silent -= 1,
+            None => {}
+        }
+        match after {
+            Some(Hearing::InTime) => self.in_time += 1,
+            Some(Hearing::Silent) => self.silent += 1,
+            None => {}
+        }
     }
 
     /// Brings every member whose timer fired to the state that silence has earned it.
@@ -250,7 +342,9 @@ impl Membership {
         {
             let Some((_, id)) = self.timers.pop_first() else { break };
             self.settle(now, &id, &mut effects);
-            if let Some(deadline) = self.members.get(&id).and_then(|member| member.deadline(&self.timing, now)) {
+            let observer = self.observer(now);
+            let member = self.members.get(&id);
+            if let Some(deadline) = member.and_then(|member| member.deadline(&self.timing, now, observer)) {
                 self.timers.insert((deadline, id));
             }
         }
@@ -258,21 +352,73 @@ impl Membership {
     }
 
     fn settle(&mut self, now: Tick, id: &NodeId, effects: &mut Vec<Effect>) {
+        let doubted = self.is_in_doubt(now);
+        let Some(hearing) = self.members.get(id).map(|member| member.hearing(&self.timing, now)) else { return };
+        self.recount(id, hearing);
+        if self.is_mostly_deaf() {
+            self.doubted = Some(now);
+        }
+        let observer = self.observer(now);
+        if observer.in_doubt && !doubted {
+            // That concerns all who are silent.
+            let silent = self.members.iter().filter(|(_, member)| member.counted == Some(Hearing::Silent));
+            self.timers.extend(silent.map(|(id, _)| (now, id.clone())));
+        }
         let Some(member) = self.members.get_mut(id) else { return };
-        let state = member.state_at(&self.timing, now);
-        if state != member.state {
+        let state = member.state_at(&self.timing, now, observer);
+        let in_doubt = observer.in_doubt && hearing == Some(Hearing::Silent) && state != NodeState::Down;
+        let changed = state != member.state;
+        if changed {
             effects.push(Effect::Changed { id: id.clone(), from: member.state, to: state });
+            (member.state, member.since) = (state, now);
+            if state == NodeState::Down {
+                member.died(now);
+            }
+        }
+        member.returning = member.returning.filter(|way| !way.is_over(&self.timing, now));
+        if changed || in_doubt != member.in_doubt {
+            member.in_doubt = in_doubt;
             effects.push(Effect::Publish { id: id.clone() });
-            member.state = state;
-            member.since = now;
+        }
+        if let Some(incarnation) = member.take_probe(&self.timing, now) {
+            effects.push(Effect::Probe { id: id.clone(), incarnation });
+        }
+        if state == NodeState::Down {
+            self.recount(id, None);
         }
     }
 
+    /// Whether every invariant holds. Looks at every node.
+    #[must_use]
+    pub fn is_sound(&self, now: Tick) -> bool {
+        self.holds(self.own(now))
+    }
+
+    fn holds(&self, now: Tick) -> bool {
+        self.m1_selectable_only_before_the_deadline(now)
+            && self.m2_one_session_per_node()
+            && self.m3_drained_is_never_selectable()
+            && self.m4_nobody_is_back_before_the_proof(now)
+            && self.m5_the_counts_are_right()
+    }
+
     fn m1_selectable_only_before_the_deadline(&self, now: Tick) -> bool {
-        self.members
-            .values()
-            .filter(|member| member.state.selectable())
-            .all(|member| member.life.as_ref().is_some_and(|life| now < life.dead_at(&self.timing)))
+        let alive = |life: &Life| now < life.dead_at(&self.timing, self.forgiving_until);
+        let selectable = self.members.values().filter(|member| member.state.selectable());
+        selectable.into_iter().all(|member| {
+            let spared = member.state == NodeState::Suspect && member.in_doubt;
+            member.life.as_ref().is_some_and(alive) || spared
+        })
+    }
+
+    fn m4_nobody_is_back_before_the_proof(&self, now: Tick) -> bool {
+        let returning = self.members.values().filter_map(|member| Some((member, member.returning?)));
+        returning.into_iter().all(|(member, way)| !member.state.selectable() || way.is_over(&self.timing, now))
+    }
+
+    fn m5_the_counts_are_right(&self) -> bool {
+        let of = |wanted| self.members.values().filter(|member| member.counted == Some(wanted)).count();
+        (of(Hearing::InTime), of(Hearing::Silent)) == (self.in_time, self.silent)
     }
 
     fn m2_one_session_per_node(&self) -> bool {

@@ -72,22 +72,35 @@ pub struct NodeFacts {
 pub enum NodeState {
     /// Beats arrive.
     Up,
+    /// Beats arrive, and say that it has more to do than it does well. It is chosen as its load allows.
+    Degraded,
     /// Beats are late: chosen only if nothing better is left.
     Suspect,
+    /// Back after it was down; gets nothing until it has proved itself.
+    Probation,
     /// Finishes what it began, gets nothing new.
     Draining,
+    /// An operator took it out: whether it beats or not, nobody misses it.
+    Maintenance,
     /// Silent, or its stream ended.
     Down,
 }
 
 impl NodeState {
+    /// Every state, the most useful first.
+    pub const ALL: [Self; 7] =
+        [Self::Up, Self::Degraded, Self::Suspect, Self::Probation, Self::Draining, Self::Maintenance, Self::Down];
+
     /// The state's name as people and metrics see it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Up => "UP",
+            Self::Degraded => "DEGRADED",
             Self::Suspect => "SUSPECT",
+            Self::Probation => "PROBATION",
             Self::Draining => "DRAINING",
+            Self::Maintenance => "MAINTENANCE",
             Self::Down => "DOWN",
         }
     }
@@ -95,7 +108,13 @@ impl NodeState {
     /// Whether the node may get a new client at all.
     #[must_use]
     pub const fn selectable(self) -> bool {
-        matches!(self, Self::Up | Self::Suspect)
+        matches!(self, Self::Up | Self::Degraded | Self::Suspect)
+    }
+
+    /// Whether the node beats in time and may get new clients.
+    #[must_use]
+    pub const fn is_well(self) -> bool {
+        matches!(self, Self::Up | Self::Degraded)
     }
 }
 
@@ -105,13 +124,33 @@ impl fmt::Display for NodeState {
     }
 }
 
+/// What operators want of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Duty {
+    /// It serves.
+    #[default]
+    Serve,
+    /// No new clients until it is resumed.
+    Drain,
+    /// The same, and it may be away for as long as it likes.
+    Maintenance,
+}
+
 /// What operators decided about a node; the store's revision orders decisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Intent {
-    /// No new clients until it is resumed.
-    pub drain: bool,
+    /// What it is to do.
+    pub duty: Duty,
     /// The revision of the record that says so; 0 when none does.
     pub revision: u64,
+}
+
+impl Intent {
+    /// Whether the node is to get no new clients.
+    #[must_use]
+    pub fn drains(self) -> bool {
+        self.duty != Duty::Serve
+    }
 }
 
 /// A node's own clock of reports: the highest is the freshest, whoever passes it on.
@@ -138,4 +177,6 @@ pub struct NodeView {
     pub heard_ago: Duration,
     /// What operators decided.
     pub intent: Intent,
+    /// It is silent, and so are so many others that the coordinator may be the one that is cut off: whoever can reach the node had better look itself.
+    pub in_doubt: bool,
 }

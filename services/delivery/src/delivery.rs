@@ -4,14 +4,17 @@ mod variant;
 
 use std::{future, sync::Arc, time::SystemTime};
 
-use ferry_core::{chain::Chain, object::ObjectKey};
+use ferry_core::{
+    chain::Chain,
+    object::{ObjectKey, ObjectPath},
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::time::Instant;
 
 use crate::{
     answer::{Answer, Body},
     cache::Cache,
-    disk::{Disk, DiskError, OpenFile},
+    disk::{self, Disk, DiskError, OpenFile},
     metrics::Metrics,
     origin::Origins,
     ready::{Prompt, Ready, ReadyAnswers},
@@ -21,6 +24,9 @@ use crate::{
     transfers::Transfers,
 };
 use variant::{Form, Variant};
+
+/// A name that no file has, to look for.
+const NOBODY: &str = ".ferry-probe";
 
 /// What node and gateway hold to answer requests for objects; a cheap clone.
 #[derive(Debug, Clone)]
@@ -157,6 +163,31 @@ impl Delivery {
             Some(disk) => disk.tend().await,
             None => future::pending().await,
         }
+    }
+
+    /// How many requests were answered so far, and how many of them with an error of the server's.
+    #[must_use]
+    pub fn answers(&self) -> (u64, u64) {
+        self.shared.metrics.answers()
+    }
+
+    /// What calls to its disks that may block took so far.
+    #[must_use]
+    pub fn disk_time(&self) -> disk::Time {
+        let root = self.disk().map(Disk::time).unwrap_or_default();
+        let cache = self.cache().map(|cache| cache.store().disk_time()).unwrap_or_default();
+        disk::Time { calls: root.calls + cache.calls, spent: root.spent + cache.spent }
+    }
+
+    /// Whether a look through each of its roots succeeds. It may take as long as its disks' patience.
+    pub async fn is_well(&self) -> bool {
+        let nobody = ObjectPath::from_decoded(NOBODY).expect("a name is a path");
+        let looked = match self.disk() {
+            Some(disk) => disk.open(&nobody).await.map(drop),
+            None => Ok(()),
+        };
+        let root = matches!(looked, Ok(()) | Err(DiskError::NotFound | DiskError::Forbidden));
+        root && self.cache().is_none_or(|cache| cache.store().health().is_well())
     }
 
     /// Answers a request for an object; whatever fails becomes an answer too.

@@ -43,6 +43,7 @@ use tokio::{
     time::{self, Instant},
 };
 
+pub use calls::Time;
 pub use error::{DiskError, RootError};
 pub use filling::{About, Filling};
 pub use health::Health;
@@ -215,6 +216,12 @@ impl Disk {
     #[must_use]
     pub fn health(&self) -> Health {
         self.inner.calls.health()
+    }
+
+    /// What its calls that may block took so far.
+    #[must_use]
+    pub fn time(&self) -> Time {
+        self.inner.calls.time()
     }
 
     /// How many calls are under way that may block.

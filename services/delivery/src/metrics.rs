@@ -81,6 +81,18 @@ impl Metrics {
         };
     }
 
+    /// How many requests were answered so far, and how many of them with an error of the server's (5xx).
+    #[must_use]
+    pub fn answers(&self) -> (u64, u64) {
+        let mut sums = (0, 0);
+        for (status, counter) in self.by_status.iter().enumerate() {
+            let count = counter.get().map_or(0, Counter::get);
+            sums.0 += count;
+            sums.1 += if status >= 500 { count } else { 0 };
+        }
+        sums
+    }
+
     pub(crate) fn disk_failed(&self, kind: &'static str) {
         self.disk_failures.get_or_create(&KindLabel { kind }).inc();
     }

@@ -62,7 +62,8 @@ impl Choice {
     /// All that may get clients for it.
     pub(super) fn all(&self, path: &ObjectPath) -> Vec<Target> {
         self.targets(|candidate| {
-            matches!(candidate.state(), NodeState::Up | NodeState::Suspect) && candidate.serves(path)
+            matches!(candidate.state(), NodeState::Up | NodeState::Degraded | NodeState::Suspect)
+                && candidate.serves(path)
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ferry_core::node::Intent;
+use ferry_core::node::{Duty, Intent};
 use tokio::sync::watch;
 
 /// The decision, seen by all who beat, answer `/health` or stop; a cheap clone of the same one.
@@ -19,7 +19,7 @@ struct State {
 
 impl State {
     const fn draining(self) -> bool {
-        self.stopping || self.intent.drain
+        self.stopping || !matches!(self.intent.duty, Duty::Serve)
     }
 }
 
@@ -63,7 +63,7 @@ impl Drain {
             let before = *state;
             change(state);
             if state.draining() != before.draining() {
-                tracing::info!(draining = state.draining(), by_operator = state.intent.drain, "drain");
+                tracing::info!(draining = state.draining(), by_operator = state.intent.drains(), "drain");
             }
             *state != before
         });
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn intent(drain: bool, revision: u64) -> Intent {
-        Intent { drain, revision }
+        Intent { duty: if drain { Duty::Drain } else { Duty::Serve }, revision }
     }
 
     #[test]

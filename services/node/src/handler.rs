@@ -11,7 +11,7 @@ use ferry_delivery::{
     transfers::Transfer,
 };
 use ferry_runtime::{
-    Clock,
+    Clock, probe,
     telemetry::{Sampler, TRACED, context_of, set_parent},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -47,6 +47,12 @@ impl Handler for Clients {
         let refused = methods::refusal(&request);
         if request.target.path() == "/health" {
             return refused.unwrap_or_else(|| self.health());
+        }
+        if request.target.path() == probe::PATH {
+            return match refused {
+                Some(refused) => refused,
+                None => self.probed().await,
+            };
         }
         // Where no route lets more through, what a method or content means does not depend on the path.
         if let Some(refused) = refused.filter(|_| !self.door.lets_through()) {
@@ -95,6 +101,19 @@ impl Clients {
         let page = self.health.page().to_string();
         let json = HeaderValue::from_static("application/json");
         Answer::bytes(StatusCode::OK, json, page).with(header::CACHE_CONTROL, NO_STORE)
+    }
+
+    /// The built-in object, which says who serves here, and whether its roots can be read.
+    async fn probed(&self) -> Answer {
+        let answer = match self.delivery.is_well().await {
+            true => Answer::text(StatusCode::OK, "well"),
+            false => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "a root cannot be read"),
+        };
+        let answer = answer.with(header::CACHE_CONTROL, NO_STORE);
+        match HeaderValue::try_from(self.door.node.as_str()) {
+            Ok(node) => answer.with(probe::NODE, node),
+            Err(_) => answer,
+        }
     }
 
     async fn deliver(&self, request: &Request, admission: Admission) -> Answer {

@@ -5,7 +5,10 @@
 use std::{fs, time::Duration};
 
 use ferry_core::load::{Load, Share};
-use ferry_delivery::{Transfers, disk::Health as Trouble};
+use ferry_delivery::{
+    Delivery,
+    disk::{Health as Trouble, Time},
+};
 use ferry_runtime::Tasks;
 use tokio::{
     sync::watch,
@@ -21,6 +24,10 @@ struct Reading {
     cpu: Cpu,
     /// Time in which something waited for a disk.
     disk: Duration,
+    /// What the node's own calls to its disks took.
+    calls: Time,
+    /// Requests answered, and those of them with an error of the server's.
+    answers: (u64, u64),
 }
 
 /// Ticks of all processors since the machine started.
@@ -36,7 +43,7 @@ struct Cpu {
 /// as there are any.
 pub(crate) fn watch(
     tasks: &Tasks,
-    transfers: Transfers,
+    delivery: Delivery,
     disk: impl Fn() -> Option<Trouble> + Send + 'static,
     measured: impl Fn(&Load) + Send + 'static,
 ) -> watch::Receiver<Load> {
@@ -47,7 +54,7 @@ pub(crate) fn watch(
         // After a stall, one reading over the whole of it.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks.tick().await;
-        let (mut last, mut at) = (Reading::take(&transfers), Instant::now());
+        let (mut last, mut at) = (Reading::take(&delivery), Instant::now());
         let mut known = None;
         loop {
             tokio::select! {
@@ -55,8 +62,8 @@ pub(crate) fn watch(
                 () = stop.cancelled() => return,
                 _ = ticks.tick() => {}
             }
-            let (now, reading) = (Instant::now(), Reading::take(&transfers));
-            let mut figures = reading.since(&last, now - at, transfers.under_way());
+            let (now, reading) = (Instant::now(), Reading::take(&delivery));
+            let mut figures = reading.since(&last, now - at, delivery.transfers().under_way());
             let trouble = disk();
             if trouble.is_some() {
                 figures.disk = Share::clamped(1.0);
@@ -81,13 +88,15 @@ fn tell(known: Option<Trouble>, now: Option<Trouble>) {
 }
 
 impl Reading {
-    fn take(transfers: &Transfers) -> Self {
+    fn take(delivery: &Delivery) -> Self {
         // Where a figure is not to be had (no such file, a container without it), it stays 0: nothing is known against the node.
         let of = |path| fs::read_to_string(path).unwrap_or_default();
         Self {
-            sent_bytes: transfers.totals().sent_bytes,
+            sent_bytes: delivery.transfers().totals().sent_bytes,
             cpu: cpu(&of("/proc/stat")).unwrap_or_default(),
             disk: pressure(&of("/proc/pressure/io")).unwrap_or_default(),
+            calls: delivery.disk_time(),
+            answers: delivery.answers(),
         }
     }
 
@@ -106,8 +115,16 @@ impl Reading {
             transfers: u32::try_from(transfers).unwrap_or(u32::MAX),
             cpu: Share::clamped(cpu),
             disk: Share::clamped((waited / seconds) as f32),
+            disk_wait: self.calls.since(&last.calls),
+            requests: grown(self.answers.0, last.answers.0),
+            failures: grown(self.answers.1, last.answers.1),
         }
     }
+}
+
+/// By how much a counter grew.
+fn grown(now: u64, last: u64) -> u32 {
+    u32::try_from(now.saturating_sub(last)).unwrap_or(u32::MAX)
 }
 
 /// The first line of `/proc/stat` (proc_stat(5)): user, nice, system, idle, iowait, irq, softirq, steal; guest time is in user already.
@@ -149,18 +166,37 @@ mod tests {
         }
     }
 
+    fn delivery() -> Delivery {
+        let disk = ferry_delivery::disk::Disk::open_root("/").expect("every machine has a root");
+        let backend = ferry_delivery::Backend::Filesystem(disk);
+        Delivery::new(backend, ferry_delivery::Transfers::new(), ferry_delivery::metrics::Metrics::default())
+    }
+
     #[test]
     fn two_readings_make_a_load() {
-        let last = Reading { sent_bytes: 1000, cpu: Cpu { busy: 10, all: 100 }, disk: Duration::from_secs(1) };
-        let now = Reading { sent_bytes: 5000, cpu: Cpu { busy: 60, all: 300 }, disk: Duration::from_millis(1500) };
+        let last = Reading {
+            sent_bytes: 1000,
+            cpu: Cpu { busy: 10, all: 100 },
+            disk: Duration::from_secs(1),
+            ..Reading::default()
+        };
+        let calls = Time { calls: 4, spent: Duration::from_millis(10) };
+        let (cpu, disk) = (Cpu { busy: 60, all: 300 }, Duration::from_millis(1500));
+        let now = Reading { sent_bytes: 5000, cpu, disk, calls, answers: (7, 2) };
         let load = now.since(&last, Duration::from_secs(2), 3);
         assert_eq!((load.bytes_per_second, load.transfers), (2000, 3));
         assert_eq!((load.cpu.get(), load.disk.get()), (0.25, 0.25));
+        assert_eq!((load.disk_wait, load.requests, load.failures), (Duration::from_micros(2500), 7, 2));
     }
 
     #[test]
     fn counters_that_went_back_or_stand_still_are_no_load() {
-        let last = Reading { sent_bytes: 5, cpu: Cpu { busy: 10, all: 100 }, disk: Duration::from_secs(9) };
+        let last = Reading {
+            sent_bytes: 5,
+            cpu: Cpu { busy: 10, all: 100 },
+            disk: Duration::from_secs(9),
+            ..Reading::default()
+        };
         let load = Reading::default().since(&last, Duration::from_secs(1), 0);
         assert_eq!(load, Load::default());
         assert_eq!(last.since(&last, Duration::ZERO, 0), Load::default());
@@ -168,12 +204,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn bytes_that_were_sent_show_in_the_next_figures() {
-        let (tasks, transfers) = (Tasks::new(), Transfers::new());
-        let mut load = watch(&tasks, transfers.clone(), || None, |_| {});
+        let (tasks, delivery) = (Tasks::new(), delivery());
+        let mut load = watch(&tasks, delivery.clone(), || None, |_| {});
         let key = ferry_core::object::ObjectPath::from_decoded("a").expect("a path");
         let key = ferry_core::object::ObjectKey::plain(key);
         tokio::task::yield_now().await;
-        let transfer = transfers.begin(key, ([127, 0, 0, 1], 1).into(), None, std::time::UNIX_EPOCH);
+        let transfer = delivery.transfers().begin(key, ([127, 0, 0, 1], 1).into(), None, std::time::UNIX_EPOCH);
         transfer.sent(3_000_000);
         let seen = *load.wait_for(|load| load.transfers == 1).await.expect("it is measured");
         assert_eq!(seen.bytes_per_second, 3_000_000);
@@ -184,7 +220,7 @@ mod tests {
     async fn a_disk_in_trouble_counts_as_busy() {
         let tasks = Tasks::new();
         let hangs = || Some(Trouble::Hanging { calls: 1, since: Duration::from_secs(6) });
-        let mut load = watch(&tasks, Transfers::new(), hangs, |_| {});
+        let mut load = watch(&tasks, delivery(), hangs, |_| {});
         load.changed().await.expect("it is measured");
         assert_eq!(load.borrow().disk, Share::clamped(1.0));
         tasks.finish(EVERY).await.expect("it ends");

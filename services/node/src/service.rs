@@ -162,7 +162,7 @@ impl Node {
             mode: config.backend.mode(),
             began: clock.now(),
             clock,
-            load: load::watch(tasks, transfers, stuck_of(&disks), gauges(&figures, &drain, &links)),
+            load: load::watch(tasks, delivery.clone(), stuck_of(&disks), gauges(&figures, &drain, &links)),
             drain,
             delivery,
             disks,

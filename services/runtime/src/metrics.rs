@@ -82,8 +82,7 @@ impl NodeStates {
 
     /// Counts all nodes anew.
     pub fn count(&self, states: impl Iterator<Item = NodeState>) {
-        let mut counts =
-            [NodeState::Up, NodeState::Suspect, NodeState::Draining, NodeState::Down].map(|state| (state, 0));
+        let mut counts = NodeState::ALL.map(|state| (state, 0));
         for state in states {
             for (known, count) in &mut counts {
                 *count += i64::from(*known == state);

@@ -2,11 +2,14 @@
 //!
 //! The cryptography is ring's, named explicitly: nothing depends on a provider that somebody installed for the process.
 
+mod any_certificate;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+pub use any_certificate::AnyCertificate;
 use rustls::ServerConfig;
 use rustls_pki_types::{
     CertificateDer, PrivateKeyDer,

@@ -242,3 +242,8 @@ async fn coordinators(workshop: &Workshop, on_etcd: usize, flags: &[&str]) -> (O
     }
     (etcd, coordinators)
 }
+
+/// Whether a node is listed in a state. A busy machine makes nodes DEGRADED that are UP: they get clients as before.
+pub(crate) fn is_in(listed: &serde_json::Value, state: &str) -> bool {
+    *listed == state || (state == "UP" && *listed == "DEGRADED")
+}

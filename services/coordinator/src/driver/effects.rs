@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use ferry_core::{
-    id::{GatewayId, NodeId},
+    id::{GatewayId, Incarnation, NodeId},
     membership::{Effect, Event, Record, Registration, SessionId},
     merge::Tombstone,
     node::NodeFacts,
 };
 use ferry_proto::{VERSION, v1};
+use ferry_runtime::probe;
 use tonic::{Code, Status};
 use tracing::{debug, info, warn};
 
@@ -27,9 +28,12 @@ impl Driver {
                 self.figures.beats.inc();
                 self.happen(Event::Beat { session, sequence, load, draining });
             }
-            Input::Ended { session, goodbye } => {
+            Input::Ended { session, end } => {
                 self.sessions.close(session);
-                self.happen(Event::Ended { session, goodbye });
+                self.happen(Event::Ended { session, end });
+            }
+            Input::Probed { id, incarnation, probe } => {
+                self.happen(Event::Probed { id, incarnation, probe });
             }
             Input::Subscribe { gateway, guarded, outbox } => {
                 self.subscribers.open(outbox);
@@ -113,7 +117,7 @@ impl Driver {
                 self.sessions.send(session, v1::attend_response::Body::Welcome(welcome));
             }
             Effect::Refuse { session, why } | Effect::End { session, why } => {
-                self.refuse(session, grpc::refusal(why));
+                self.refuse(session, grpc::refusal(&why));
             }
             Effect::Command { session, intent } => {
                 let command = v1::Command { body: Some(v1::command::Body::Intent(intent.into())) };
@@ -130,6 +134,22 @@ impl Driver {
                 }
             }
             Effect::Changed { id, from, to } => info!(node = %id, %from, %to, "node changed its state"),
+            Effect::Probe { id, incarnation } => self.probe(id, incarnation),
+            Effect::Contested { id, facts: [speaks, other] } => {
+                self.figures.contested.inc();
+                let at =
+                    |facts: &NodeFacts| facts.address.as_ref().or(facts.tls_address.as_ref()).map(ToString::to_string);
+                warn!(
+                    node = %id,
+                    speaks = at(&speaks),
+                    other = at(&other),
+                    "two living processes have this node's identity, as when a disk is cloned: give one of them another storage path"
+                );
+            }
+            Effect::Ignored { session } => {
+                self.figures.beats_ignored.inc();
+                debug!(session = session.0, "ignored a beat that is older than the last one");
+            }
         }
     }
 
@@ -142,6 +162,19 @@ impl Driver {
             warn!(session = session.0, reason = why.message(), "stream refused");
         }
         self.sessions.refuse(session, why);
+    }
+
+    /// Looks at a node from here. Not at more than a few at a time: where very many fell silent, some are looked at later, and stay in doubt until then.
+    fn probe(&self, id: NodeId, incarnation: Incarnation) {
+        let Some(facts) = self.membership.find_record(&id).map(|record| Arc::clone(&record.facts)) else { return };
+        let (handle, probes) = (self.handle.clone(), Arc::clone(&self.probes));
+        self.figures.probes.inc();
+        self.tasks.spawn("probe", async move {
+            let Ok(_turn) = probes.acquire().await else { return };
+            let probe = probe::probe(&facts).await;
+            // The loop ends only with the process; then nobody waits for this.
+            let _ = handle.put(Input::Probed { id, incarnation, probe }).await;
+        });
     }
 
     fn create(&self, session: SessionId, registration: Box<Registration>) {

@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use ferry_core::{
-    id::{GatewayId, NodeId},
+    id::{GatewayId, Incarnation, NodeId},
     load::Load,
-    membership::{Record, Registration, SessionId},
+    membership::{End, Probe, Record, Registration, SessionId},
     merge::Peer,
     node::NodeView,
     ring::KeyRing,
@@ -37,7 +37,13 @@ pub(crate) enum Input {
     },
     Ended {
         session: SessionId,
-        goodbye: bool,
+        end: End,
+    },
+    /// A node was probed.
+    Probed {
+        id: NodeId,
+        incarnation: Incarnation,
+        probe: Probe,
     },
     Subscribe {
         gateway: GatewayId,

@@ -3,7 +3,7 @@
 use ferry_core::{
     id::NodeId,
     membership::Record,
-    node::NodeState,
+    node::{Duty, NodeState},
     object::ObjectPath,
     ring::Key,
     time::UnixMillis,
@@ -37,10 +37,10 @@ impl Cluster {
         known.as_ref().map(status).ok_or_else(|| write_status(&WriteError::Unknown(id)))
     }
 
-    async fn drain(&self, id: &str, drain: bool) -> Result<v1::NodeStatus, Status> {
+    async fn decide(&self, id: &str, duty: Duty) -> Result<v1::NodeStatus, Status> {
         let id = node_id(id)?;
-        let record: Record = self.records.set_drain(&id, drain).await.map_err(|error| write_status(&error))?;
-        info!(node = %id, drain, "an operator decided");
+        let record: Record = self.records.set_duty(&id, duty).await.map_err(|error| write_status(&error))?;
+        info!(node = %id, ?duty, "an operator decided");
         // The watch would bring it too; an operator should not have to wait for it.
         self.handle.put(Input::Written(record)).await?;
         self.node(id).await
@@ -68,15 +68,23 @@ impl v1::cluster_service_server::ClusterService for Cluster {
         &self,
         request: Request<v1::DrainNodeRequest>,
     ) -> Result<Response<v1::DrainNodeResponse>, Status> {
-        let node = self.drain(&request.into_inner().node_id, true).await?;
+        let node = self.decide(&request.into_inner().node_id, Duty::Drain).await?;
         Ok(Response::new(v1::DrainNodeResponse { node: Some(node) }))
+    }
+
+    async fn maintain_node(
+        &self,
+        request: Request<v1::MaintainNodeRequest>,
+    ) -> Result<Response<v1::MaintainNodeResponse>, Status> {
+        let node = self.decide(&request.into_inner().node_id, Duty::Maintenance).await?;
+        Ok(Response::new(v1::MaintainNodeResponse { node: Some(node) }))
     }
 
     async fn resume_node(
         &self,
         request: Request<v1::ResumeNodeRequest>,
     ) -> Result<Response<v1::ResumeNodeResponse>, Status> {
-        let node = self.drain(&request.into_inner().node_id, false).await?;
+        let node = self.decide(&request.into_inner().node_id, Duty::Serve).await?;
         Ok(Response::new(v1::ResumeNodeResponse { node: Some(node) }))
     }
 
@@ -87,7 +95,8 @@ impl v1::cluster_service_server::ClusterService for Cluster {
         let v1::RemoveNodeRequest { node_id: id, force } = request.into_inner();
         let id = node_id(&id)?;
         let known = self.handle.ask(|reply| Question::Node(id.clone(), reply)).await?;
-        if !force && known.is_some_and(|known| known.view.state != NodeState::Down) {
+        let is_alive = |known: Known| known.view.state != NodeState::Down && known.attending;
+        if !force && known.is_some_and(is_alive) {
             return Err(Status::failed_precondition(format!(
                 "node {id} is alive and would register again: stop it first, or use --force"
             )));

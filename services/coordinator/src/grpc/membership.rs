@@ -5,7 +5,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use ferry_core::{
     id::Incarnation,
     load::Load,
-    membership::{Registration, SecretDigest, SessionId},
+    membership::{End, Registration, SecretDigest, SessionId},
     node::NodeFacts,
 };
 use ferry_proto::{
@@ -20,6 +20,7 @@ use tracing::debug;
 
 use crate::{
     driver::{Handle, Input},
+    figures::Figures,
     sessions::Outbox,
 };
 
@@ -37,11 +38,12 @@ pub(crate) struct Attendance {
     tasks: Tasks,
     /// Any of these lets a node in that nobody knows; if there are none, everybody may come.
     doors: Vec<AdminToken>,
+    figures: Figures,
 }
 
 impl Attendance {
-    pub(crate) const fn new(handle: Handle, tasks: Tasks, doors: Vec<AdminToken>) -> Self {
-        Self { handle, tasks, doors }
+    pub(crate) const fn new(handle: Handle, tasks: Tasks, doors: Vec<AdminToken>, figures: Figures) -> Self {
+        Self { handle, tasks, doors, figures }
     }
 }
 
@@ -65,41 +67,44 @@ impl v1::membership_service_server::MembershipService for Attendance {
         let node = registration.facts.id.clone();
         debug!(%node, session = session.0, "node attends");
         self.handle.put(Input::Attend { session, registration: Box::new(registration), outbox }).await?;
-        let (handle, stop) = (self.handle.clone(), self.tasks.stop_token());
+        let (handle, stop, figures) = (self.handle.clone(), self.tasks.stop_token(), self.figures.clone());
         self.tasks.spawn("node stream", async move {
-            let goodbye = tokio::select! {
+            let end = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 // The loop ended the stream: a refusal, a newer life, a removal.
-                () = unwanted.cancelled() => false,
-                goodbye = listen(&handle, session, messages) => goodbye,
+                () = unwanted.cancelled() => End::Broken,
+                end = listen(&handle, session, messages, &figures) => end,
             };
             // Fails only when the whole coordinator stops.
-            let _ = handle.put(Input::Ended { session, goodbye }).await;
+            let _ = handle.put(Input::Ended { session, end }).await;
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
     }
 }
 
-/// Passes on what the node says until its stream ends; returns whether it said goodbye.
-async fn listen(handle: &Handle, session: SessionId, messages: Streaming<v1::AttendRequest>) -> bool {
+/// Passes on what the node says until its stream ends; returns how it did.
+async fn listen(handle: &Handle, session: SessionId, messages: Streaming<v1::AttendRequest>, figures: &Figures) -> End {
     let messages = messages.timeout(SILENT_FOR);
     tokio::pin!(messages);
     while let Some(Ok(Ok(message))) = messages.next().await {
         match message.body {
             Some(Body::Beat(beat)) => {
-                let load = beat.load.map(Load::from).unwrap_or_default();
+                let told = beat.load.unwrap_or_default();
+                let load = Load::from(told);
+                // What a machine cannot do was brought into bounds.
+                figures.beats_clamped.inc_by(u64::from(v1::Load::from(load) != told));
                 let input = Input::Beat { session, sequence: beat.sequence, load, draining: beat.draining };
                 if handle.put(input).await.is_err() {
-                    return false;
+                    return End::Broken;
                 }
             }
-            Some(Body::Goodbye(_)) => return true,
+            Some(Body::Goodbye(_)) => return End::Goodbye,
             // A second registration on one stream, or a message of a newer ferry: neither says anything about life.
             Some(Body::Register(_)) | None => {}
         }
     }
-    false
+    End::Broken
 }
 
 fn registration(first: Option<v1::AttendRequest>) -> Result<Registration, Status> {

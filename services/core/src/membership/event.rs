@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Probe;
 use crate::{
     id::{Incarnation, NodeId},
     load::Load,
@@ -77,11 +78,29 @@ pub enum Event {
     Ended {
         /// Which stream.
         session: SessionId,
-        /// The node said goodbye before.
-        goodbye: bool,
+        /// In what way.
+        end: End,
+    },
+    /// A probe came to its end.
+    Probed {
+        /// Which node.
+        id: NodeId,
+        /// The life that was probed; what is known of an older one says nothing about this.
+        incarnation: Incarnation,
+        /// What came of it.
+        probe: Probe,
     },
     /// A deadline may have passed.
     TimePassed,
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The node said goodbye.
+    Goodbye,
+    /// Without: the process is gone, unless it redials.
+    Broken,
 }
 
 /// What must now be done, in order.
@@ -141,6 +160,25 @@ pub enum Effect {
         /// The revision of the removal.
         revision: u64,
     },
+    /// Ask the node for its built-in object over the data path; then come back with [`Event::Probed`]. At most one probe of a node is under way.
+    Probe {
+        /// Which node.
+        id: NodeId,
+        /// Which life of it.
+        incarnation: Incarnation,
+    },
+    /// Two lives of one node are alive at the same time, as when a disk was cloned: for the log and the metrics.
+    Contested {
+        /// Which node.
+        id: NodeId,
+        /// What the two say of themselves: the one that speaks for the node, and the other.
+        facts: [Arc<NodeFacts>; 2],
+    },
+    /// A beat was older than what is known: it was ignored.
+    Ignored {
+        /// On which stream.
+        session: SessionId,
+    },
     /// A node's state changed: for the log and the metrics.
     Changed {
         /// Which node.
@@ -153,13 +191,20 @@ pub enum Effect {
 }
 
 /// Why a stream cannot stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Somebody else is called that.
     #[error(
-        "this node id is taken, and the secret does not fit: give the node another --node-id, or remove the old one with `ferry nodes remove`"
+        "node id {id} is taken by the node at {holder}, whose secret the one at {newcomer} does not have: give it another --node-id, or remove the old node with `ferry nodes remove`"
     )]
-    Taken,
+    Taken {
+        /// The name.
+        id: NodeId,
+        /// Where the node is that has it.
+        holder: String,
+        /// Where the node is that wants it.
+        newcomer: String,
+    },
     /// A newer life of the same node is known.
     #[error("a newer start of this node has registered since")]
     Superseded,

@@ -1,12 +1,16 @@
 //! One node: its record, and its present life if it was heard.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::{Record, Refusal, Registration, SessionId, Timing};
+use super::{
+    End, Probe, Record, Refusal, Registration, SessionId, Timing,
+    returning::{Deaths, Returning},
+    strain::Strain,
+};
 use crate::{
     id::Incarnation,
     load::Load,
-    node::{Freshness, NodeState, NodeView},
+    node::{Duty, Freshness, NodeFacts, NodeState, NodeView},
     time::Tick,
 };
 
@@ -18,6 +22,41 @@ pub(super) struct Member {
     /// What was last published; [`Member::state_at`] is the truth.
     pub(super) state: NodeState,
     pub(super) since: Tick,
+    /// Whether it was published as one that its observer may be wrong about.
+    pub(super) in_doubt: bool,
+    /// As what it is counted among those whose silence would mean something.
+    pub(super) counted: Option<Hearing>,
+    /// Its way back, while it is on it.
+    pub(super) returning: Option<Returning>,
+    deaths: Deaths,
+    strain: Strain,
+    probing: Probing,
+}
+
+/// Whether a node is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hearing {
+    InTime,
+    Silent,
+}
+
+/// What the observer is like: whether it may believe in what it does not hear.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Observer {
+    /// So many nodes fell silent that it may be cut off.
+    pub(super) in_doubt: bool,
+    /// It hears somebody, so that it is not cut off from everybody.
+    pub(super) hears: bool,
+    /// Until when a broken stream says no more than silence: the observer was away, or has just begun.
+    pub(super) forgiving_until: Tick,
+}
+
+#[derive(Debug, Default)]
+struct Probing {
+    under_way: bool,
+    last: Option<Tick>,
+    /// Of the present silence.
+    outcome: Option<Probe>,
 }
 
 /// What was heard of one life of a node.
@@ -36,6 +75,8 @@ pub(super) struct Life {
 enum Ending {
     /// The stream stands.
     None,
+    /// The stream ended after a silence. It was pings that ended it, for all that is known here: that is no more than the silence says.
+    Unheard,
     /// The stream broke then; the node may redial.
     Broken(Tick),
     /// The node said goodbye.
@@ -43,14 +84,27 @@ enum Ending {
 }
 
 impl Member {
-    pub(super) const fn on_record(record: Record, now: Tick) -> Self {
-        Self { record, life: None, state: NodeState::Down, since: now }
+    pub(super) fn on_record(record: Record, now: Tick) -> Self {
+        Self {
+            record,
+            life: None,
+            state: NodeState::Down,
+            since: now,
+            in_doubt: false,
+            counted: None,
+            returning: None,
+            deaths: Deaths::default(),
+            strain: Strain::default(),
+            probing: Probing::default(),
+        }
     }
 
     /// Whether this registration may speak for the node.
     pub(super) fn admits(&self, registration: &Registration) -> Result<(), Refusal> {
         if self.record.secret != registration.secret {
-            return Err(Refusal::Taken);
+            let id = registration.facts.id.clone();
+            let (holder, newcomer) = (place(&self.record.facts), place(&registration.facts));
+            return Err(Refusal::Taken { id, holder, newcomer });
         }
         match &self.life {
             Some(life) if life.incarnation > registration.incarnation => Err(Refusal::Superseded),
@@ -58,39 +112,162 @@ impl Member {
         }
     }
 
-    /// The stream that speaks for the node now.
+    /// Whether somebody else speaks for the node at this moment: one of the two lives should be over.
+    pub(super) fn is_contested(&self, timing: &Timing, registration: &Registration, now: Tick) -> bool {
+        self.life.as_ref().is_some_and(|life| {
+            let alive = life.is_connected() && now < life.suspect_at(timing);
+            alive && life.incarnation != registration.incarnation && life.beat > 0
+        })
+    }
+
+    /// The session whose words count, while its stream stands.
     pub(super) fn session(&self) -> Option<SessionId> {
         self.life.as_ref().filter(|life| life.is_connected()).map(|life| life.session)
     }
 
     pub(super) fn wants_to_drain(&self) -> bool {
-        self.record.intent.drain || self.life.as_ref().is_some_and(|life| life.draining)
+        self.record.intent.drains() || self.life.as_ref().is_some_and(|life| life.draining)
     }
 
-    pub(super) fn state_at(&self, timing: &Timing, now: Tick) -> NodeState {
+    /// Another life begins, or the same one on another stream.
+    pub(super) fn attend(&mut self, timing: &Timing, registration: &Registration, session: SessionId, now: Tick) {
+        let had_its_time = self.life.is_some() || now >= self.since + timing.dead_after;
+        if self.state == NodeState::Down && had_its_time {
+            self.come_back(now);
+        }
+        if self.life.as_ref().is_none_or(|life| life.incarnation != registration.incarnation) {
+            self.strain = Strain::default();
+        }
+        self.life = Some(Life::begin(self.life.as_ref(), registration, session, now));
+        self.probing.outcome = None;
+    }
+
+    /// Takes a beat; false if it is not newer than what is known.
+    pub(super) fn beat(&mut self, now: Tick, sequence: u64, load: Load, draining: bool) -> bool {
+        let Some(life) = &mut self.life else { return false };
+        if !life.renew(now, sequence, load, draining) {
+            return false;
+        }
+        self.strain.beat(&load, &self.record.facts);
+        self.probing.outcome = None;
+        if self.state == NodeState::Down {
+            self.come_back(now);
+        }
+        if let Some(returning) = &mut self.returning {
+            returning.beats();
+        }
+        true
+    }
+
+    /// It was away, and proves itself before it gets clients.
+    pub(super) fn come_back(&mut self, now: Tick) {
+        self.returning = Some(Returning::new(now, self.deaths.damping(now)));
+        self.probing = Probing::default();
+    }
+
+    /// A stream of it ended.
+    pub(super) fn end(&mut self, timing: &Timing, now: Tick, end: End) {
+        if let Some(life) = &mut self.life {
+            life.ending = match end {
+                End::Goodbye => Ending::Goodbye,
+                End::Broken if now < life.suspect_at(timing) => Ending::Broken(now),
+                End::Broken => Ending::Unheard,
+            };
+        }
+    }
+
+    /// It was found dead; that is remembered, unless it was meant.
+    pub(super) fn died(&mut self, now: Tick) {
+        self.returning = None;
+        if self.life.as_ref().is_some_and(|life| life.ending != Ending::Goodbye) {
+            self.deaths.count(now);
+        }
+    }
+
+    /// What a probe of this life came to.
+    pub(super) fn probed(&mut self, incarnation: Incarnation, probe: Probe) {
+        if self.life.as_ref().is_none_or(|life| life.incarnation != incarnation) {
+            return;
+        }
+        self.probing.under_way = false;
+        self.probing.outcome = Some(probe);
+        if let Some(returning) = self.returning.as_mut().filter(|returning| returning.wants_a_probe()) {
+            returning.probed(probe);
+        }
+    }
+
+    /// The life to probe, if it is time for that; it is taken to be under way from then on.
+    pub(super) fn take_probe(&mut self, timing: &Timing, now: Tick) -> Option<Incarnation> {
+        let life = self.life.as_ref().filter(|life| !matches!(life.ending, Ending::Goodbye | Ending::Broken(_)))?;
+        let returns = self.returning.is_some_and(|returning| returning.wants_a_probe());
+        let silent = self.counted == Some(Hearing::Silent) && self.state != NodeState::Down;
+        let due = self.probing.last.is_none_or(|last| now >= last + timing.probe_every);
+        // A silence that has just begun is looked into at once.
+        let fresh = silent && self.probing.outcome.is_none();
+        if self.probing.under_way || !(silent || returns) || !(due || fresh) {
+            return None;
+        }
+        self.probing.under_way = true;
+        self.probing.last = Some(now);
+        Some(life.incarnation)
+    }
+
+    pub(super) fn state_at(&self, timing: &Timing, now: Tick, observer: Observer) -> NodeState {
+        if self.record.intent.duty == Duty::Maintenance {
+            return NodeState::Maintenance;
+        }
         let Some(life) = &self.life else { return NodeState::Down };
-        if now >= life.dead_at(timing) {
+        if now >= life.dead_at(timing, observer.forgiving_until) && !self.is_spared(observer) {
             NodeState::Down
         } else if self.wants_to_drain() {
             NodeState::Draining
-        } else if now >= life.heard + timing.suspect_after {
+        } else if self.returning.is_some_and(|returning| !returning.is_over(timing, now)) {
+            NodeState::Probation
+        } else if now >= life.suspect_at(timing) {
             NodeState::Suspect
+        } else if self.strain.is_strained() {
+            NodeState::Degraded
         } else {
             NodeState::Up
         }
     }
 
-    /// When time alone changes the state next.
-    pub(super) fn deadline(&self, timing: &Timing, now: Tick) -> Option<Tick> {
+    /// Whether its silence is held to be the observer's own: many fell silent, and no probe says that it is the node's.
+    fn is_spared(&self, observer: Observer) -> bool {
+        let silent = self.life.as_ref().is_some_and(|life| matches!(life.ending, Ending::None | Ending::Unheard));
+        let refuted = match self.probing.outcome {
+            Some(Probe::Unwell) => true,
+            Some(Probe::Unreached) => observer.hears,
+            Some(Probe::Well) | None => false,
+        };
+        // Whoever was down before stays so.
+        silent && observer.in_doubt && !refuted && self.state != NodeState::Down
+    }
+
+    /// How it counts in the question whether the observer is cut off. Whoever is known to be dead does not.
+    pub(super) fn hearing(&self, timing: &Timing, now: Tick) -> Option<Hearing> {
+        let life = self.life.as_ref().filter(|life| matches!(life.ending, Ending::None | Ending::Unheard))?;
+        if self.record.intent.duty == Duty::Maintenance {
+            return None;
+        }
+        match now < life.suspect_at(timing) {
+            true => Some(Hearing::InTime),
+            false => (self.state != NodeState::Down).then_some(Hearing::Silent),
+        }
+    }
+
+    /// When time alone changes the state next, or something is to be looked at again.
+    pub(super) fn deadline(&self, timing: &Timing, now: Tick, observer: Observer) -> Option<Tick> {
         let life = self.life.as_ref()?;
-        let dead_at = life.dead_at(timing);
-        let suspect_at = life.heard + timing.suspect_after;
+        let (dead_at, suspect_at) = (life.dead_at(timing, observer.forgiving_until), life.suspect_at(timing));
         if now < suspect_at.min(dead_at) {
             Some(suspect_at.min(dead_at))
         } else if now < dead_at {
             Some(dead_at)
-        } else {
+        } else if matches!(self.state, NodeState::Down | NodeState::Maintenance) {
             None
+        } else {
+            Some(now + timing.look_within)
         }
     }
 
@@ -105,14 +282,25 @@ impl Member {
             load: life.map(|life| life.load).unwrap_or_default(),
             heard_ago: life.map_or(Duration::ZERO, |life| now.since(life.heard)),
             intent: self.record.intent,
+            in_doubt: self.in_doubt,
         }
     }
+
+    pub(super) fn facts(&self) -> Arc<NodeFacts> {
+        Arc::clone(&self.record.facts)
+    }
+}
+
+/// Where people find a node.
+fn place(facts: &NodeFacts) -> String {
+    let place = facts.address.as_ref().or(facts.tls_address.as_ref());
+    place.map_or_else(|| "an unknown address".to_owned(), ToString::to_string)
 }
 
 impl Life {
     /// A registration counts as a sign of life. Beats are counted over all streams of one incarnation, so the
     /// counter is kept when the same life redials.
-    pub(super) fn begin(before: Option<&Self>, registration: &Registration, session: SessionId, now: Tick) -> Self {
+    fn begin(before: Option<&Self>, registration: &Registration, session: SessionId, now: Tick) -> Self {
         let same = before.filter(|life| life.incarnation == registration.incarnation);
         Self {
             incarnation: registration.incarnation,
@@ -129,8 +317,7 @@ impl Life {
         matches!(self.ending, Ending::None)
     }
 
-    /// Takes a beat; false if it is not newer than what is known.
-    pub(super) fn renew(&mut self, now: Tick, sequence: u64, load: Load, draining: bool) -> bool {
+    fn renew(&mut self, now: Tick, sequence: u64, load: Load, draining: bool) -> bool {
         if sequence <= self.beat {
             return false;
         }
@@ -141,16 +328,16 @@ impl Life {
         true
     }
 
-    pub(super) const fn end(&mut self, now: Tick, goodbye: bool) {
-        self.ending = if goodbye { Ending::Goodbye } else { Ending::Broken(now) };
+    fn suspect_at(&self, timing: &Timing) -> Tick {
+        self.heard + timing.suspect_after
     }
 
     /// The moment from which the node counts as dead, unless it is heard before.
-    pub(super) fn dead_at(&self, timing: &Timing) -> Tick {
+    pub(super) fn dead_at(&self, timing: &Timing, forgiving_until: Tick) -> Tick {
         let silent = self.heard + timing.dead_after;
         match self.ending {
-            Ending::None => silent,
-            Ending::Broken(at) => silent.min(at + timing.redial_within),
+            Ending::None | Ending::Unheard => silent,
+            Ending::Broken(at) => silent.min((at + timing.redial_within).max(forgiving_until)),
             Ending::Goodbye => Tick::default(),
         }
     }

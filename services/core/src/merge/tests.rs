@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     load::Load,
-    node::{Freshness, Intent, NodeFacts, NodeState, Weight},
+    node::{Duty, Freshness, Intent, NodeFacts, NodeState, Weight},
 };
 
 fn at(millis: u64) -> Tick {
@@ -33,7 +33,8 @@ fn view(id: &str, state: NodeState, incarnation: u64, beat: u64, revision: u64) 
         freshness: Freshness { incarnation: Incarnation(incarnation), beat },
         load: Load::default(),
         heard_ago: Duration::ZERO,
-        intent: Intent { drain: false, revision },
+        intent: Intent { duty: Duty::Serve, revision },
+        in_doubt: false,
     }
 }
 
@@ -116,7 +117,7 @@ fn a_saved_table_stands_until_somebody_speaks() {
 fn an_operators_newest_decision_wins() {
     let mut merge = Merge::default();
     let drained = NodeView {
-        intent: Intent { drain: true, revision: 7 },
+        intent: Intent { duty: Duty::Drain, revision: 7 },
         state: NodeState::Draining,
         ..view("a", NodeState::Up, 1, 1, 7)
     };
@@ -126,7 +127,7 @@ fn an_operators_newest_decision_wins() {
     merge.apply(at(1), &epoch("d", 2), delta(vec![view("a", NodeState::Up, 1, 10, 8)])).expect("fresh");
     assert_eq!(states(&merge), [("a", NodeState::Up)], "d has read the resume, c has not");
     let late = NodeView {
-        intent: Intent { drain: true, revision: 7 },
+        intent: Intent { duty: Duty::Drain, revision: 7 },
         state: NodeState::Draining,
         ..view("a", NodeState::Up, 1, 11, 7)
     };

@@ -47,6 +47,10 @@ pub enum Exclusion {
     Down,
     /// It finishes what it began.
     Draining,
+    /// An operator took it out.
+    Maintenance,
+    /// It was down, and has not proved itself since.
+    Probation,
     /// Its beats are late, and others' are not.
     Suspect,
     /// It has no address for clients of this scheme.
@@ -64,6 +68,8 @@ impl Exclusion {
         match self {
             Self::Down => "down",
             Self::Draining => "draining",
+            Self::Maintenance => "in maintenance",
+            Self::Probation => "on probation",
             Self::Suspect => "suspect while others are up",
             Self::Unreachable => "no address for this client's scheme",
             Self::OtherPrefix => "does not serve this prefix",
@@ -109,8 +115,8 @@ pub(super) struct Round<'r, 't> {
     per_cost: f64,
     region: Option<u32>,
     zone: Option<Domain>,
-    /// UP, unless nobody who is UP is eligible.
-    class: NodeState,
+    /// Whether only those get it that are late, since nobody who beats in time is eligible.
+    late: bool,
     sums: Sums,
     pub(super) tried_left_out: bool,
 }
@@ -128,7 +134,7 @@ impl<'r, 't> Round<'r, 't> {
             per_cost: 1.0 / cost,
             region: table.region(request.client.region.as_ref()),
             zone: table.zone(request.client.region.as_ref(), request.client.zone.as_ref()),
-            class: NodeState::Up,
+            late: false,
             sums: Sums::default(),
             tried_left_out: false,
         };
@@ -137,8 +143,8 @@ impl<'r, 't> Round<'r, 't> {
             match round.barred(place) {
                 None => {
                     let (tier, measure) = (round.tier(place.figures), round.measure(place.figures));
-                    let up = place.figures.state == NodeState::Up;
-                    let sums = if up { &mut round.sums } else { &mut suspects };
+                    let well = place.figures.state.is_well();
+                    let sums = if well { &mut round.sums } else { &mut suspects };
                     sums[tier as usize].add(place.figures.weight(), measure);
                 }
                 Some(Exclusion::Tried) => round.tried_left_out = true,
@@ -146,7 +152,7 @@ impl<'r, 't> Round<'r, 't> {
             }
         }
         if round.sums.iter().all(|sum| sum.nodes == 0) {
-            (round.class, round.sums) = (NodeState::Suspect, suspects);
+            (round.late, round.sums) = (true, suspects);
         }
         round
     }
@@ -156,7 +162,9 @@ impl<'r, 't> Round<'r, 't> {
         match figures.state {
             NodeState::Down => Some(Exclusion::Down),
             NodeState::Draining => Some(Exclusion::Draining),
-            NodeState::Up | NodeState::Suspect => {
+            NodeState::Maintenance => Some(Exclusion::Maintenance),
+            NodeState::Probation => Some(Exclusion::Probation),
+            NodeState::Up | NodeState::Degraded | NodeState::Suspect => {
                 if !figures.reachable(self.request.scheme) {
                     Some(Exclusion::Unreachable)
                 } else if !figures.serves_every_key && !candidate.serves(self.request.key) {
@@ -171,7 +179,7 @@ impl<'r, 't> Round<'r, 't> {
     }
 
     pub(super) fn exclusion(&self, place: Place<'t>) -> Option<Exclusion> {
-        self.barred(place).or_else(|| (place.figures.state != self.class).then_some(Exclusion::Suspect))
+        self.barred(place).or_else(|| (place.figures.state.is_well() == self.late).then_some(Exclusion::Suspect))
     }
 
     pub(super) fn places(&self) -> impl Iterator<Item = Place<'t>> + use<'t> {

@@ -166,7 +166,7 @@ impl Table {
         let facts = &view.facts;
         let region = facts.region.as_ref().map(|region| intern(&mut self.regions, region));
         let domain = Domain(intern(&mut self.domains, &(facts.region.clone(), facts.zone.clone())));
-        let drained = view.intent.drain && view.state.selectable();
+        let drained = view.intent.drains() && view.state.selectable();
         let prefixes = facts.prefixes.iter().map(|prefix| prefix.trim_matches('/'));
         // A prefix that is nothing but slashes is the root: every key.
         let prefixes =

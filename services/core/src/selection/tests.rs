@@ -13,7 +13,7 @@ use super::*;
 use crate::{
     id::Incarnation,
     load::{Load, Share},
-    node::{Freshness, Intent, NodeFacts, NodeState, NodeView, Weight},
+    node::{Duty, Freshness, Intent, NodeFacts, NodeState, NodeView, Weight},
 };
 
 const NOW: Tick = Tick::from_origin(Duration::from_secs(1_000));
@@ -41,6 +41,7 @@ fn node(id: &str) -> NodeView {
         load: Load::default(),
         heard_ago: Duration::ZERO,
         intent: Intent::default(),
+        in_doubt: false,
     }
 }
 
@@ -134,7 +135,7 @@ fn an_empty_table_gives_nobody() {
 #[test]
 fn nobody_who_is_down_draining_or_drained_gets_a_client() {
     let mut drained = node("drained");
-    drained.intent.drain = true;
+    drained.intent.duty = Duty::Drain;
     let table =
         table(&[in_state(node("down"), NodeState::Down), in_state(node("draining"), NodeState::Draining), drained]);
     let question = Question::about("a");

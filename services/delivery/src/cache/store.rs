@@ -57,7 +57,7 @@ pub use settings::{Mode, Settings};
 pub use space::Space;
 pub use spans::{Span, Spans};
 
-use crate::disk::Health;
+use crate::disk::{Health, Time};
 use faulty::{Faults, Twin};
 use files::Files;
 use inner::Inner;
@@ -288,6 +288,12 @@ impl Store {
     #[must_use]
     pub fn health(&self) -> Health {
         self.inner().calls.health()
+    }
+
+    /// What its calls that may block took so far.
+    #[must_use]
+    pub fn disk_time(&self) -> Time {
+        self.inner().calls.time()
     }
 
     /// How many calls are under way that may block.

@@ -5,7 +5,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -29,8 +32,34 @@ pub(crate) struct Calls {
     turns: Arc<Semaphore>,
     patience: Duration,
     record: Arc<Mutex<Record>>,
+    spent: Arc<Spent>,
     /// What makes them fail, in tests.
     twin: Option<Twin>,
+}
+
+/// How many calls came back, and how long they took together.
+#[derive(Debug, Default)]
+struct Spent {
+    calls: AtomicU64,
+    nanos: AtomicU64,
+}
+
+/// What a root's calls that may block took since the process began: two of these make an average.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Time {
+    /// Calls that came back.
+    pub calls: u64,
+    /// How long they took together.
+    pub spent: Duration,
+}
+
+impl Time {
+    /// How long a call took on average since `earlier`; zero if there was none.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Duration {
+        let calls = u32::try_from(self.calls.saturating_sub(earlier.calls)).unwrap_or(u32::MAX);
+        self.spent.saturating_sub(earlier.spent).checked_div(calls).unwrap_or_default()
+    }
 }
 
 /// Why a call has no outcome.
@@ -58,7 +87,8 @@ struct UnderWay {
 
 impl Calls {
     pub(super) fn new(at_once: usize, patience: Duration, twin: Option<Twin>) -> Self {
-        Self { turns: Arc::new(Semaphore::new(at_once)), patience, record: Arc::default(), twin }
+        let (turns, record, spent) = (Arc::new(Semaphore::new(at_once)), Arc::default(), Arc::default());
+        Self { turns, patience, record, spent, twin }
     }
 
     /// Calls that are made as they are.
@@ -108,12 +138,15 @@ impl Calls {
         T: Send + 'static,
         E: Symptom + Send + 'static,
     {
-        let (record, twin) = (Arc::clone(&self.record), self.twin.clone());
+        let (record, twin, spent) = (Arc::clone(&self.record), self.twin.clone(), Arc::clone(&self.spent));
         task::spawn_blocking(move || {
+            let began = Instant::now();
             let mut under_way = UnderWay::begin(record);
             let struck = twin.map_or(Ok(()), |twin| twin.strike()).map_err(E::from);
             let outcome = struck.and_then(|()| call());
             under_way.failed = outcome.as_ref().is_err_and(E::speaks_against_the_disk);
+            spent.calls.fetch_add(1, Relaxed);
+            spent.nanos.fetch_add(u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
             drop((under_way, turn));
             outcome
         })
@@ -139,6 +172,12 @@ impl Calls {
     /// How the root does, by its calls.
     pub(crate) fn health(&self) -> Health {
         locked(&self.record).judge(Instant::now())
+    }
+
+    /// What they took so far.
+    pub(crate) fn time(&self) -> Time {
+        let spent = Duration::from_nanos(self.spent.nanos.load(Relaxed));
+        Time { calls: self.spent.calls.load(Relaxed), spent }
     }
 
     /// How many are under way.

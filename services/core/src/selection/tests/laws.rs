@@ -72,7 +72,13 @@ impl AnyNode {
             facts.region = (self.place.0 > 0).then(|| format!("r{}", self.place.0).parse().expect("a good name"));
             facts.zone = (self.place.1 > 0).then(|| format!("z{}", self.place.1).parse().expect("a good name"));
         });
-        let load = Load { bytes_per_second, transfers, cpu: Share::clamped(cpu), disk: Share::clamped(disk) };
+        let load = Load {
+            bytes_per_second,
+            transfers,
+            cpu: Share::clamped(cpu),
+            disk: Share::clamped(disk),
+            ..Load::default()
+        };
         NodeView { state: self.state, load, ..view }
     }
 }

@@ -1,0 +1,36 @@
+//! How long silence means what.
+
+use std::time::Duration;
+
+/// The times by which a coordinator judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How often a node beats; nodes spread it by ± 20 %.
+    pub beat_every: Duration,
+    /// Silence after which a node is chosen only if nothing better is left.
+    pub suspect_after: Duration,
+    /// Silence after which a node is dead.
+    pub dead_after: Duration,
+    /// How long a node whose stream ended without a goodbye may take to redial.
+    pub redial_within: Duration,
+    /// The longest that the observer itself may be away between two looks: what goes beyond it is nobody's silence.
+    pub look_within: Duration,
+    /// Between two probes of one node.
+    pub probe_every: Duration,
+    /// How long a node may be kept out for no other reason than that its probes do not get through.
+    pub unreachable_for: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            beat_every: Duration::from_secs(1),
+            suspect_after: Duration::from_millis(2500),
+            dead_after: Duration::from_secs(4),
+            redial_within: Duration::from_millis(500),
+            look_within: Duration::from_secs(1),
+            probe_every: Duration::from_secs(2),
+            unreachable_for: Duration::from_secs(30),
+        }
+    }
+}

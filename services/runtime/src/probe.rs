@@ -1,0 +1,185 @@
+//! A probe: whether a node answers for its built-in object, over the way that clients take.
+//!
+//! Where nodes listen with TLS only, any certificate will do: nothing is said that has to be kept from anybody, and the node is asked for its name.
+
+use std::{io, sync::Arc, time::Duration};
+
+use ferry_core::{id::NodeId, membership::Probe, node::NodeFacts};
+use hyper::{
+    HeaderMap, Request, StatusCode,
+    body::Bytes,
+    client::conn::http1,
+    header::{CONNECTION, HOST, HeaderName},
+};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use crate::tls::AnyCertificate;
+
+/// The path of the built-in object. A node answers 200 for it if a look through each of its roots succeeds, and 503 if not.
+pub const PATH: &str = "/.well-known/ferry/probe";
+
+/// The field in which the answer names the node.
+pub const NODE: HeaderName = HeaderName::from_static("ferry-node");
+
+/// How long the connection may take to stand, and then the answer to come. Both together leave time to act on a failure before a silent node
+/// is held to be dead.
+const CONNECT: Duration = Duration::from_millis(700);
+const ANSWER: Duration = Duration::from_millis(700);
+
+/// Asks a node for its built-in object. Takes at most 1.4 s; cancelling it is free.
+pub async fn probe(facts: &NodeFacts) -> Probe {
+    let (address, secured) = match (&facts.address, &facts.tls_address) {
+        (Some(plain), _) => (plain, false),
+        (None, Some(tls)) => (tls, true),
+        (None, None) => return Probe::Unreached,
+    };
+    let stream = match timeout(CONNECT, TcpStream::connect(address.as_str())).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(refused)) if refused.kind() == io::ErrorKind::ConnectionRefused => return Probe::Unwell,
+        Ok(Err(_)) | Err(_) => return Probe::Unreached,
+    };
+    let answered = async {
+        match secured {
+            false => ask(stream, address.as_str(), &facts.id).await,
+            true => {
+                let name = ServerName::try_from(address.host().to_owned()).ok()?;
+                ask(anyone().ok()?.connect(name, stream).await.ok()?, address.as_str(), &facts.id).await
+            }
+        }
+    };
+    match timeout(ANSWER, answered).await {
+        Ok(Some(true)) => Probe::Well,
+        Ok(Some(false) | None) | Err(_) => Probe::Unwell,
+    }
+}
+
+/// Whether a node of this name answers that it is well; `None` if nothing sensible comes.
+async fn ask<S>(stream: S, host: &str, id: &NodeId) -> Option<bool>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let request = Request::get(PATH).header(HOST, host).header(CONNECTION, "close").body(Empty).ok()?;
+    let answer = sender.send_request(request);
+    tokio::pin!(answer, connection);
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answer => answer.ok()?,
+        ended = &mut connection => {
+            ended.ok()?;
+            answer.await.ok()?
+        }
+    };
+    Some(answer.status() == StatusCode::OK && names(answer.headers(), id))
+}
+
+/// Somebody else at that address is not the node.
+fn names(headers: &HeaderMap, id: &NodeId) -> bool {
+    headers.get(NODE).is_some_and(|name| name.as_bytes() == id.as_str().as_bytes())
+}
+
+fn anyone() -> Result<TlsConnector, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider)))
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// A request without content.
+struct Empty;
+
+impl hyper::body::Body for Empty {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        std::task::Poll::Ready(None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ferry_core::node::Weight;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    fn facts(address: &str) -> NodeFacts {
+        NodeFacts {
+            id: "n1".parse().expect("valid"),
+            address: Some(address.parse().expect("valid")),
+            tls_address: None,
+            admin_address: None,
+            region: None,
+            zone: None,
+            weight: Weight::default(),
+            capacity: None,
+            max_transfers: None,
+            prefixes: Vec::new(),
+            software: String::new(),
+        }
+    }
+
+    /// What a probe makes of a server that answers this; of one that says nothing, if that is empty.
+    async fn of(answer: &'static str) -> Probe {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.expect("it comes");
+            let mut head = vec![0; 4096];
+            let count = stream.read(&mut head).await.expect("it asks");
+            assert!(head[..count].starts_with(b"GET /.well-known/ferry/probe HTTP/1.1\r\n"));
+            stream.write_all(answer.as_bytes()).await.expect("it listens");
+            if answer.is_empty() { std::future::pending().await } else { stream }
+        };
+        let node = facts(&address);
+        tokio::select! {
+            probe = probe(&node) => probe,
+            () = async { let _stream = serve.await; std::future::pending::<()>().await } => unreachable!("it waits"),
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_good_answer_of_that_very_node_is_well() {
+        for (answer, expected) in [
+            ("HTTP/1.1 200 OK\r\nferry-node: n1\r\ncontent-length: 0\r\n\r\n", Probe::Well),
+            ("HTTP/1.1 200 OK\r\nferry-node: n2\r\ncontent-length: 0\r\n\r\n", Probe::Unwell),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Probe::Unwell),
+            ("HTTP/1.1 503 Service Unavailable\r\nferry-node: n1\r\ncontent-length: 0\r\n\r\n", Probe::Unwell),
+            ("nonsense\r\n\r\n", Probe::Unwell),
+            ("", Probe::Unwell),
+        ] {
+            assert_eq!(of(answer).await, expected, "{answer:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_refuses_was_reached_and_a_name_that_leads_nowhere_was_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound").to_string();
+        drop(listener);
+        assert_eq!(probe(&facts(&address)).await, Probe::Unwell);
+        assert_eq!(probe(&facts("nobody.invalid:80")).await, Probe::Unreached);
+    }
+}
