@@ -17,7 +17,7 @@ use std::{
 use ferry_core::{load::Load, node::NodeFacts};
 use ferry_proto::v1::{self, attend_response::Body, membership_service_client::MembershipServiceClient};
 use ferry_runtime::{
-    Clock, Tasks,
+    Clock, Tasks, Workers,
     admin::{AdminToken, MESSAGE_LIMIT},
     coordinators::{self, Ending, Link, Links},
 };
@@ -45,6 +45,9 @@ const OUTBOX: usize = 8;
 /// How long the last words may take.
 const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
 
+/// A thread that ran nothing for so long hangs.
+const HANGS: Duration = Duration::from_millis(1500);
+
 /// Beats are spread by so much, so that a thousand nodes that start together do not beat together.
 const SPREAD: f64 = 0.2;
 
@@ -61,6 +64,8 @@ pub(crate) struct Agent {
     pub(crate) ca: Option<PathBuf>,
     pub(crate) join: Option<AdminToken>,
     pub(crate) beats: Counter,
+    /// Who serves clients: a node whose threads hang must not say that it is well.
+    pub(crate) workers: Workers,
     /// Counts the beats of this life over all streams.
     pub(crate) sequence: AtomicU64,
 }
@@ -83,6 +88,16 @@ impl Agent {
             let agent = Arc::clone(&agent);
             async move { agent.attend(&link).await.err().unwrap_or_else(|| Ending::Lost("we stop".to_owned())) }
         })
+    }
+
+    /// Whether every thread that serves clients runs.
+    fn serves(&self) -> bool {
+        let silence = self.workers.longest_silence();
+        let serves = silence < HANGS;
+        if !serves {
+            tracing::error!(?silence, "a thread that serves clients hangs: the node does not beat");
+        }
+        serves
     }
 
     /// One stream from its first word to its end; `Ok` when the node stops.
@@ -126,7 +141,7 @@ impl Agent {
 
 impl Stream<'_> {
     async fn run(mut self) -> Result<(), Ending> {
-        let mut told = self.beat()?;
+        let mut told = self.beat_if_well()?;
         let mut next = self.next_beat();
         loop {
             let due = tokio::select! {
@@ -143,8 +158,8 @@ impl Stream<'_> {
                 () = sleep_until(next) => true,
             };
             if due {
-                told = self.beat()?;
                 next = self.next_beat();
+                told = self.beat_if_well()?;
             }
         }
     }
@@ -166,7 +181,11 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// Beats; returns whether it said that the node stops.
+    /// Beats, unless its clients are not served; returns whether it said that the node stops.
+    fn beat_if_well(&self) -> Result<bool, Ending> {
+        if self.agent.drain.is_stopping() || self.agent.serves() { self.beat() } else { Ok(false) }
+    }
+
     fn beat(&self) -> Result<bool, Ending> {
         let stopping = self.agent.drain.is_stopping();
         let sequence = self.agent.sequence.fetch_add(1, Relaxed) + 1;

@@ -226,6 +226,7 @@ impl Node {
                 ca: config.coordinator_ca,
                 join,
                 beats: figures.beats,
+                workers: workers.clone(),
                 sequence: AtomicU64::new(0),
             };
             inspection.links.get_or_init(|| agent.start(config.coordinators));

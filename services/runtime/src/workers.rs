@@ -9,14 +9,17 @@ use std::{
     num::NonZeroUsize,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How often a thread says that it is alive.
+const PULSE: Duration = Duration::from_millis(500);
 
 /// How long a thread that ends waits for file system calls that do not return.
 const LAST_CALLS: Duration = Duration::from_millis(100);
@@ -32,6 +35,14 @@ pub struct Workers {
 struct Worker {
     runtime: Handle,
     connections: Arc<AtomicUsize>,
+    pulse: Option<Arc<Pulse>>,
+}
+
+/// When a thread was last seen to run what waits on it.
+#[derive(Debug)]
+struct Pulse {
+    began: Instant,
+    last_millis: AtomicU64,
 }
 
 /// A connection's place on a worker, given back when it is dropped.
@@ -66,9 +77,21 @@ impl Workers {
     pub fn place(&self) -> Place {
         let all = self.workers.iter().enumerate();
         let least = all.min_by_key(|(_, worker)| worker.connections.load(Relaxed));
-        let (index, Worker { runtime, connections }) = least.expect("there is at least one worker");
+        let (index, Worker { runtime, connections, .. }) = least.expect("there is at least one worker");
         connections.fetch_add(1, Relaxed);
         Place { index, runtime: runtime.clone(), connections: Arc::clone(connections) }
+    }
+
+    /// How long the thread that is silent longest has run nothing. Each says every half second that it is alive: much more than that, and one of
+    /// them hangs with all of its connections.
+    #[must_use]
+    pub fn longest_silence(&self) -> Duration {
+        self.workers
+            .iter()
+            .filter_map(|worker| worker.pulse.as_ref())
+            .map(|pulse| pulse.silence())
+            .max()
+            .unwrap_or_default()
     }
 
     /// The runtime of each worker, in the order of [`Place::worker`].
@@ -80,16 +103,36 @@ impl Workers {
 impl Worker {
     fn start(index: usize, end: CancellationToken) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let worker = Self::on(runtime.handle().clone());
+        let pulse = Arc::new(Pulse { began: Instant::now(), last_millis: AtomicU64::new(0) });
+        let worker = Self { pulse: Some(Arc::clone(&pulse)), ..Self::on(runtime.handle().clone()) };
         thread::Builder::new().name(format!("ferry-worker-{index}")).spawn(move || {
-            runtime.block_on(end.cancelled());
+            runtime.block_on(async {
+                tokio::select! {
+                    () = end.cancelled() => {}
+                    () = pulse.beat() => {}
+                }
+            });
             runtime.shutdown_timeout(LAST_CALLS);
         })?;
         Ok(worker)
     }
 
     fn on(runtime: Handle) -> Self {
-        Self { runtime, connections: Arc::default() }
+        Self { runtime, connections: Arc::default(), pulse: None }
+    }
+}
+
+impl Pulse {
+    async fn beat(&self) {
+        loop {
+            let now = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            self.last_millis.store(now, Relaxed);
+            tokio::time::sleep(PULSE).await;
+        }
+    }
+
+    fn silence(&self) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_millis(self.last_millis.load(Relaxed)))
     }
 }
 
@@ -130,6 +173,23 @@ mod tests {
         assert_eq!((held(0), held(1)), (1, 1), "the freed place is taken first");
         drop(second);
         assert_eq!(held(0) + held(1), 1);
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_hangs_is_seen_though_the_other_runs() {
+        let workers = Workers::start(NonZeroUsize::new(2)).expect("two threads");
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        workers.workers[1].runtime.spawn(async move {
+            // As a call does that does not return.
+            let _released = held.recv();
+        });
+        while workers.longest_silence() < 3 * PULSE {
+            tokio::time::sleep(PULSE / 10).await;
+        }
+        drop(release);
+        while workers.longest_silence() > 2 * PULSE {
+            tokio::time::sleep(PULSE / 10).await;
+        }
     }
 
     #[test]

@@ -25,6 +25,10 @@ struct Attending {
 
 impl Attending {
     fn start(coordinators: &[&Twin]) -> Self {
+        Self::with_workers(coordinators, Workers::here())
+    }
+
+    fn with_workers(coordinators: &[&Twin], workers: Workers) -> Self {
         let storage = tempfile::tempdir().expect("a temporary folder");
         let clock = Clock::fixed(UnixMillis(1_700_000_000_000));
         let identity =
@@ -55,6 +59,7 @@ impl Attending {
             ca: None,
             join: None,
             beats: Counter::default(),
+            workers,
             sequence: AtomicU64::new(0),
         };
         let links = agent.start(coordinators.iter().map(|twin| twin.url.clone()).collect());
@@ -110,6 +115,33 @@ async fn beats_keep_the_pace_that_the_coordinator_asks_for_and_count_over_all_st
     let count = sequences.len();
     sequences.dedup();
     assert_eq!(sequences.len(), count, "one number, two beats: {sequences:?}");
+}
+
+#[tokio::test]
+async fn a_node_whose_threads_hang_does_not_say_that_it_is_well() {
+    let twin = Twin::start("c1").await;
+    twin.reply(Ok(v1::Welcome { beat_every_ms: 50, ..welcome("c1") }));
+    let workers = Workers::start(std::num::NonZeroUsize::new(2)).expect("two threads");
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let hung = workers.runtimes().next().expect("a thread").clone();
+    hung.spawn(async move {
+        let _released = held.recv();
+    });
+    let until = |wanted: fn(Duration) -> bool| {
+        let workers = workers.clone();
+        async move {
+            while !wanted(workers.longest_silence()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    };
+    until(|silence| silence > HANGS + Duration::from_millis(100)).await;
+    let node = Attending::with_workers(&[&twin], workers.clone());
+    node.welcomed(1).await;
+    let beat = timeout(Duration::from_millis(500), twin.until("a beat", |heard| !beats(heard).is_empty())).await;
+    assert!(beat.is_err(), "it beats");
+    drop(release);
+    twin.until("beats again", |heard| beats(heard).len() > 3).await;
 }
 
 #[tokio::test]
