@@ -277,8 +277,10 @@ impl Membership {
         if probe != Probe::Unreached {
             self.reached = Some(now);
         }
+        let reaches = self.reached.is_some_and(|at| now < at + self.timing.dead_after);
+        let hears = self.in_time > 0 || reaches;
         let Some(member) = self.members.get_mut(id) else { return };
-        member.probed(life, probe);
+        member.probed(life, probe, hears);
         self.settle(now, id, effects);
     }
 
@@ -311,12 +313,7 @@ impl Membership {
     }
 
     fn observer(&self, now: Tick) -> Observer {
-        let reached = self.reached.is_some_and(|at| now < at + self.timing.dead_after);
-        Observer {
-            in_doubt: self.is_in_doubt(now),
-            hears: self.in_time > 0 || reached,
-            forgiving_until: self.forgiving_until,
-        }
+        Observer { in_doubt: self.is_in_doubt(now), forgiving_until: self.forgiving_until }
     }
 
     /// Keeps count of who is heard.

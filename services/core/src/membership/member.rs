@@ -45,8 +45,6 @@ pub(super) enum Hearing {
 pub(super) struct Observer {
     /// So many nodes fell silent that it may be cut off.
     pub(super) in_doubt: bool,
-    /// It hears somebody, so that it is not cut off from everybody.
-    pub(super) hears: bool,
     /// Until when a broken stream says no more than silence: the observer was away, or has just begun.
     pub(super) forgiving_until: Tick,
 }
@@ -55,8 +53,8 @@ pub(super) struct Observer {
 struct Probing {
     under_way: bool,
     last: Option<Tick>,
-    /// Of the present silence.
-    outcome: Option<Probe>,
+    /// Whether the last probe in the present silence said that the silence is the node's.
+    refuted: Option<bool>,
 }
 
 /// What was heard of one life of a node.
@@ -139,7 +137,7 @@ impl Member {
             self.strain = Strain::default();
         }
         self.life = Some(Life::begin(self.life.as_ref(), registration, session, now));
-        self.probing.outcome = None;
+        self.probing.refuted = None;
     }
 
     /// Takes a beat; false if it is not newer than what is known.
@@ -149,7 +147,7 @@ impl Member {
             return false;
         }
         self.strain.beat(&load, &self.record.facts);
-        self.probing.outcome = None;
+        self.probing.refuted = None;
         if self.state == NodeState::Down {
             self.come_back(now);
         }
@@ -184,13 +182,17 @@ impl Member {
         }
     }
 
-    /// What a probe of this life came to.
-    pub(super) fn probed(&mut self, incarnation: Incarnation, probe: Probe) {
+    /// What a probe of this life came to, and whether the observer heard anybody meanwhile: one that does not is cut off itself, perhaps.
+    pub(super) fn probed(&mut self, incarnation: Incarnation, probe: Probe, hears: bool) {
         if self.life.as_ref().is_none_or(|life| life.incarnation != incarnation) {
             return;
         }
         self.probing.under_way = false;
-        self.probing.outcome = Some(probe);
+        self.probing.refuted = Some(match probe {
+            Probe::Well => false,
+            Probe::Unwell => true,
+            Probe::Unreached => hears,
+        });
         if let Some(returning) = self.returning.as_mut().filter(|returning| returning.wants_a_probe()) {
             returning.probed(probe);
         }
@@ -203,7 +205,7 @@ impl Member {
         let silent = self.counted == Some(Hearing::Silent) && self.state != NodeState::Down;
         let due = self.probing.last.is_none_or(|last| now >= last + timing.probe_every);
         // A silence that has just begun is looked into at once.
-        let fresh = silent && self.probing.outcome.is_none();
+        let fresh = silent && self.probing.refuted.is_none();
         if self.probing.under_way || !(silent || returns) || !(due || fresh) {
             return None;
         }
@@ -235,13 +237,8 @@ impl Member {
     /// Whether its silence is held to be the observer's own: many fell silent, and no probe says that it is the node's.
     fn is_spared(&self, observer: Observer) -> bool {
         let silent = self.life.as_ref().is_some_and(|life| matches!(life.ending, Ending::None | Ending::Unheard));
-        let refuted = match self.probing.outcome {
-            Some(Probe::Unwell) => true,
-            Some(Probe::Unreached) => observer.hears,
-            Some(Probe::Well) | None => false,
-        };
         // Whoever was down before stays so.
-        silent && observer.in_doubt && !refuted && self.state != NodeState::Down
+        silent && observer.in_doubt && self.probing.refuted != Some(true) && self.state != NodeState::Down
     }
 
     /// How it counts in the question whether the observer is cut off. Whoever is known to be dead does not.
