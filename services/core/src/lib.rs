@@ -15,6 +15,7 @@ pub mod membership;
 pub mod merge;
 pub mod node;
 pub mod object;
+pub mod probing;
 pub mod ring;
 pub mod routes;
 pub mod selection;
