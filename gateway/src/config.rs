@@ -36,6 +36,7 @@ const SETTINGS: &[Setting] = &[
     Setting::text("gateway-id", "ID", "This gateway's name; made from its listener if not set"),
     Setting::text("region", "NAME", "Where this gateway's clients are: nodes there are preferred"),
     Setting::text("zone", "NAME", "Their zone within the region"),
+    Setting::text("drain-grace", "TIME", "How long it still answers as ever once it was asked to stop").default("10s"),
     Setting::text("drain-limit", "TIME", "How long a stop waits for transfers of its own").default("1h"),
     Setting::text("token-lifetime", "TIME", "How long a redirect can be followed").default("5m"),
     Setting::text("meetings", "open|signed", "Adds the routes of the meetings, with this access"),
@@ -74,6 +75,8 @@ pub struct Config {
     pub region: Option<Region>,
     /// Their zone within the region.
     pub zone: Option<Zone>,
+    /// How long it still answers as ever once it was asked to stop.
+    pub drain_grace: Duration,
     /// How long a stop waits for transfers of its own.
     pub drain_limit: Duration,
     /// How long a redirect can be followed.
@@ -112,7 +115,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let storage_path = reader.require("storage-path");
     let id = reader.get("gateway-id");
     let (region, zone) = (reader.get("region"), reader.get("zone"));
-    let drain_limit = reader.require("drain-limit");
+    let (drain_grace, drain_limit) = (reader.require("drain-grace"), reader.require("drain-limit"));
     // As its fallback has it: beside a root, the main server is nobody's origin.
     let behind = origin.is_some() || (main_server.is_some() && root.is_none());
     let routes = routes(&mut reader, main_server.is_some(), behind, root.is_some());
@@ -133,6 +136,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
             id,
             region,
             zone,
+            drain_grace: drain_grace?,
             drain_limit: drain_limit?,
             token_lifetime: token_lifetime?,
             routes: routes?,

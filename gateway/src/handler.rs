@@ -1,6 +1,6 @@
 //! One request: judged at the door, then redirected, handed out, or served by the gateway itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use ferry_core::{
     id::{Region, Zone},
@@ -24,6 +24,7 @@ use crate::{
     figures::Figures,
     playlist::NodeClient,
     redirect::{self, Redirector},
+    service::status,
     snapshot::{Current, Snapshot},
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct Front {
     pub(crate) nodes: NodeClient,
     pub(crate) sampler: Sampler,
     pub(crate) health: Health,
+    /// Whether it was asked to stop.
+    pub(crate) stopping: Arc<AtomicBool>,
     /// Where the gateway's clients are.
     pub(crate) region: Option<Region>,
     pub(crate) zone: Option<Zone>,
@@ -53,7 +56,7 @@ impl Handler for Front {
     async fn handle(&self, request: Request) -> Answer {
         let refused = methods::refusal(&request);
         if request.target.path() == "/health" {
-            return refused.unwrap_or_else(|| health(&self.health));
+            return refused.unwrap_or_else(|| health(&self.health, status(&self.stopping)));
         }
         let is_download = refused.is_none();
         // Where no route lets more through, what a method or content means does not depend on the path.
@@ -260,7 +263,7 @@ fn origin_headers(trace: &Trace) -> HeaderMap {
     headers
 }
 
-fn health(health: &Health) -> Answer {
-    Answer::bytes(StatusCode::OK, HeaderValue::from_static("application/json"), health.page("healthy"))
+fn health(health: &Health, status: &str) -> Answer {
+    Answer::bytes(StatusCode::OK, HeaderValue::from_static("application/json"), health.page(status))
         .with(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"))
 }

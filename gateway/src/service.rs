@@ -1,6 +1,13 @@
 //! A gateway from its start to its end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use axum::{Router, routing::get};
 use ferry_core::id::{GatewayId, in_letters};
@@ -82,7 +89,9 @@ pub struct Gateway {
     listener: Listener,
     coordinators: Vec<BaseUrl>,
     peers: tokio::sync::watch::Receiver<Vec<ferry_core::merge::Peer>>,
-    drain_limit: Duration,
+    /// The grace, and the limit.
+    drain: (Duration, Duration),
+    stopping: Arc<AtomicBool>,
     tasks: Tasks,
 }
 
@@ -124,11 +133,12 @@ impl Gateway {
         let admin_tls = admin_tls
             .map(|files| tls::server_config(&files.certificate, &files.key, ferry_runtime::admin::ALPN))
             .transpose()?;
-        let page = health.clone();
+        let stopping = Arc::<AtomicBool>::default();
+        let (page, ends) = (health.clone(), Arc::clone(&stopping));
         let admin = AdminServer::bind(config.admin_listen)
             .await?
             .metrics(metrics.clone())
-            .http(Router::new().route("/health", get(move || async move { page.response("healthy") })))
+            .http(Router::new().route("/health", get(move || async move { page.response(status(&ends)) })))
             .token(token)
             .tls(admin_tls);
         let front = Front {
@@ -144,6 +154,7 @@ impl Gateway {
             nodes: NodeClient::new(id.to_string()),
             sampler,
             health,
+            stopping: Arc::clone(&stopping),
             region: config.region,
             zone: config.zone,
         };
@@ -156,7 +167,8 @@ impl Gateway {
             listener,
             coordinators: config.coordinators,
             peers,
-            drain_limit: config.drain_limit,
+            drain: (config.drain_grace, config.drain_limit),
+            stopping,
             tasks: tasks.clone(),
         })
     }
@@ -175,10 +187,11 @@ impl Gateway {
 
     /// Serves, clients on `workers` and the rest in tasks of its own, until they are asked to stop. The returned view tells what the gateway knows.
     pub fn start(self, workers: &Workers) -> Result<Running, StartError> {
-        let Self { servers, admin, front, keeper, inbox, listener, coordinators, peers, drain_limit, tasks } = self;
+        let Self { servers, admin, front, keeper, inbox, listener, coordinators, peers, drain, stopping, tasks } = self;
         admin.start(&tasks)?;
         let clients = tasks.child();
-        let running = Running { front: Arc::clone(&front), clients: clients.clone(), limit: drain_limit };
+        let (grace, limit) = drain;
+        let running = Running { front: Arc::clone(&front), clients: clients.clone(), stopping, grace, limit };
         tasks.essential("routing table", keeper.run(inbox, tasks.clone()));
         Links::start(&tasks, coordinators, peers, move |link| listener.clone().run(link));
         for server in servers {
@@ -194,6 +207,8 @@ pub struct Running {
     front: Arc<Front>,
     /// The listeners and their connections.
     clients: Tasks,
+    stopping: Arc<AtomicBool>,
+    grace: Duration,
     limit: Duration,
 }
 
@@ -204,13 +219,22 @@ impl Running {
         self.front.current.load().table.iter().filter(|candidate| candidate.state().selectable()).count()
     }
 
-    /// Closes the listeners, and waits until everything that clients were promised is sent, at most for the drain limit. The
-    /// caller stops the tasks afterwards.
+    /// Answers as ever for the drain grace, but for `/health`, so that whoever sends clients here may go elsewhere; then closes the listeners, and waits
+    /// until everything that clients were promised is sent, all of it within the drain limit. The caller stops the tasks
+    /// afterwards.
     pub async fn drain(&self) {
-        if let Err(cut) = self.clients.clone().finish(self.limit).await {
+        self.stopping.store(true, Relaxed);
+        let grace = self.grace.min(self.limit);
+        tokio::time::sleep(grace).await;
+        if let Err(cut) = self.clients.clone().finish(self.limit - grace).await {
             warn!(%cut, "the drain took too long: breaking off what is left");
         }
     }
+}
+
+/// What `/health` says.
+pub(crate) fn status(stopping: &AtomicBool) -> &'static str {
+    if stopping.load(Relaxed) { "draining" } else { "healthy" }
 }
 
 fn listen(config: &Config) -> Result<Vec<Server>, StartError> {

@@ -229,7 +229,7 @@ async fn what_a_route_lets_through_is_passed_on_and_not_redirected() {
 async fn a_stop_finishes_the_gateways_own_transfers_and_takes_no_new_clients() {
     let root = tempfile::tempdir().expect("a folder");
     std::fs::write(root.path().join("big"), vec![7_u8; 32 << 20]).expect("written");
-    let front = Front::start(Vec::new(), root.path(), &[]).await;
+    let front = Front::start(Vec::new(), root.path(), &["--drain-grace=500ms"]).await;
     let mut slow = TcpStream::connect(front.address).expect("it listens");
     slow.set_read_timeout(Some(LIMIT)).expect("a limit");
     slow.write_all(b"GET /big HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("sent");
@@ -242,6 +242,19 @@ async fn a_stop_finishes_the_gateways_own_transfers_and_takes_no_new_clients() {
         // The test may have failed meanwhile.
         let _ = done.send(());
     });
+    // Whoever sends clients here is told before.
+    let health = || {
+        let mut page = TcpStream::connect(front.address).ok()?;
+        page.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+        let mut text = String::new();
+        page.read_to_string(&mut text).ok().map(|_| text)
+    };
+    let told = async {
+        while !health().expect("it listens on").contains("\"draining\"") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, told).await.expect("it says that it stops");
     let refused = async {
         while TcpStream::connect(front.address).is_ok() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -13,7 +13,7 @@ use ferry_gateway::Gateway;
 use ferry_node::{Node, Running};
 use ferry_runtime::config::{COMMON, Common, Environment, Setting, Sources, command as role};
 use ferry_runtime::metrics::Metrics;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tracing::warn;
 
 use self::{folder::State, plan::Plan};
@@ -92,8 +92,7 @@ async fn start(
     }
     output::say(&ready.text(plan));
     Ok(async move {
-        join_all(nodes.iter().map(Running::drain)).await;
-        gateway.drain().await;
+        join(join_all(nodes.iter().map(Running::drain)), gateway.drain()).await;
         drop(state);
     })
 }

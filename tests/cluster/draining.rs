@@ -29,6 +29,29 @@ async fn a_drained_node_finishes_what_it_began_and_gets_nothing_new() {
     cluster.until_listed(&[0, 1], NOTICED_WITHIN).await;
 }
 
+/// A redirect from before the drain is followed a moment later, on a new connection or on one that was kept open.
+#[tokio::test]
+async fn a_request_that_comes_too_late_is_sent_on_and_served() {
+    let cluster = Cluster::start(Topology::nodes(2).node_flags(&["--drain-grace", "20s"])).await;
+    let sample = samples::write(&cluster.root(), "late.bin", 64 * 1024);
+    let late = cluster.ask(&sample.path()).await.location().expect("a redirect").to_owned();
+    let node = cluster.nodes.iter().position(|node| late.contains(node.address())).expect("one of the nodes");
+    cluster.nodes[node].program.signal(rustix::process::Signal::TERM);
+    cluster.until_listed(&[1 - node], NOTICED_WITHIN).await;
+
+    let answer = get(&late).send().await;
+    let onward = answer.location().expect("sent on").to_owned();
+    assert!(onward.contains(cluster.nodes[1 - node].address()), "{onward}");
+    assert_eq!(get(&late).follow().await.finish().await.expect("whole").sha256, sample.sha256);
+
+    // The other one drains, too: nobody is sent in circles, and both serve while they listen.
+    cluster.nodes[1 - node].program.signal(rustix::process::Signal::TERM);
+    cluster.until_listed(&[], NOTICED_WITHIN).await;
+    let answer = get(&onward).send().await;
+    assert_eq!(answer.status, 200, "one hop is all");
+    assert_eq!(answer.finish().await.expect("whole").sha256, sample.sha256);
+}
+
 #[tokio::test]
 async fn a_node_that_is_asked_to_stop_ends_when_its_transfers_have() {
     let mut cluster = Cluster::start(Topology::nodes(2)).await;

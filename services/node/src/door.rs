@@ -6,6 +6,7 @@
 //! Why somebody is refused is for figures and logs: a client learns the status.
 
 mod network;
+mod onward;
 
 use ferry_core::{
     id::NodeId,
@@ -54,6 +55,10 @@ pub(crate) struct Visit<'a> {
     pub(crate) client: IpAddr,
     /// The time by the coordinators' clock.
     pub(crate) now: UnixMillis,
+    /// Whether the client came over TLS.
+    pub(crate) secure: bool,
+    /// Whether the node wants new requests; one that drains does not.
+    pub(crate) wanted: bool,
 }
 
 /// The decision.
@@ -63,6 +68,8 @@ pub(crate) enum Entry {
     Admitted(Box<Admission>),
     /// Back to a gateway, which may renew the token: a URL.
     Home(String),
+    /// On to another node, since this one wants nothing new: a URL.
+    Onward(String),
     /// Nothing.
     Refused(Refusal),
 }
@@ -166,6 +173,11 @@ impl Door {
         match (expired && guarded, &grant.home) {
             // An open route wants no token at all, so an old one is none the worse.
             (false, _) => {
+                if !visit.wanted
+                    && let Some(url) = onward::onward(ring, &grant, &self.node, visit)
+                {
+                    return Entry::Onward(url);
+                }
                 // A token names no fields: which ones this node's origin may see is this node's to say.
                 let found = self.routes.match_target(path, visit.query);
                 let request_fields = found.map(|found| found.route.request_fields().clone()).unwrap_or_default();

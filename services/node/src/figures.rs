@@ -16,6 +16,7 @@ pub(crate) struct Figures {
     pub(crate) coordinators: Gauge,
     pub(crate) draining: Gauge,
     pub(crate) sent_home: Counter,
+    pub(crate) sent_on: Counter,
     refusals: Family<ReasonLabel, Counter>,
 }
 
@@ -32,6 +33,7 @@ impl Figures {
             coordinators: Gauge::default(),
             draining: Gauge::default(),
             sent_home: Counter::default(),
+            sent_on: Counter::default(),
             refusals: Family::default(),
         };
         let delivery = metrics.register("node", |registry| {
@@ -46,6 +48,11 @@ impl Figures {
                 "sent_home",
                 "Requests with an expired token, sent back to a gateway",
                 figures.sent_home.clone(),
+            );
+            registry.register(
+                "sent_on",
+                "Requests sent on to another node, since this one wants none",
+                figures.sent_on.clone(),
             );
             registry.register("refusals", "Requests refused at the door, by reason", figures.refusals.clone());
             ferry_delivery::metrics::Metrics::register(registry, transfers)

@@ -20,6 +20,7 @@ use tracing::{Span, field, info_span};
 use crate::{
     cluster::Cluster,
     door::{Admission, Door, Entry, Refusal, Visit},
+    drain::Drain,
     figures::Figures,
     health::Health,
 };
@@ -36,6 +37,7 @@ pub(crate) struct Clients {
     pub(crate) door: Door,
     pub(crate) delivery: Delivery,
     pub(crate) cluster: Cluster,
+    pub(crate) drain: Drain,
     pub(crate) clock: Clock,
     pub(crate) sampler: Sampler,
     pub(crate) health: Arc<Health>,
@@ -63,13 +65,23 @@ impl Handler for Clients {
             query: request.target.query(),
             client: request.peer.ip(),
             now: self.clock.corrected(),
+            secure: request.secure,
+            wanted: !self.drain.is_draining(),
         };
         let answer = match self.door.decide(visit, &self.cluster.facts()) {
             Entry::Admitted(admission) => match methods::refusal_on(&admission.methods, &request) {
                 Some(refused) => refused,
                 None => self.deliver(&request, *admission).await,
             },
-            Entry::Home(url) => self.home(&url),
+            Entry::Home(url) => {
+                self.figures.sent_home.inc();
+                self.elsewhere(&url)
+            }
+            Entry::Onward(url) => {
+                self.figures.sent_on.inc();
+                // The connection would bring the next request here, too.
+                self.elsewhere(&url).closing()
+            }
             Entry::Refused(why) => self.refuse(why),
         };
         // Content that nobody took would be read as the next request.
@@ -161,10 +173,9 @@ impl Clients {
         span
     }
 
-    fn home(&self, url: &str) -> Answer {
-        // The path came through hyper and the home out of a token: what fits no header is no place to send anybody.
+    fn elsewhere(&self, url: &str) -> Answer {
+        // The path came through hyper and the place out of a token: what fits no header is no place to send anybody.
         let Ok(location) = HeaderValue::try_from(url) else { return self.refuse(Refusal::Token) };
-        self.figures.sent_home.inc();
         Answer::empty(StatusCode::FOUND).with(header::LOCATION, location).with(header::CACHE_CONTROL, NO_STORE)
     }
 

@@ -151,6 +151,7 @@ impl Node {
             door,
             delivery: delivery.clone(),
             cluster,
+            drain: drain.clone(),
             clock: clock.clone(),
             sampler,
             health: Arc::clone(&health),

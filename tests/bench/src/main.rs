@@ -11,6 +11,7 @@ mod ground;
 mod load;
 mod machine;
 mod measure;
+mod namespaces;
 mod origin;
 mod plot;
 mod procfs;

@@ -6,11 +6,11 @@ use ferry_core::{
 
 use super::*;
 
-const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+pub(super) const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 const LATER: u64 = NOW.seconds() + 60;
 const HOME: &str = "https://files.example/";
 
-fn ring(byte: u8) -> KeyRing {
+pub(super) fn ring(byte: u8) -> KeyRing {
     let current = Key::new("k1".parse().expect("a name"), vec![byte; 32]).expect("long enough");
     KeyRing { previous: None, current, next: None, revision: 1 }
 }
@@ -19,7 +19,7 @@ fn path(text: &str) -> ObjectPath {
     ObjectPath::from_decoded(text).expect("a path")
 }
 
-fn grant(key: &str) -> NodeGrant {
+pub(super) fn grant(key: &str) -> NodeGrant {
     NodeGrant {
         key: ObjectKey::plain(path(key)),
         path: None,
@@ -67,7 +67,7 @@ fn knowing(guarded: Option<bool>) -> Facts {
 
 fn ask(door: &Door, facts: &Facts, target: &str) -> Entry {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    door.decide(Visit { path, query, client: [192, 0, 2, 1].into(), now: NOW }, facts)
+    door.decide(Visit { path, query, client: [192, 0, 2, 1].into(), now: NOW, secure: false, wanted: true }, facts)
 }
 
 /// The key, or the refusal.
@@ -75,6 +75,7 @@ fn outcome(door: &Door, facts: &Facts, target: &str) -> Result<String, Refusal> 
     match ask(door, facts, target) {
         Entry::Admitted(admission) => Ok(admission.key.to_string()),
         Entry::Home(url) => Ok(format!("home {url}")),
+        Entry::Onward(url) => Ok(format!("onward {url}")),
         Entry::Refused(why) => Err(why),
     }
 }
