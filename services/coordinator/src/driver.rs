@@ -12,6 +12,7 @@ use std::{
 };
 
 use ferry_core::{
+    backoff::Backoff,
     id::{GatewayId, Incarnation, NodeId},
     membership::{Event, Membership, Timing},
     merge::{Body, GatewayFacts, Peer, Tombstone},
@@ -19,8 +20,9 @@ use ferry_core::{
     time::Tick,
 };
 use ferry_proto::{convert, v1};
-use ferry_runtime::{Clock, Tasks, backoff::Backoff};
+use ferry_runtime::{Clock, Tasks};
 use ferry_store::{Store, Watch};
+use rand::RngExt as _;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::warn;
 
@@ -236,7 +238,7 @@ where
             Err(why) => {
                 figures.store_failures.inc();
                 warn!(what, error = &why as &dyn std::error::Error, "not stored yet; trying again");
-                let pause = wait.next_wait(&mut rand::rng());
+                let pause = rand::rng().random_range(wait.next_wait());
                 tokio::time::sleep(pause).await;
             }
         }

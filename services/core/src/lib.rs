@@ -7,6 +7,7 @@
 //! Invariants have names (M1, S1, …) and one predicate each; `ARCHITECTURE.md` lists them.
 
 pub mod address;
+pub mod backoff;
 pub mod chain;
 pub mod eviction;
 pub mod id;

@@ -7,7 +7,6 @@
 
 pub mod admin;
 pub mod atomic_file;
-pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod coordinators;

@@ -26,7 +26,7 @@ use tracing::warn;
 
 use self::keeper::{Command, Keeper, Reply};
 use crate::{
-    backoff::Backoff,
+    backoff::Pauses,
     contract::{Change, Expected, Listing, Presence, Store, Versioned, check_change, check_key, check_value},
     error::Error,
     presence::{self, Keep},
@@ -164,16 +164,16 @@ impl Store for Embedded {
 }
 
 async fn follow(store: Embedded, prefix: String, events: Events) -> Infallible {
-    let mut backoff = Backoff::new();
+    let mut pauses = Pauses::new();
     loop {
         match store.ask(|reply| Command::Follow { prefix: prefix.clone(), reply }).await {
             Ok((listing, changes)) => {
-                backoff.reset();
+                pauses.reset();
                 events.tell(WatchEvent::Reset(listing)).await;
                 relay(changes, &prefix, &events).await;
             }
             Err(error) => {
-                let pause = backoff.after(&error);
+                let pause = pauses.after(&error);
                 events.tell(WatchEvent::Lost(error)).await;
                 sleep(pause).await;
             }

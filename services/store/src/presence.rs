@@ -6,7 +6,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{backoff::Backoff, error::Error};
+use crate::{backoff::Pauses, error::Error};
 
 /// A process that stops waits no longer than this for a store that may be away; the lease does the rest.
 const WITHDRAWAL_LIMIT: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ pub(crate) trait Keep: Send {
 /// Keeps until `stop`, then withdraws. Logs what changes, not every attempt.
 pub(crate) async fn hold(mut keeper: impl Keep, key: String, ttl: Duration, stop: CancellationToken) {
     let refresh = ttl / 3;
-    let mut backoff = Backoff::below(refresh);
+    let mut pauses = Pauses::below(refresh);
     let mut standing = None;
     loop {
         let kept = tokio::select! {
@@ -34,10 +34,10 @@ pub(crate) async fn hold(mut keeper: impl Keep, key: String, ttl: Duration, stop
         };
         let pause = match &kept {
             Ok(()) => {
-                backoff.reset();
+                pauses.reset();
                 refresh
             }
-            Err(error) => backoff.after(error),
+            Err(error) => pauses.after(error),
         };
         if standing.as_ref() != Some(&kept) {
             match &kept {

@@ -4,9 +4,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use ferry_core::{chain::Chain, time::Tick};
-use ferry_runtime::backoff::Backoff;
+use ferry_core::{backoff::Backoff, chain::Chain, time::Tick};
 use http::Method;
+use rand::RngExt as _;
 use tokio::time;
 
 use super::{
@@ -88,7 +88,7 @@ pub(super) async fn go_on(
 
 async fn look(broken: &mut Broken, plan: &mut Plan, origins: &Arc<Shared>) -> Result<Source, BodyError> {
     loop {
-        let wait = broken.search.backoff.next_wait(&mut rand::rng());
+        let wait = rand::rng().random_range(broken.search.backoff.next_wait());
         if origins.clock.now() + wait >= broken.search.until {
             return Err(broken.give_up(origins, false));
         }

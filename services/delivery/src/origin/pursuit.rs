@@ -5,9 +5,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ferry_core::chain::Chain;
-use ferry_runtime::backoff::Backoff;
+use ferry_core::{backoff::Backoff, chain::Chain};
 use http::Method;
+use rand::RngExt as _;
 use tokio::time;
 
 use super::{
@@ -65,7 +65,7 @@ async fn rounds(
         }
         // The turn is given back before the pause.
         drop(outcome);
-        let pause = backoff.next_wait(&mut rand::rng());
+        let pause = rand::rng().random_range(backoff.next_wait());
         time::sleep(pause).await;
         request.again = true;
     }

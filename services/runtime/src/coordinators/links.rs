@@ -7,7 +7,8 @@ use std::{
     time::Duration,
 };
 
-use ferry_core::{id::CoordinatorId, merge::Peer};
+use ferry_core::{backoff::Backoff, id::CoordinatorId, merge::Peer};
+use rand::RngExt as _;
 use tokio::{
     sync::watch,
     time::{Instant, sleep},
@@ -18,7 +19,6 @@ use tracing::{debug, error, warn};
 use super::board::{Board, LinkId, Status};
 use crate::{
     Tasks,
-    backoff::Backoff,
     config::{BaseUrl, FromSetting},
 };
 
@@ -238,7 +238,7 @@ where
                     warn!(url = %link.url, why, "no stream to the coordinator; redialling");
                 }
                 link.board.lost(link.id, Some(why));
-                redial.next_wait(&mut rand::rng())
+                rand::rng().random_range(redial.next_wait())
             }
             Some(Ending::Refused(why)) => {
                 // Once, and again when the reason changes: the same line every ten seconds would bury the rest.

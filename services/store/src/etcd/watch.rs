@@ -12,7 +12,7 @@ use super::{
     unsigned, versioned,
 };
 use crate::{
-    backoff::Backoff,
+    backoff::Pauses,
     error::Error,
     watch::{Events, WatchEvent},
 };
@@ -24,18 +24,18 @@ const PROBE_LIMIT: Duration = Duration::from_millis(2500);
 
 /// Lists and watches for ever; see [`crate::Watch`].
 pub(super) async fn follow(store: Etcd, prefix: String, events: Events) -> Infallible {
-    let mut backoff = Backoff::new();
+    let mut pauses = Pauses::new();
     loop {
         // Boxed, for the client library's futures are large.
-        let error = Box::pin(follow_once(&store, &prefix, &events, &mut backoff)).await;
-        let pause = backoff.after(&error);
+        let error = Box::pin(follow_once(&store, &prefix, &events, &mut pauses)).await;
+        let pause = pauses.after(&error);
         events.tell(WatchEvent::Lost(error)).await;
         sleep(pause).await;
     }
 }
 
 /// One listing and the changes after it; returns when there is no telling any more what changed.
-async fn follow_once(store: &Etcd, prefix: &str, events: &Events, backoff: &mut Backoff) -> Error {
+async fn follow_once(store: &Etcd, prefix: &str, events: &Events, pauses: &mut Pauses) -> Error {
     let begun = async {
         let listing = store.list(prefix).await?;
         let stream = Stream::open(store, prefix, listing.revision + 1).await?;
@@ -46,7 +46,7 @@ async fn follow_once(store: &Etcd, prefix: &str, events: &Events, backoff: &mut 
         Err(error) => return error,
     };
     events.tell(WatchEvent::Reset(listing)).await;
-    backoff.reset();
+    pauses.reset();
     loop {
         let message = match stream.next().await {
             Ok(message) => message,
