@@ -18,6 +18,10 @@ const REFUSED_FIRST: Duration = Duration::from_secs(2);
 const REFUSED_LONGEST: Duration = Duration::from_secs(10);
 const REFUSED_SHORTEST: Duration = Duration::from_secs(1);
 
+/// What stood for so long was no accident, and the next attempt comes soon. A watch that etcd begins and ends at once must not be
+/// begun ten times a second for ever, with a listing of everything each time.
+const STOOD: Duration = Duration::from_secs(5);
+
 /// The pauses of one who asks until there is an answer.
 #[derive(Debug)]
 pub(crate) struct Pauses {
@@ -42,6 +46,13 @@ impl Pauses {
     pub(crate) const fn reset(&mut self) {
         self.passing.reset();
         self.refused.reset();
+    }
+
+    /// What was begun has stood for so long by now: after long enough, the same as a success.
+    pub(crate) fn stands_for(&mut self, stood: Duration) {
+        if stood >= STOOD {
+            self.reset();
+        }
     }
 
     /// How long to wait after `error`.
@@ -82,6 +93,18 @@ mod tests {
         for quarter in [0.0, 0.25, 0.5, 0.75] {
             assert!(within(quarter, quarter + 0.25) > 10, "{pauses:?}");
         }
+    }
+
+    #[test]
+    fn what_begins_and_ends_at_once_is_no_success() {
+        let mut pauses = Pauses::new();
+        for _ in 0..8 {
+            let _ = pauses.after(&Error::unavailable("test"));
+            pauses.stands_for(Duration::from_millis(300));
+        }
+        assert_eq!(pauses.passing.attempts(), 8);
+        pauses.stands_for(STOOD);
+        assert_eq!(pauses.passing.attempts(), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The store in etcd: what several coordinators share.
 //!
-//! Nothing here needs etcd at construction; every request connects if need be, is limited by [`CALL_LIMIT`], and after a
-//! failure leaves a fresh connection, to the next endpoint, to the request after it. etcd-client by itself never
+//! Nothing here needs etcd at construction; every request connects if need be and is limited by [`CALL_LIMIT`]. What
+//! changes nothing is asked of the next endpoint when one fails; a change is sent again only if it never left. etcd-client by itself never
 //! reconnects a watch, never notices a frozen server, and reports a lost lease and a compacted revision as success: the
 //! modules below are mostly about that.
 
@@ -9,16 +9,17 @@ mod connection;
 mod failure;
 mod options;
 mod presence;
+mod revision;
 mod watch;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use etcd_client::{Compare, CompareOp, GetOptions, GetResponse, KeyValue, Txn, TxnOp, TxnOpResponse};
+use etcd_client::{Client, Compare, CompareOp, GetOptions, GetResponse, KeyValue, Txn, TxnOp, TxnOpResponse};
 use futures_util::future::{BoxFuture, FutureExt};
 use tokio_util::sync::CancellationToken;
 
-use self::connection::Connection;
+use self::connection::{Connection, Repeat};
 pub use self::options::{Credentials, DEFAULT_PREFIX, EtcdOptions, EtcdTls};
 use crate::{
     contract::{Change, Expected, Listing, Presence, Store, Versioned, check_change, check_key},
@@ -29,6 +30,8 @@ use crate::{
 
 /// From asking to an answer or an error, connecting and authenticating included.
 const CALL_LIMIT: Duration = Duration::from_secs(3);
+/// What an endpoint has for its answer before the next one is asked. (Linearizable reads wait for a majority, but for no disk.)
+const SHORTEST_ATTEMPT: Duration = Duration::from_secs(1);
 /// A listing larger than this is not one of slow facts.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
 
@@ -53,12 +56,11 @@ impl Etcd {
 
     async fn read(&self, key: String, options: Option<GetOptions>) -> Result<GetResponse, Error> {
         // Reads are linearizable unless asked otherwise: the member confirms with the majority that it is not behind.
-        self.connection
-            .call(async |client| {
-                let mut kv = client.kv_client().max_decoding_message_size(LARGEST_ANSWER);
-                kv.get(key, options).await
-            })
-            .await
+        let ask = |client: Client| {
+            let (key, options) = (key.clone(), options.clone());
+            async move { client.kv_client().max_decoding_message_size(LARGEST_ANSWER).get(key, options).await }
+        };
+        self.connection.call(Repeat::Harmless, ask).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Versioned>, Error> {
@@ -90,7 +92,12 @@ impl Etcd {
             Change::Delete => TxnOp::delete(whole.clone(), None),
         };
         let transaction = Txn::new().when([condition]).and_then([operation]).or_else([TxnOp::get(whole, None)]);
-        let answer = self.connection.call(async |mut client| client.txn(transaction).await).await?;
+        let ask = |mut client: Client| {
+            let transaction = transaction.clone();
+            async move { client.txn(transaction).await }
+        };
+        // Sent twice, it could be refused for what it did itself the first time.
+        let answer = self.connection.call(Repeat::Never, ask).await?;
         if answer.succeeded() {
             return Ok(revision_of(answer.header()));
         }
@@ -141,7 +148,7 @@ fn versioned(kv: &KeyValue) -> Versioned {
 }
 
 fn revision_of(header: Option<&etcd_client::ResponseHeader>) -> u64 {
-    header.map_or(0, |header| unsigned(header.revision()))
+    revision::of_header(header).unwrap_or_default()
 }
 
 /// etcd's revisions are signed on the wire and never negative.

@@ -13,8 +13,8 @@ use crate::error::Error;
 /// The prefix of all keys, unless another is configured. Its last part is the version of what the keys hold.
 pub const DEFAULT_PREFIX: &str = "/ferry/v1/";
 
-/// Below [`super::CALL_LIMIT`], so that a request can say that connecting was what failed.
-const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+/// Well below [`super::CALL_LIMIT`], so that a write, too, finds another member when one's machine is off.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// Notices a connection that died in silence under an idle client. Not sooner: etcd closes connections that ping more often
 /// than every 5 s (`--grpc-keepalive-min-time`). Watches and requests notice sooner, by limits of their own.
 const PING_EVERY: Duration = Duration::from_secs(8);

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_client::{Error as EtcdError, LeaseGrantOptions, PutOptions};
+use etcd_client::{Client, Error as EtcdError, LeaseGrantOptions, PutOptions};
 
-use super::Etcd;
+use super::{Etcd, connection::Repeat};
 use crate::{
     contract::{check_key, check_value},
     error::Error,
@@ -33,23 +33,26 @@ impl Lease {
     /// Renews the lease; `false` if etcd does not know it (any more).
     async fn renew(&self) -> Result<bool, Error> {
         let id = self.id;
-        let renewal = async |mut client: etcd_client::Client| match client.lease_keep_alive(id).await {
-            Ok(_) => Ok(true),
-            // etcd answers a lost lease with success and no time to live; the library makes this of it.
-            Err(EtcdError::LeaseKeepAliveError(_)) => Ok(false),
-            Err(error) => Err(error),
+        let renewal = |mut client: Client| async move {
+            match client.lease_keep_alive(id).await {
+                Ok(_) => Ok(true),
+                // etcd answers a lost lease with success and no time to live; the library makes this of it.
+                Err(EtcdError::LeaseKeepAliveError(_)) => Ok(false),
+                Err(error) => Err(error),
+            }
         };
-        self.store.connection.call(renewal).await
+        self.store.connection.call(Repeat::Harmless, renewal).await
     }
 
     async fn grant(&mut self) -> Result<(), Error> {
         self.id = new_id();
         self.granted = true; // or not: then it is not found when it is renewed
         let (id, seconds) = (self.id, whole_seconds(self.ttl));
-        let grant = async |mut client: etcd_client::Client| {
+        let grant = |mut client: Client| async move {
             client.lease_grant(seconds, Some(LeaseGrantOptions::new().with_id(id))).await
         };
-        self.store.connection.call(grant).await.map(drop)
+        // A second one would be refused: the lease is there.
+        self.store.connection.call(Repeat::Never, grant).await.map(drop)
     }
 
     /// Whether the key is there, with our value and under our lease.
@@ -61,7 +64,11 @@ impl Lease {
     async fn put(&self) -> Result<(), Error> {
         let (key, value) = (self.store.whole(&self.key), self.value.clone());
         let options = PutOptions::new().with_lease(self.id);
-        self.store.connection.call(async |mut client| client.put(key, value, Some(options)).await).await.map(drop)
+        let put = |mut client: Client| {
+            let (key, value, options) = (key.clone(), value.clone(), options.clone());
+            async move { client.put(key, value, Some(options)).await }
+        };
+        self.store.connection.call(Repeat::Harmless, put).await.map(drop)
     }
 }
 
@@ -82,7 +89,8 @@ impl Keep for Lease {
             return Ok(());
         }
         let id = self.id;
-        self.store.connection.call(async |mut client| client.lease_revoke(id).await).await.map(drop)
+        let revoke = |mut client: Client| async move { client.lease_revoke(id).await };
+        self.store.connection.call(Repeat::Never, revoke).await.map(drop)
     }
 }
 

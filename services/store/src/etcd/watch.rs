@@ -3,12 +3,13 @@
 use std::{convert::Infallible, time::Duration};
 
 use etcd_client::{Event, EventType, WatchOptions, WatchRequestSender, WatchResponse, WatchResponseStream};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::{
     CALL_LIMIT, Etcd, LARGEST_ANSWER,
     connection::{Link, silent},
     failure::classify,
+    revision::of_header,
     unsigned, versioned,
 };
 use crate::{
@@ -46,15 +47,16 @@ async fn follow_once(store: &Etcd, prefix: &str, events: &Events, pauses: &mut P
         Err(error) => return error,
     };
     events.tell(WatchEvent::Reset(listing)).await;
-    pauses.reset();
+    let begun = Instant::now();
     loop {
-        let message = match stream.next().await {
+        let message = match stream.next(store).await {
             Ok(message) => message,
             Err(error) => {
                 store.connection.give_up(&stream.link);
                 return error;
             }
         };
+        pauses.stands_for(begun.elapsed());
         if message.canceled() {
             // Not an error of the stream, which stays open and silent: after a compaction, or for want of permission.
             return cancelled(&stream.link, &message);
@@ -95,15 +97,18 @@ struct Stream {
     /// When something last arrived; or when a probe was sent, if that is later.
     since: Instant,
     probed: bool,
+    /// The store's revision as it was known then: an answer to a probe, at least [`PROBE_AFTER`] later, is not older.
+    floor: u64,
 }
 
 impl Stream {
     async fn open(store: &Etcd, prefix: &str, from: u64) -> Result<Self, Error> {
-        let link = store.connection.link().await?;
+        let begun = Instant::now();
+        let link = store.connection.link(begun + CALL_LIMIT).await?;
         let from = i64::try_from(from).map_err(|_| Error::unavailable("etcd counts beyond its own revisions"))?;
         let options = WatchOptions::new().with_prefix().with_start_revision(from);
         let mut client = link.client.watch_client().max_decoding_message_size(LARGEST_ANSWER);
-        let opened = timeout(CALL_LIMIT, client.watch(store.whole(prefix), Some(options))).await;
+        let opened = timeout_at(begun + CALL_LIMIT, client.watch(store.whole(prefix), Some(options))).await;
         let failed = |error| {
             store.connection.give_up(&link);
             Err(error)
@@ -111,23 +116,24 @@ impl Stream {
         match opened {
             Ok(Ok(stream)) => {
                 let (requests, responses) = stream.split();
-                Ok(Self { link, requests, responses, since: Instant::now(), probed: false })
+                let floor = store.connection.floor.now();
+                Ok(Self { link, requests, responses, since: Instant::now(), probed: false, floor })
             }
             Ok(Err(error)) => failed(store.connection.explain(&link.endpoint, &error)),
-            Err(_) => failed(silent(&link.endpoint)),
+            Err(_) => failed(silent(&link.endpoint, CALL_LIMIT)),
         }
     }
 
     /// The next message: created, progress, events or a cancellation.
-    async fn next(&mut self) -> Result<WatchResponse, Error> {
+    async fn next(&mut self, store: &Etcd) -> Result<WatchResponse, Error> {
         loop {
             let limit = if self.probed { PROBE_LIMIT } else { PROBE_AFTER };
             tokio::select! {
                 biased; // what arrived while nobody polled counts, however late it is
                 message = self.responses.message() => {
-                    (self.since, self.probed) = (Instant::now(), false);
                     let ended = || Error::unavailable(format!("etcd at {} ended the watch", self.link.endpoint));
-                    return message.map_err(|error| classify(&self.link.endpoint, &error))?.ok_or_else(ended);
+                    let message = message.map_err(|error| classify(&self.link.endpoint, &error))?.ok_or_else(ended)?;
+                    return self.take_in(store, message);
                 }
                 () = sleep_until(self.since + limit) => {}
             }
@@ -138,5 +144,16 @@ impl Stream {
             // The request waits in the stream's own bounded queue, which is empty: one probe at a time.
             self.requests.request_progress().await.map_err(|error| classify(&self.link.endpoint, &error))?;
         }
+    }
+
+    /// Notes what a message says of the member behind it.
+    fn take_in(&mut self, store: &Etcd, message: WatchResponse) -> Result<WatchResponse, Error> {
+        let floor = &store.connection.floor;
+        let is_progress = message.events().is_empty() && !message.created() && !message.canceled();
+        // When a watch begins, its member may well not have heard of everything that was listed at another.
+        let least = if is_progress { self.floor } else { 0 };
+        floor.admit(&self.link.endpoint, least, of_header(message.header()))?;
+        (self.since, self.probed, self.floor) = (Instant::now(), false, floor.now());
+        Ok(message)
     }
 }

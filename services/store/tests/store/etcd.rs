@@ -199,17 +199,6 @@ async fn prefixes_keep_clusters_apart() {
 }
 
 #[tokio::test]
-async fn the_next_endpoint_takes_over_from_one_that_is_away() {
-    let server = Server::start().await;
-    // Port 1 of loopback: nobody listens there.
-    let options = EtcdOptions::new(["http://127.0.0.1:1".to_owned(), server.endpoint()]);
-    let store = Etcd::new(options).expect("the options are good");
-    let first = store.get("k").await;
-    assert!(matches!(first, Err(Error::Unavailable { .. })), "{first:?}");
-    assert_eq!(store.get("k").await, Ok(None));
-}
-
-#[tokio::test]
 async fn a_wrong_password_is_refused_in_one_line() {
     let server = Server::start().await;
     let mut client = server.client().await;

@@ -1,4 +1,4 @@
-//! A real etcd, alone on loopback, for one test.
+//! A real etcd on loopback for one test: alone, or a member of a cluster.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -19,9 +19,21 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 pub(crate) struct Server {
     child: Child,
     data: TempDir,
-    client_port: u16,
-    peer_port: u16,
-    tls: Vec<String>,
+    place: Place,
+}
+
+/// Where a member listens, and with whom it forms a cluster.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) client_port: u16,
+    pub(crate) peer_port: u16,
+    /// Where the other members reach it.
+    pub(crate) advertised_peer_port: u16,
+    /// NAME=URL of every member, with commas.
+    pub(crate) cluster: String,
+    /// Further arguments.
+    pub(crate) arguments: Vec<String>,
 }
 
 impl Server {
@@ -33,10 +45,15 @@ impl Server {
     pub(crate) async fn start_with(tls: Vec<String>) -> Self {
         // A port that was free a moment ago may be taken by another test.
         for _ in 0..3 {
-            let data = tempfile::tempdir().expect("a temporary directory");
             let (client_port, peer_port) = (free_port(), free_port());
-            let child = spawn(data.path(), client_port, peer_port, &tls);
-            let mut server = Self { child, data, client_port, peer_port, tls: tls.clone() };
+            let mut server = Self::launch(Place {
+                name: "test".into(),
+                client_port,
+                peer_port,
+                advertised_peer_port: peer_port,
+                cluster: format!("test=http://127.0.0.1:{peer_port}"),
+                arguments: tls.clone(),
+            });
             if server.ready().await {
                 return server;
             }
@@ -44,9 +61,19 @@ impl Server {
         panic!("etcd did not start in three attempts");
     }
 
+    /// Starts it, and does not wait until it answers: a member answers only when there is a majority.
+    pub(crate) fn launch(place: Place) -> Self {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let child = spawn(data.path(), &place);
+        Self { child, data, place }
+    }
+
     pub(crate) fn endpoint(&self) -> String {
-        let scheme = if self.tls.is_empty() { "http" } else { "https" };
-        format!("{scheme}://127.0.0.1:{}", self.client_port)
+        format!("{}://127.0.0.1:{}", self.place.scheme(), self.place.client_port)
+    }
+
+    pub(crate) const fn port(&self) -> u16 {
+        self.place.client_port
     }
 
     /// etcd's own client, for what the store does not do.
@@ -71,8 +98,13 @@ impl Server {
 
     /// Starts it again, at the same ports and with its data.
     pub(crate) async fn restart(&mut self) {
-        self.child = spawn(self.data.path(), self.client_port, self.peer_port, &self.tls);
+        self.relaunch();
         assert!(self.ready().await, "etcd came back");
+    }
+
+    /// The same, without waiting.
+    pub(crate) fn relaunch(&mut self) {
+        self.child = spawn(self.data.path(), &self.place);
     }
 
     fn signal(&self, signal: Signal) {
@@ -80,7 +112,7 @@ impl Server {
     }
 
     /// Waits until it answers a linearizable read; `false` if it ended.
-    async fn ready(&mut self) -> bool {
+    pub(crate) async fn ready(&mut self) -> bool {
         let begun = Instant::now();
         loop {
             if self.child.try_wait().expect("the child is ours").is_some() {
@@ -95,8 +127,8 @@ impl Server {
     }
 
     async fn answers(&self) -> bool {
-        if !self.tls.is_empty() {
-            return tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.client_port)).await.is_ok();
+        if self.place.scheme() == "https" {
+            return tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, self.place.client_port)).await.is_ok();
         }
         let asking = async {
             let mut client = Client::connect([self.endpoint()], None).await.ok()?;
@@ -121,20 +153,27 @@ impl Drop for Server {
     }
 }
 
-fn spawn(data: &Path, client_port: u16, peer_port: u16, tls: &[String]) -> Child {
-    let scheme = if tls.is_empty() { "http" } else { "https" };
-    let client = format!("{scheme}://127.0.0.1:{client_port}");
-    let peer = format!("http://127.0.0.1:{peer_port}");
+impl Place {
+    fn scheme(&self) -> &'static str {
+        let speaks_tls = self.arguments.iter().any(|argument| argument.starts_with("--cert-file"));
+        if speaks_tls { "https" } else { "http" }
+    }
+}
+
+fn spawn(data: &Path, place: &Place) -> Child {
+    let client = format!("{}://127.0.0.1:{}", place.scheme(), place.client_port);
+    let peer = format!("http://127.0.0.1:{}", place.peer_port);
+    let advertised = format!("http://127.0.0.1:{}", place.advertised_peer_port);
     let mut command = Command::new("setpriv");
     command
-        .args(["--pdeathsig", "KILL", "etcd", "--name", "test", "--data-dir"])
+        .args(["--pdeathsig", "KILL", "etcd", "--name", &place.name, "--data-dir"])
         .arg(data)
         .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
-        .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
-        .args(["--initial-cluster", &format!("test={peer}"), "--log-level", "error"])
+        .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &advertised])
+        .args(["--initial-cluster", &place.cluster, "--log-level", "error"])
         // Quick elections: a start takes as long as one, and the shortest lease is one and a half of them.
         .args(["--heartbeat-interval", "20", "--election-timeout", "200"])
-        .args(tls)
+        .args(&place.arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .process_group(0);
@@ -149,7 +188,7 @@ fn spawn(data: &Path, client_port: u16, peer_port: u16, tls: &[String]) -> Child
     command.spawn().expect("no `setpriv` to start etcd with: it is in Debian's util-linux")
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
     listener.local_addr().expect("a bound listener has an address").port()
 }
