@@ -237,7 +237,10 @@ where
             Ok(done) => return done,
             Err(why) => {
                 figures.store_failures.inc();
-                warn!(what, error = &why as &dyn std::error::Error, "not stored yet; trying again");
+                // Once: how long it lasts is for the store to say, and many records may wait for it.
+                if wait.attempts() == 0 {
+                    warn!(what, error = &why as &dyn std::error::Error, "not stored yet; trying again");
+                }
                 let pause = rand::rng().random_range(wait.next_wait());
                 tokio::time::sleep(pause).await;
             }

@@ -10,6 +10,7 @@ mod failure;
 mod options;
 mod presence;
 mod revision;
+mod sight;
 mod watch;
 
 use std::{sync::Arc, time::Duration};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::{backoff::Pauses, error::Error};
 
@@ -21,31 +21,45 @@ pub(crate) trait Keep: Send {
     fn withdraw(self) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-/// Keeps until `stop`, then withdraws. Logs what changes, not every attempt.
+/// What the others see of the key, as far as this side can know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    NotYet,
+    Present,
+    /// Not renewed for a whole lease.
+    Lapsed,
+}
+
+/// Keeps until `stop`, then withdraws. Logs when the key comes, when its lease has run out, and when it returns; why a store
+/// does not answer is for the store to say.
 pub(crate) async fn hold(mut keeper: impl Keep, key: String, ttl: Duration, stop: CancellationToken) {
     let refresh = ttl / 3;
     let mut pauses = Pauses::below(refresh);
-    let mut standing = None;
+    let (mut standing, mut since) = (Standing::NotYet, Instant::now());
     loop {
         let kept = tokio::select! {
             biased; // stop before work
             () = stop.cancelled() => break,
             kept = keeper.keep() => kept,
         };
-        let pause = match &kept {
+        let pause = match kept {
             Ok(()) => {
+                if std::mem::replace(&mut standing, Standing::Present) != Standing::Present {
+                    info!(key, "present in the store");
+                }
+                since = Instant::now();
                 pauses.reset();
                 refresh
             }
-            Err(error) => pauses.after(error),
-        };
-        if standing.as_ref() != Some(&kept) {
-            match &kept {
-                Ok(()) => info!(key, "present in the store"),
-                Err(error) => warn!(key, %error, "not sure to be present in the store"),
+            Err(error) => {
+                debug!(key, %error, "not renewed in the store");
+                if standing == Standing::Present && since.elapsed() >= ttl {
+                    standing = Standing::Lapsed;
+                    warn!(key, %error, "no longer present in the store: its lease ran out unrenewed");
+                }
+                pauses.after(&error)
             }
-            standing = Some(kept);
-        }
+        };
         tokio::select! {
             biased; // stop before timers
             () = stop.cancelled() => break,

@@ -11,7 +11,7 @@ use ferry_core::{
 use ferry_proto::convert;
 use ferry_runtime::key_file;
 use ferry_store::{Listing, Versioned, WatchEvent};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info};
 
 use super::{Driver, until_stored};
 use crate::{
@@ -28,7 +28,11 @@ impl Driver {
             WatchEvent::Lost(why) => {
                 self.figures.store_in_sight.set(0);
                 self.figures.store_failures.inc();
-                warn!(error = &why as &dyn std::error::Error, "the store is out of sight; going on with what is known");
+                // Once per attempt; the store itself says it once.
+                debug!(
+                    error = &why as &dyn std::error::Error,
+                    "the store is out of sight; going on with what is known"
+                );
             }
         }
     }

@@ -13,6 +13,7 @@ use super::{
     failure::{classify, was_never_sent, with_certificate_hint},
     options::EtcdOptions,
     revision::{Dated, Floor},
+    sight::Sight,
 };
 use crate::error::Error;
 
@@ -26,6 +27,7 @@ pub(super) struct Connection {
     turn: AtomicUsize,
     current: Mutex<Option<Link>>,
     pub(super) floor: Floor,
+    sight: Sight,
 }
 
 /// A client and where it leads.
@@ -60,7 +62,7 @@ impl std::fmt::Debug for Link {
 impl Connection {
     pub(super) fn new(options: EtcdOptions) -> Self {
         let (turn, current) = (AtomicUsize::new(0), Mutex::new(None));
-        Self { options, turn, current, floor: Floor::default() }
+        Self { options, turn, current, floor: Floor::default(), sight: Sight::default() }
     }
 
     /// Has one request answered within [`CALL_LIMIT`], by whichever endpoint does: all are asked in turn, as far as the
@@ -100,7 +102,10 @@ impl Connection {
         let link = self.link(until).await.map_err(|error| Failure { error, may_have_arrived: false })?;
         let failure = match timeout_at(until, request(link.client.clone())).await {
             Ok(Ok(answer)) => match self.floor.admit(&link.endpoint, floor, answer.revision()) {
-                Ok(()) => return Ok(answer),
+                Ok(()) => {
+                    self.sight.answered(Instant::now());
+                    return Ok(answer);
+                }
                 Err(error) => Failure { error, may_have_arrived: true },
             },
             Ok(Err(error)) => {
@@ -108,7 +113,7 @@ impl Connection {
             }
             Err(_) => Failure { error: silent(&link.endpoint, until - begun), may_have_arrived: true },
         };
-        self.give_up(&link);
+        self.give_up(&link, &failure.error);
         Err(failure)
     }
 
@@ -126,7 +131,10 @@ impl Connection {
             connected.map_err(|error| self.explain(&endpoint, &error))
         };
         let connected = timeout_at(until, connecting).await.unwrap_or_else(|_| Err(silent(&endpoint, until - begun)));
-        let client = connected.inspect_err(|_| self.take_turn(turn))?;
+        let client = connected.inspect_err(|error| {
+            self.take_turn(turn);
+            self.sight.failed(error, Instant::now());
+        })?;
         let link = Link { turn, endpoint, client };
         // Two may have connected at once: the last one stays, the other serves its one request.
         *self.current() = Some(link.clone());
@@ -134,7 +142,8 @@ impl Connection {
     }
 
     /// Makes the next request connect anew, to the next endpoint; requests and watches under way keep their connection.
-    pub(super) fn give_up(&self, link: &Link) {
+    pub(super) fn give_up(&self, link: &Link, why: &Error) {
+        self.sight.failed(why, Instant::now());
         self.take_turn(link.turn);
         let mut current = self.current();
         if current.as_ref().is_some_and(|now| now.turn == link.turn) {

@@ -52,7 +52,7 @@ async fn follow_once(store: &Etcd, prefix: &str, events: &Events, pauses: &mut P
         let message = match stream.next(store).await {
             Ok(message) => message,
             Err(error) => {
-                store.connection.give_up(&stream.link);
+                store.connection.give_up(&stream.link, &error);
                 return error;
             }
         };
@@ -110,7 +110,7 @@ impl Stream {
         let mut client = link.client.watch_client().max_decoding_message_size(LARGEST_ANSWER);
         let opened = timeout_at(begun + CALL_LIMIT, client.watch(store.whole(prefix), Some(options))).await;
         let failed = |error| {
-            store.connection.give_up(&link);
+            store.connection.give_up(&link, &error);
             Err(error)
         };
         match opened {
