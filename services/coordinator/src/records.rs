@@ -19,6 +19,8 @@ pub(crate) const COORDINATORS: &str = "coordinators/";
 
 /// How often a decision is taken again because somebody else's came first.
 const ATTEMPTS: usize = 5;
+/// How often a write whose answer was lost is looked for. An operator waits meanwhile: two of the store's limits for each time.
+const LOOKS: usize = 1;
 
 /// What a write came to.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +57,15 @@ impl Records {
             first_seen: now,
             intent: Intent::default(),
         };
-        match self.store.compare_and_swap(&key(id), Expected::Absent, put(&record)).await {
-            Ok(revision) => Ok(Record { intent: Intent { revision, ..record.intent }, ..record }),
-            Err(Error::Conflict { current: Some(current) }) => decode(id, &current),
-            Err(error) => Err(error.into()),
+        let mut looks = 0..LOOKS;
+        loop {
+            match self.store.compare_and_swap(&key(id), Expected::Absent, put(&record)).await {
+                Ok(revision) => return Ok(Record { intent: Intent { revision, ..record.intent }, ..record }),
+                // Whose it is makes no difference here: also one's own, whose answer was lost.
+                Err(Error::Conflict { current: Some(current) }) => return decode(id, &current),
+                Err(error) if error.is_passing() && looks.next().is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -74,12 +81,22 @@ impl Records {
 
     /// Removes a node; returns the revision of the removal.
     pub(crate) async fn remove(&self, id: &NodeId) -> Result<u64, WriteError> {
-        let mut current = self.store.get(&key(id)).await?;
+        let key = key(id);
+        let mut current = self.store.get(&key).await?;
+        let mut looks = 0..LOOKS;
         for _ in 0..ATTEMPTS {
             let Some(found) = current else { return Err(WriteError::Unknown(id.clone())) };
-            match self.store.compare_and_swap(&key(id), Expected::Revision(found.revision), Change::Delete).await {
+            match self.store.compare_and_swap(&key, Expected::Revision(found.revision), Change::Delete).await {
                 Ok(revision) => return Ok(revision),
                 Err(Error::Conflict { current: now }) => current = now,
+                Err(error) if error.is_passing() && looks.next().is_some() => {
+                    // A listing, for it says at which revision the record is gone.
+                    let mut listing = self.store.list(&key).await?;
+                    match listing.entries.remove(&key) {
+                        None => return Ok(listing.revision),
+                        still => current = still,
+                    }
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -104,8 +121,10 @@ impl Records {
         }
     }
 
+    /// Reads, changes and writes. A write whose answer was lost is read back: if it is there, nothing is left to be done.
     async fn update(&self, id: &NodeId, change: impl Fn(&mut Record)) -> Result<Record, WriteError> {
         let mut current = self.store.get(&key(id)).await?;
+        let mut looks = 0..LOOKS;
         for _ in 0..ATTEMPTS {
             let Some(found) = current else { return Err(WriteError::Unknown(id.clone())) };
             let old = decode(id, &found)?;
@@ -120,6 +139,9 @@ impl Records {
                     return Ok(new);
                 }
                 Err(Error::Conflict { current: now }) => current = now,
+                Err(error) if error.is_passing() && looks.next().is_some() => {
+                    current = self.store.get(&key(id)).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -204,6 +226,37 @@ mod tests {
         let removed = records.remove(&id).await.expect("removed");
         assert!(removed > drained.intent.revision);
         assert!(matches!(records.set_duty(&id, Duty::Serve).await, Err(WriteError::Unknown(_))));
+    }
+
+    /// The store's leader is replaced, or the network breaks, between a write and its answer.
+    #[tokio::test]
+    async fn a_write_whose_answer_is_lost_is_read_back_and_made_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (records, faults) = records(&folder).await;
+        let revision = async || records.store.list("").await.expect("readable").revision;
+        let id: NodeId = "a".parse().expect("valid");
+        let before = revision().await;
+        faults.lose_answers(1);
+        let created = records.create(&registration("a", 1), UnixMillis(5)).await.expect("created");
+        assert_eq!((created.intent.revision, created.secret), (before + 1, SecretDigest([1; 32])));
+        faults.lose_answers(1);
+        let drained = records.set_duty(&id, Duty::Drain).await.expect("stored");
+        assert!(drained.intent.drains());
+        assert_eq!(drained.intent.revision, before + 2);
+        faults.lose_answers(1);
+        assert_eq!(records.remove(&id).await.expect("removed"), before + 3);
+        assert_eq!(revision().await, before + 3, "each was made once");
+    }
+
+    #[tokio::test]
+    async fn a_write_that_never_arrived_is_made_when_it_was_looked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (records, faults) = records(&folder).await;
+        let id: NodeId = "a".parse().expect("valid");
+        faults.fail_next(1);
+        records.create(&registration("a", 1), UnixMillis(5)).await.expect("created");
+        let current = records.store.get(&key(&id)).await.expect("readable").expect("there");
+        assert_eq!(decode(&id, &current).expect("sound").secret, SecretDigest([1; 32]));
     }
 
     #[tokio::test]
