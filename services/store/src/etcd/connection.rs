@@ -1,12 +1,15 @@
 //! One connection at a time, to one endpoint at a time; the next of either after a failure.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use etcd_client::Client;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     CALL_LIMIT, SHORTEST_ATTEMPT,
@@ -15,7 +18,7 @@ use super::{
     revision::{Dated, Floor},
     sight::Sight,
 };
-use crate::error::Error;
+use crate::{backoff::Pauses, error::Error};
 
 /// The way to etcd.
 ///
@@ -65,8 +68,8 @@ impl Connection {
         Self { options, turn, current, floor: Floor::default(), sight: Sight::default() }
     }
 
-    /// Has one request answered within [`CALL_LIMIT`], by whichever endpoint does: all are asked in turn, as far as the
-    /// request may be sent again.
+    /// Has one request answered within [`CALL_LIMIT`], by whichever endpoint does: all are asked in turn, and again after a
+    /// pause, as far as the request may be sent again. So most elections of a leader are waited out.
     ///
     /// After [`Error::Unavailable`] a change may have been made or not.
     pub(super) async fn call<T: Dated, F>(&self, repeat: Repeat, request: impl Fn(Client) -> F) -> Result<T, Error>
@@ -74,32 +77,43 @@ impl Connection {
         F: Future<Output = Result<T, etcd_client::Error>>,
     {
         let deadline = Instant::now() + CALL_LIMIT;
-        // Where there is one endpoint, the second attempt is for a connection that died unnoticed.
-        let mut further = self.options.endpoints.len().max(2) - 1;
+        let share = share(self.options.endpoints.len());
+        let mut pauses = Pauses::new();
+        let mut attempts = 0_usize;
         loop {
-            let until = match repeat {
-                Repeat::Harmless if further > 0 => attempt_until(Instant::now(), deadline),
-                Repeat::Harmless | Repeat::Never => deadline,
+            let limit = match repeat {
+                Repeat::Harmless => share,
+                Repeat::Never => CALL_LIMIT,
             };
-            let Failure { error, may_have_arrived } = match self.attempt(until, &request).await {
+            let Failure { error, may_have_arrived } = match self.attempt(deadline, limit, &request).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
             let may_repeat = repeat == Repeat::Harmless || !may_have_arrived;
-            if !(may_repeat && error.is_passing()) || further == 0 || Instant::now() >= deadline {
+            attempts += 1;
+            let round_ends = attempts.is_multiple_of(self.options.endpoints.len());
+            let pause = if round_ends { pauses.after(&error) } else { Duration::ZERO };
+            if !(may_repeat && error.is_passing()) || Instant::now() + pause >= deadline {
                 return Err(error);
             }
-            further -= 1;
+            sleep(pause).await;
         }
     }
 
-    /// One endpoint, one time.
-    async fn attempt<T: Dated, F>(&self, until: Instant, request: impl Fn(Client) -> F) -> Result<T, Failure>
+    /// One endpoint, one time. Its limit is for the request alone: a password takes etcd as long as it takes, and is checked once for
+    /// many requests.
+    async fn attempt<T: Dated, F>(
+        &self,
+        deadline: Instant,
+        limit: Duration,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, etcd_client::Error>>,
     {
+        let link = self.link(deadline).await.map_err(|error| Failure { error, may_have_arrived: false })?;
         let (begun, floor) = (Instant::now(), self.floor.now());
-        let link = self.link(until).await.map_err(|error| Failure { error, may_have_arrived: false })?;
+        let until = deadline.min(begun + limit);
         let failure = match timeout_at(until, request(link.client.clone())).await {
             Ok(Ok(answer)) => match self.floor.admit(&link.endpoint, floor, answer.revision()) {
                 Ok(()) => {
@@ -170,13 +184,13 @@ impl Connection {
     }
 }
 
-/// Half of what is left, so that a member that hangs leaves time for another to answer; yet not so little that one with a slow disk
-/// is given up for it.
-fn attempt_until(now: Instant, deadline: Instant) -> Instant {
-    let left = deadline.saturating_duration_since(now);
-    now + (left / 2).max(SHORTEST_ATTEMPT).min(left)
+/// What an endpoint has for its answer: an equal part for each, and one for a second try; yet not so little that a busy member is
+/// given up for it.
+fn share(endpoints: usize) -> Duration {
+    let parts = u32::try_from(endpoints).unwrap_or(u32::MAX).saturating_add(1);
+    (CALL_LIMIT / parts).max(SHORTEST_ATTEMPT)
 }
 
-pub(super) fn silent(endpoint: &str, waited: std::time::Duration) -> Error {
+pub(super) fn silent(endpoint: &str, waited: Duration) -> Error {
     Error::unavailable(format!("etcd at {endpoint}: no answer in {:.1} s", waited.as_secs_f32()))
 }

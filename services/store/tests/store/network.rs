@@ -153,3 +153,33 @@ async fn until_some<T>(look: &mut impl AsyncFnMut() -> Option<T>) -> T {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
+
+/// A slow disk or a machine that swaps: every call takes long, and none fails.
+#[tokio::test]
+async fn an_etcd_that_hangs_now_and_then_is_slow_and_nothing_worse() {
+    const HANGS: usize = 6;
+    let server = Server::start().await;
+    let store = store_at([server.endpoint()]);
+    let mut watcher = Watcher::new(&store, "");
+    watcher.begin().await;
+    let hanging = async {
+        for _ in 0..HANGS {
+            server.freeze();
+            tokio::time::sleep(Duration::from_millis(300)).await; // the hang itself
+            server.thaw();
+            store.get("k").await.expect("it answers between two hangs");
+        }
+    };
+    let writing = async {
+        let mut revision = create(&store, "k", "0").await;
+        for number in 1..50 {
+            let swapped = store.compare_and_swap("k", Expected::Revision(revision), put(&number.to_string())).await;
+            revision = swapped.expect("late, and made");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        revision
+    };
+    let ((), last) = tokio::join!(hanging, writing);
+    watcher.until("all of it", |watcher| watcher.view.revision() >= last).await;
+    assert_eq!((watcher.resets, watcher.losses.len()), (1, 0), "{:?}", watcher.losses);
+}
