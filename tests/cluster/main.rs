@@ -15,6 +15,8 @@ mod caches_commands;
 mod configuration;
 mod downloads;
 mod draining;
+mod etcd_access;
+mod etcd_failures;
 mod failover;
 mod fallback;
 mod faults;

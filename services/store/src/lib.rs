@@ -7,7 +7,8 @@
 //! with its last handle.)
 //!
 //! Invariants, which the conformance suite checks on every provider:
-//! - **S1** revisions grow store-wide, over restarts too; every change has its own.
+//! - **S1** revisions grow store-wide, over restarts too; every change has its own. No answer is older than what this
+//!   process knew when it asked, whichever member gave it.
 //! - **S2** of all compare-and-swaps that expect one revision, at most one succeeds.
 //! - **S3** a [`View`] fed by a watch becomes equal to what [`Store::list`] answers, whatever broke on the way.
 //! - **S4** what was acknowledged survives a SIGKILL of the process that keeps it.

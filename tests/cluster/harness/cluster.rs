@@ -31,6 +31,8 @@ pub(crate) struct Topology {
     nodes: usize,
     /// 0: one on the embedded store.
     coordinators_on_etcd: usize,
+    /// The members of an etcd that the test started itself.
+    etcd_urls: Vec<String>,
     origin: Option<String>,
     gateway_flags: Vec<String>,
     node_flags: Vec<String>,
@@ -45,6 +47,7 @@ impl Topology {
         Self {
             nodes,
             coordinators_on_etcd: 0,
+            etcd_urls: Vec::new(),
             origin: None,
             gateway_flags: Vec::new(),
             node_flags: Vec::new(),
@@ -58,6 +61,13 @@ impl Topology {
     /// So many coordinators over one real etcd.
     pub(crate) fn coordinators_on_etcd(mut self, coordinators: usize) -> Self {
         self.coordinators_on_etcd = coordinators;
+        self
+    }
+
+    /// So many coordinators over an etcd that is the test's own.
+    pub(crate) fn coordinators_over(mut self, coordinators: usize, etcd_urls: &[String]) -> Self {
+        self.coordinators_on_etcd = coordinators;
+        self.etcd_urls = etcd_urls.to_vec();
         self
     }
 
@@ -122,7 +132,7 @@ impl Cluster {
     pub(crate) async fn start_in(workshop: Workshop, topology: Topology) -> Self {
         let every = as_strs(&topology.every_role);
         let flags = [as_strs(&topology.coordinator_flags), every.clone()].concat();
-        let (etcd, coordinators) = coordinators(&workshop, topology.coordinators_on_etcd, &flags).await;
+        let (etcd, coordinators) = coordinators(&workshop, &topology, &flags).await;
         let known: Vec<String> = coordinators.iter().map(Role::grpc_url).collect();
         let known = known.join(",");
 
@@ -225,13 +235,14 @@ impl Cluster {
     }
 }
 
-async fn coordinators(workshop: &Workshop, on_etcd: usize, flags: &[&str]) -> (Option<Etcd>, Vec<Role>) {
-    let etcd = if on_etcd > 0 { Some(Etcd::start(workshop).await) } else { None };
+async fn coordinators(workshop: &Workshop, topology: &Topology, flags: &[&str]) -> (Option<Etcd>, Vec<Role>) {
+    let on_etcd = topology.coordinators_on_etcd;
+    let wants_one = on_etcd > 0 && topology.etcd_urls.is_empty();
+    let etcd = if wants_one { Some(Etcd::start(workshop).await) } else { None };
+    let urls = etcd.as_ref().map_or_else(|| topology.etcd_urls.join(","), |etcd| etcd.url().to_owned());
     let embedded = format!("embedded:{}", workshop.path().join("store.redb").display());
-    let store = match &etcd {
-        Some(etcd) => vec!["--store", "etcd", "--etcd-endpoints", etcd.url()],
-        None => vec!["--store", &embedded],
-    };
+    let store =
+        if on_etcd > 0 { vec!["--store", "etcd", "--etcd-endpoints", &urls] } else { vec!["--store", &embedded] };
     let start = |number| Role::coordinator(workshop, &format!("coordinator-{number}"), &store).flags(flags).started();
     let coordinators: Vec<Role> = (0..on_etcd.max(1)).map(start).collect();
     for coordinator in &coordinators {

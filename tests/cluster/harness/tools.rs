@@ -4,6 +4,8 @@ use std::{ffi::OsStr, process::Stdio, time::Duration};
 
 use tokio::{process::Command, time::timeout};
 
+use super::client::get;
+
 /// What a command did.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -63,4 +65,14 @@ pub(crate) async fn ferry(arguments: &[&str]) -> Outcome {
 /// The same, with environment variables.
 pub(crate) async fn ferry_with(arguments: &[&str], environment: &[(&str, &str)]) -> Outcome {
     run(env!("CARGO_BIN_EXE_ferry"), arguments, environment, Duration::from_secs(15)).await
+}
+
+/// One figure of a `/metrics` page; `None` if nobody answers or no line has that name and no labels.
+pub(crate) async fn figure(url: &str, name: &str) -> Option<u64> {
+    let page = get(&format!("{url}/metrics")).try_send().await.ok()?.text().await;
+    let value = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    // etcd prints large numbers as 1e+06.
+    let value: f64 = value.trim().parse().unwrap_or_else(|error| panic!("{name} is {value:?}: {error}"));
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counters and small gauges")]
+    Some(value as u64)
 }
