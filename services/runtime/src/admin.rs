@@ -17,7 +17,7 @@ use axum::{
     routing::get,
 };
 use rustls::ServerConfig;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tonic::{body::Body, server::NamedService, service::RoutesBuilder};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tower::Service;
@@ -55,6 +55,10 @@ pub enum AdminError {
     Descriptors(#[source] tonic_reflection::server::Error),
 }
 
+/// Connections that the kernel keeps until they are accepted, if it allows as many (`net.core.somaxconn`). What finds no room there
+/// tries again after a second or three, which is as long as a node waits: thousands that come at once would lose half of their attempts.
+const BACKLOG: u32 = 4096;
+
 /// A bound listener that is told what to serve, and then started.
 #[derive(Debug)]
 pub struct AdminServer {
@@ -74,7 +78,7 @@ impl AdminServer {
     /// queue until [`Self::start`].
     pub async fn bind(listen: SocketAddr) -> Result<Self, AdminError> {
         let failed = |cause| AdminError::Bind { listen, cause };
-        let listener = TcpListener::bind(listen).await.map_err(failed)?;
+        let listener = bind(listen).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         Ok(Self {
             listener,
@@ -185,6 +189,15 @@ impl AdminServer {
         });
         Ok(())
     }
+}
+
+/// As `TcpListener::bind` does it, with a longer queue.
+fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait until the kernel has forgotten the connections of the last life.
+    socket.set_reuseaddr(true)?;
+    socket.bind(listen)?;
+    socket.listen(BACKLOG)
 }
 
 fn router(

@@ -66,8 +66,11 @@ impl Tasks {
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();
         let waiting_above: Vec<_> = self.above.iter().map(TaskTracker::token).collect();
+        // A future that wraps another has room for it twice, as what it was given and as what it waits for; four layers of that are
+        // most of what a connection costs.
+        let task = AssertUnwindSafe(Box::pin(task));
         let whole = async move {
-            match cut.run_until_cancelled(AssertUnwindSafe(task).catch_unwind()).await {
+            match cut.run_until_cancelled(task.catch_unwind()).await {
                 Some(Ok(())) => {}
                 Some(Err(panic)) => error!(panic = panic_text(&*panic), "a task panicked"),
                 None => warn!("dropped a task that had not ended in time"),

@@ -23,8 +23,8 @@ use tracing::{debug, warn};
 
 use crate::Tasks;
 
-/// Connections at one time; the rest wait in the kernel's queue. Far above nodes and gateways of one cluster that is sane.
-const CONNECTIONS: usize = 4096;
+/// Connections at one time; the rest wait in the kernel's queue. Ten thousand nodes, gateways and operators leave room.
+const CONNECTIONS: usize = 16_384;
 
 /// How long a connection may take to say its first request, TLS included.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
@@ -90,9 +90,10 @@ impl Acceptor {
             // Small messages must not wait for each other; without it they are late, not lost.
             let _slower = stream.set_nodelay(true);
             let info = TcpConnectInfo { local_addr: stream.local_addr().ok(), remote_addr: Some(peer) };
-            let Some(tls) = tls else { return serve(stream, info, router, tasks).await };
+            // On the heap, each kind when it is wanted: else every connection has room for both.
+            let Some(tls) = tls else { return Box::pin(serve(stream, info, router, tasks)).await };
             match timeout(FIRST_REQUEST, TlsAcceptor::from(tls).accept(stream)).await {
-                Ok(Ok(stream)) => serve(stream, info, router, tasks).await,
+                Ok(Ok(stream)) => Box::pin(serve(stream, info, router, tasks)).await,
                 Ok(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
                 Err(_) => debug!(%peer, "TLS handshake took too long"),
             }
@@ -115,8 +116,8 @@ async fn serve(
         answer(router.clone(), request.map(Body::new), info.clone())
     });
     let builder = builder(&tasks);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    tokio::pin!(connection);
+    // Pinned where it stays: on the stack it would be moved, and have two places.
+    let mut connection = Box::pin(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = silence(&spoke) => return debug!(?peer, "no request came"),
