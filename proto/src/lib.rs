@@ -2,7 +2,10 @@
 //!
 //! Decides nothing. [`convert`] and the gRPC handlers of the services are the only places that see [`v1`].
 
+mod codec;
 pub mod convert;
+
+pub use codec::Codec;
 
 /// The generated code; the contract of each message and call is in the `.proto` files.
 #[allow(
