@@ -92,6 +92,7 @@ impl Listener {
             version: VERSION,
             gateway_id: self.id.as_str().to_owned(),
             access: convert::access_to_wire(Some(self.guarded)).into(),
+            takes_loads: true,
         });
         if let Some(token) = &self.token {
             let bearer = MetadataValue::try_from(token.bearer())

@@ -1,9 +1,12 @@
 //! The stream from a coordinator to a gateway, and the copy of the table on disk.
 
+use std::time::Duration;
+
 use ferry_core::{
     id::Incarnation,
-    merge::{Body, Epoch, GatewayFacts, Merge, Tombstone},
-    node::NodeView,
+    load::Load,
+    merge::{Body, Epoch, GatewayFacts, Merge, Report, Tombstone},
+    node::{Freshness, NodeView},
     time::UnixMillis,
 };
 
@@ -53,6 +56,7 @@ impl TryFrom<v1::RoutingUpdate> for (Epoch, Body) {
             }
             v1::routing_update::Body::Delta(delta) => Body::Delta {
                 nodes: views(delta.nodes)?,
+                loads: delta.loads.into_iter().map(Report::try_from).collect::<Result<_, _>>()?,
                 removed: tombstones(delta.removed)?,
                 facts: delta.facts.map(GatewayFacts::try_from).transpose()?,
             },
@@ -71,14 +75,40 @@ impl From<(&Epoch, &Body, UnixMillis)> for v1::RoutingUpdate {
                 facts: Some((facts, now).into()),
                 removed: removed.iter().map(v1::Tombstone::from).collect(),
             }),
-            Body::Delta { nodes, removed, facts } => v1::routing_update::Body::Delta(v1::Delta {
+            Body::Delta { nodes, loads, removed, facts } => v1::routing_update::Body::Delta(v1::Delta {
                 nodes: nodes.iter().map(v1::NodeView::from).collect(),
+                loads: loads.iter().map(v1::NodeLoad::from).collect(),
                 removed: removed.iter().map(v1::Tombstone::from).collect(),
                 facts: facts.as_ref().map(|facts| (facts, now).into()),
             }),
             Body::Mark => v1::routing_update::Body::Mark(v1::Mark { unix_ms: now.0 }),
         };
         Self { epoch: Some(epoch.into()), body: Some(body) }
+    }
+}
+
+impl TryFrom<v1::NodeLoad> for Report {
+    type Error = Invalid;
+
+    fn try_from(wire: v1::NodeLoad) -> Result<Self, Invalid> {
+        Ok(Self {
+            id: name("node_id")(&wire.node_id)?,
+            freshness: Freshness { incarnation: Incarnation(wire.incarnation), beat: wire.beat },
+            load: wire.load.map(Load::from).unwrap_or_default(),
+            heard_ago: Duration::from_millis(wire.heard_ms_ago),
+        })
+    }
+}
+
+impl From<&Report> for v1::NodeLoad {
+    fn from(report: &Report) -> Self {
+        Self {
+            node_id: report.id.as_str().to_owned(),
+            incarnation: report.freshness.incarnation.0,
+            beat: report.freshness.beat,
+            load: Some(report.load.into()),
+            heard_ms_ago: u64::try_from(report.heard_ago.as_millis()).unwrap_or(u64::MAX),
+        }
     }
 }
 

@@ -32,6 +32,11 @@ use crate::{figures::Figures, records::Records, sessions::Sessions, subscribers:
 
 /// How often gateways hear of loads, or at least that this coordinator lives.
 const MARK_EVERY: Duration = Duration::from_millis(500);
+/// How often gateways hear of changes at most: the first goes out at once, and what comes close behind it goes together. Thousands of
+/// nodes that change at one moment are some messages, not thousands.
+const PUBLISH_EVERY: Duration = Duration::from_millis(10);
+/// Inputs that are taken before anything else is looked at.
+const BATCH: usize = 256;
 /// Between attempts to store what cannot be given up.
 const RETRY_BASE: Duration = Duration::from_millis(200);
 const RETRY_CAP: Duration = Duration::from_secs(5);
@@ -63,6 +68,8 @@ pub(crate) struct Driver {
     read: bool,
     /// To publish with the next delta.
     changed: BTreeSet<NodeId>,
+    /// When that may go out.
+    publish_at: Tick,
     removed: Vec<Tombstone>,
     /// What was removed lately, for gateways that come later.
     buried: VecDeque<Tombstone>,
@@ -121,6 +128,7 @@ impl Driver {
             rings_under_way: false,
             read: false,
             changed: BTreeSet::new(),
+            publish_at: Tick::default(),
             removed: Vec::new(),
             facts_changed: false,
             writes: Arc::new(Semaphore::new(WRITES)),
@@ -143,18 +151,25 @@ impl Driver {
         let stop = self.tasks.stop_token();
         let mut watch: Watch = self.store.watch("");
         let mut mark_at = self.clock.now() + MARK_EVERY;
+        let mut batch = Vec::with_capacity(BATCH);
         loop {
-            let deadline = self.membership.next_deadline().map_or(mark_at, |at| at.min(mark_at));
+            let publish = self.has_news().then_some(self.publish_at);
+            let deadline = [self.membership.next_deadline(), publish].into_iter().flatten().fold(mark_at, Tick::min);
             tokio::select! {
                 biased; // stop before work, work before timers
                 () = stop.cancelled() => return,
-                Some(input) = inbox.recv() => self.take(input),
+                _ = inbox.recv_many(&mut batch, BATCH) => for input in batch.drain(..) {
+                    self.take(input);
+                },
                 event = watch.next() => self.see(event),
                 () = self.clock.sleep_until(Some(deadline)) => self.happen(Event::TimePassed),
             }
             let now = self.clock.now();
             self.admit(now);
-            self.publish();
+            if self.has_news() && now >= self.publish_at {
+                self.publish(now);
+                self.publish_at = now + PUBLISH_EVERY;
+            }
             if now >= mark_at {
                 self.mark(now);
                 mark_at = now + MARK_EVERY;
@@ -174,37 +189,43 @@ impl Driver {
         }
     }
 
-    /// Changes go out at once: P5 and the drain count from here.
-    fn publish(&mut self) {
-        if self.changed.is_empty() && self.removed.is_empty() && !self.facts_changed {
-            return;
-        }
-        let now = self.clock.now();
+    fn has_news(&self) -> bool {
+        !self.changed.is_empty() || !self.removed.is_empty() || self.facts_changed
+    }
+
+    /// Changes go out before the next mark: P5 and the drain count from here.
+    fn publish(&mut self, now: Tick) {
         let changed = std::mem::take(&mut self.changed);
         let body = Body::Delta {
             nodes: changed.iter().filter_map(|id| self.membership.view(now, id)).collect(),
+            loads: Vec::new(),
             removed: std::mem::take(&mut self.removed),
             facts: std::mem::take(&mut self.facts_changed).then(|| self.facts.clone()),
         };
-        self.tell(&body);
+        let dropped = self.subscribers.tell(&body, self.clock.wall());
+        self.note_dropped(dropped);
     }
 
     /// Loads, at the pace of marks; a mark alone if there are none.
     fn mark(&mut self, now: Tick) {
         let touched = self.membership.take_touched();
-        let nodes: Vec<_> = touched.iter().filter_map(|id| self.membership.view(now, id)).collect();
-        let body = if nodes.is_empty() { Body::Mark } else { Body::Delta { nodes, removed: Vec::new(), facts: None } };
-        self.tell(&body);
-        self.figures.nodes.count(self.membership.views(now).map(|view| view.state));
+        let views: Vec<_> = touched.iter().filter_map(|id| self.membership.view(now, id)).collect();
+        let wall = self.clock.wall();
+        let dropped = if views.is_empty() {
+            self.subscribers.tell(&Body::Mark, wall)
+        } else {
+            self.subscribers.tell_loads(views, wall)
+        };
+        self.note_dropped(dropped);
+        self.figures.nodes.set(self.membership.census());
         self.figures.sessions.set(self.sessions.len() as i64);
         self.figures.gateways.set(self.subscribers.len() as i64);
     }
 
-    fn tell(&mut self, body: &Body) {
-        let dropped = self.subscribers.tell(body, self.clock.wall());
-        if dropped > 0 {
-            self.figures.gateways_dropped.inc_by(dropped);
-            warn!(gateways = dropped, "cut off gateways that did not keep up");
+    fn note_dropped(&self, gateways: u64) {
+        if gateways > 0 {
+            self.figures.gateways_dropped.inc_by(gateways);
+            warn!(gateways, "cut off gateways that did not keep up");
         }
     }
 

@@ -102,7 +102,7 @@ impl Coordinator {
                 doors,
                 figures,
             )))
-            .service(v1::routing_service_server::RoutingServiceServer::new(Routing::new(handle)))
+            .service(Routing::new(handle))
             .service(v1::cluster_service_server::ClusterServiceServer::new(cluster))
             .descriptors(DESCRIPTORS)
             .http(health(&me.id, clock))

@@ -11,18 +11,21 @@ use tonic::Status;
 /// Messages that wait for a node; one that lets them pile up is cut off and redials.
 const OUTBOX: usize = 16;
 
+/// What a node is told. A queue has room for 32 of what it carries, whether or not it ever carries one: so what it carries is small.
+pub(crate) type Answer = Box<Result<v1::AttendResponse, Status>>;
+
 /// Where answers to one node go; dropping it ends the stream in both directions.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     /// Whether the node may be one that nobody knows yet.
     invited: bool,
-    answers: mpsc::Sender<Result<v1::AttendResponse, Status>>,
+    answers: mpsc::Sender<Answer>,
     _listening: DropGuard,
 }
 
 impl Outbox {
     /// The outbox, what comes out of it, and the token that says that it is gone: then nobody wants to hear the node either.
-    pub(crate) fn new(invited: bool) -> (Self, mpsc::Receiver<Result<v1::AttendResponse, Status>>, CancellationToken) {
+    pub(crate) fn new(invited: bool) -> (Self, mpsc::Receiver<Answer>, CancellationToken) {
         let (answers, receiver) = mpsc::channel(OUTBOX);
         let gone = CancellationToken::new();
         (Self { invited, answers, _listening: gone.clone().drop_guard() }, receiver, gone)
@@ -50,7 +53,7 @@ impl Sessions {
     pub(crate) fn send(&mut self, session: SessionId, body: v1::attend_response::Body) {
         if let Some(stream) = self.streams.get_mut(&session) {
             stream.welcomed |= matches!(body, v1::attend_response::Body::Welcome(_));
-            if stream.outbox.answers.try_send(Ok(v1::AttendResponse { body: Some(body) })).is_err() {
+            if stream.outbox.answers.try_send(Box::new(Ok(v1::AttendResponse { body: Some(body) }))).is_err() {
                 self.streams.remove(&session);
             }
         }
@@ -60,7 +63,7 @@ impl Sessions {
     pub(crate) fn send_all(&mut self, body: &v1::attend_response::Body) {
         self.streams.retain(|_, stream| {
             !stream.welcomed
-                || stream.outbox.answers.try_send(Ok(v1::AttendResponse { body: Some(body.clone()) })).is_ok()
+                || stream.outbox.answers.try_send(Box::new(Ok(v1::AttendResponse { body: Some(body.clone()) }))).is_ok()
         });
     }
 
@@ -68,7 +71,7 @@ impl Sessions {
     pub(crate) fn refuse(&mut self, session: SessionId, why: Status) {
         if let Some(stream) = self.streams.remove(&session) {
             // A full outbox loses the reason, not the end: the sender is dropped either way.
-            let _ = stream.outbox.answers.try_send(Err(why));
+            let _ = stream.outbox.answers.try_send(Box::new(Err(why)));
         }
     }
 

@@ -1,18 +1,21 @@
 //! The streams of gateways: each gets a snapshot, then the same deltas and marks as all others.
+//!
+//! A message is encoded once, however many gateways it goes to, and its bytes are shared by all that have not sent it yet.
 
+mod outbox;
+
+use bytes::Bytes;
 use ferry_core::{
     id::{CoordinatorId, Incarnation},
-    merge::{Body, Epoch},
+    merge::{Body, Epoch, Report},
+    node::NodeView,
     time::UnixMillis,
 };
 use ferry_proto::v1;
-use tokio::sync::mpsc;
+use prost::Message as _;
 
-/// Updates that wait for a gateway: two minutes of marks. A gateway that falls further behind is cut off, and comes back to a snapshot.
-pub(crate) const OUTBOX: usize = 256;
-
-/// Where updates for one gateway go; dropping it ends the stream.
-pub(crate) type Outbox = mpsc::Sender<v1::RoutingUpdate>;
+use outbox::Refused;
+pub(crate) use outbox::{Outbox, Update};
 
 /// Every gateway that listens.
 #[derive(Debug)]
@@ -44,26 +47,40 @@ impl Subscribers {
     /// Gives the waiting ones their snapshot.
     pub(crate) fn admit(&mut self, snapshot: &Body, now: UnixMillis) {
         self.epoch.sequence += 1;
-        let update = v1::RoutingUpdate::from((&self.epoch, snapshot, now));
-        for outbox in self.waiting.drain(..) {
-            if outbox.try_send(update.clone()).is_ok() {
-                self.streams.push(outbox);
-            }
-        }
+        let update = encode(&self.epoch, snapshot, now);
+        self.streams.extend(self.waiting.drain(..).filter(|outbox| outbox.put(&update).is_ok()));
     }
 
     /// Tells everybody; returns how many did not keep up and were cut off.
     pub(crate) fn tell(&mut self, body: &Body, now: UnixMillis) -> u64 {
+        self.pass_on(now, |_| body)
+    }
+
+    /// Tells everybody of the loads in these views, of which nothing else is new; returns how many were cut off.
+    pub(crate) fn tell_loads(&mut self, views: Vec<NodeView>, now: UnixMillis) -> u64 {
+        let delta = |nodes, loads| Body::Delta { nodes, loads, removed: Vec::new(), facts: None };
+        let loads = delta(Vec::new(), views.iter().map(Report::from).collect());
+        if self.streams.iter().all(|outbox| outbox.takes_loads) {
+            return self.tell(&loads, now);
+        }
+        let views = delta(views, Vec::new());
+        self.pass_on(now, |takes_loads| if takes_loads { &loads } else { &views })
+    }
+
+    fn pass_on<'b>(&mut self, now: UnixMillis, body: impl Fn(bool) -> &'b Body) -> u64 {
         self.epoch.sequence += 1;
-        let update = v1::RoutingUpdate::from((&self.epoch, body, now));
-        let mut dropped = 0;
-        self.streams.retain(|outbox| match outbox.try_send(update.clone()) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                dropped += 1;
-                false
+        let (mut dropped, mut encoded) = (0, [const { None }; 2]);
+        let epoch = &self.epoch;
+        self.streams.retain(|outbox| {
+            let form = &mut encoded[usize::from(outbox.takes_loads)];
+            match outbox.put(form.get_or_insert_with(|| encode(epoch, body(outbox.takes_loads), now))) {
+                Ok(()) => true,
+                Err(Refused::Full) => {
+                    dropped += 1;
+                    false
+                }
+                Err(Refused::Closed) => false,
             }
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
         });
         self.waiting.retain(|outbox| !outbox.is_closed());
         dropped
@@ -73,3 +90,10 @@ impl Subscribers {
         self.streams.len() + self.waiting.len()
     }
 }
+
+fn encode(epoch: &Epoch, body: &Body, now: UnixMillis) -> Bytes {
+    v1::RoutingUpdate::from((epoch, body, now)).encode_to_vec().into()
+}
+
+#[cfg(test)]
+mod tests;

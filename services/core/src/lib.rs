@@ -8,6 +8,7 @@
 
 pub mod address;
 pub mod backoff;
+pub mod census;
 pub mod chain;
 pub mod eviction;
 pub mod id;

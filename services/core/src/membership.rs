@@ -30,6 +30,7 @@ pub use returning::{LONGEST_DAMPING, Probe};
 pub use timing::Timing;
 
 use crate::{
+    census::Census,
     id::{Incarnation, NodeId},
     load::Load,
     node::{Duty, NodeState, NodeView},
@@ -66,6 +67,7 @@ pub struct Membership {
     forgiving_until: Tick,
     /// When a probe was last answered.
     reached: Option<Tick>,
+    census: Census,
 }
 
 impl Membership {
@@ -86,6 +88,7 @@ impl Membership {
             away: Duration::ZERO,
             forgiving_until: Tick::default(),
             reached: None,
+            census: Census::default(),
         }
     }
 
@@ -157,6 +160,12 @@ impl Membership {
         self.members.get(id).map(|member| member.since + self.away)
     }
 
+    /// How many nodes are in each state.
+    #[must_use]
+    pub const fn census(&self) -> &Census {
+        &self.census
+    }
+
     /// The nodes whose load changed since the last call: what a delta of loads has to carry.
     pub fn take_touched(&mut self) -> BTreeSet<NodeId> {
         std::mem::take(&mut self.touched)
@@ -165,7 +174,9 @@ impl Membership {
     fn record(&mut self, now: Tick, record: Record, effects: &mut Vec<Effect>) {
         let id = record.facts.id.clone();
         let Some(member) = self.members.get_mut(&id) else {
-            self.members.insert(id.clone(), Member::on_record(record, now));
+            let member = Member::on_record(record, now);
+            self.census.enter(member.state);
+            self.members.insert(id.clone(), member);
             effects.push(Effect::Publish { id });
             return;
         };
@@ -196,6 +207,7 @@ impl Membership {
         self.recount(id, None);
         if let Some(member) = self.members.remove(id) {
             self.touched.remove(id);
+            self.census.leave(member.state);
             if let Some(session) = member.session() {
                 self.sessions.remove(&session);
                 effects.push(Effect::End { session, why: Refusal::Removed });
@@ -367,6 +379,7 @@ impl Membership {
         let changed = state != member.state;
         if changed {
             effects.push(Effect::Changed { id: id.clone(), from: member.state, to: state });
+            self.census.change(member.state, state);
             (member.state, member.since) = (state, now);
             if state == NodeState::Down {
                 member.died(now);
@@ -414,8 +427,9 @@ impl Membership {
     }
 
     fn m5_the_counts_are_right(&self) -> bool {
+        let states: Census = self.members.values().map(|member| member.state).collect();
         let of = |wanted| self.members.values().filter(|member| member.counted == Some(wanted)).count();
-        (of(Hearing::InTime), of(Hearing::Silent)) == (self.in_time, self.silent)
+        (of(Hearing::InTime), of(Hearing::Silent)) == (self.in_time, self.silent) && self.census == states
     }
 
     fn m2_one_session_per_node(&self) -> bool {

@@ -1,35 +1,35 @@
 //! What a gateway believes when it listens to several coordinators.
 //!
 //! Pure: the caller supplies `now`. The words of all live coordinators are merged; while none is live, the last merged words stand.
+//! What a message costs is what it says: a delta settles its own nodes again, and all of them only when a coordinator comes or goes.
 //!
 //! - Invariant G1: while any coordinator is live, a node is selectable if and only if a live one says that it hears it, and no newer
 //!   decision of an operator speaks against it.
 //! - Invariant G2: time alone never empties the table: losing coordinators changes no node.
 //! - Invariant G3: within one stream, what is older than the last word is ignored.
 
+mod changes;
 mod combine;
+mod settle;
+mod tombstones;
 mod word;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use combine::combine;
+pub use changes::Changes;
+use tombstones::Tombstones;
 use word::Word;
 
 use crate::{
     id::{CoordinatorId, Incarnation, NodeId},
-    node::NodeView,
+    load::Load,
+    node::{Freshness, NodeView},
     ring::KeyRing,
     time::Tick,
 };
 
 /// How long after its last word a coordinator still counts as live. Marks come every 500 ms.
 pub const LIVE_FOR: Duration = Duration::from_millis(1500);
-
-/// Removals that are remembered; the oldest are forgotten first.
-pub const MOST_TOMBSTONES: usize = 1024;
 
 /// Which word of which life of which coordinator: comparable within one stream only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +71,26 @@ pub struct Tombstone {
     pub revision: u64,
 }
 
+/// A node's later report, of which nothing but the load is new.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Which node.
+    pub id: NodeId,
+    /// Which report: of the life of which the stream told before.
+    pub freshness: Freshness,
+    /// The load in it.
+    pub load: Load,
+    /// How long before the word was spoken the coordinator had heard it.
+    pub heard_ago: Duration,
+}
+
+impl From<&NodeView> for Report {
+    fn from(view: &NodeView) -> Self {
+        let NodeView { facts, freshness, load, heard_ago, .. } = view;
+        Self { id: facts.id.clone(), freshness: *freshness, load: *load, heard_ago: *heard_ago }
+    }
+}
+
 /// One message of a coordinator's stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Body {
@@ -87,6 +107,8 @@ pub enum Body {
     Delta {
         /// Nodes whose word changed.
         nodes: Vec<NodeView>,
+        /// Nodes that reported again, and are otherwise what they were.
+        loads: Vec<Report>,
         /// Nodes that were removed.
         removed: Vec<Tombstone>,
         /// The rest, if it changed.
@@ -111,21 +133,26 @@ pub enum Stale {
 #[derive(Debug, Default)]
 pub struct Merge {
     words: BTreeMap<CoordinatorId, Word>,
-    tombstones: HashMap<NodeId, u64>,
+    tombstones: Tombstones,
     facts: GatewayFacts,
     /// The merged words at the last moment at which somebody was live, or the saved ones from disk.
     settled: BTreeMap<NodeId, NodeView>,
+    /// Something was said that is not settled, since nobody was live.
+    owed: bool,
     /// When somebody was last live.
     last_live: Option<Tick>,
+    changes: Changes,
 }
 
 impl Merge {
     /// Starts from a saved table: it stands until a coordinator speaks.
     #[must_use]
     pub fn from_saved(nodes: Vec<NodeView>, removed: Vec<Tombstone>, facts: GatewayFacts) -> Self {
+        let settled: BTreeMap<_, _> = nodes.into_iter().map(|view| (view.facts.id.clone(), view)).collect();
         Self {
-            settled: nodes.into_iter().map(|view| (view.facts.id.clone(), view)).collect(),
-            tombstones: removed.into_iter().map(|tombstone| (tombstone.id, tombstone.revision)).collect(),
+            changes: Changes { nodes: settled.keys().cloned().collect(), lasting: false },
+            settled,
+            tombstones: Tombstones::of(removed),
             facts,
             ..Self::default()
         }
@@ -143,43 +170,45 @@ impl Merge {
         if let Some(word) = self.words.get_mut(coordinator) {
             word.close();
         }
-        self.settle(now);
+        self.settle(now, &[]);
     }
 
     /// Takes one message. A stale one changes nothing; the caller counts it.
     pub fn apply(&mut self, now: Tick, epoch: &Epoch, body: Body) -> Result<(), Stale> {
+        let mut touched = Vec::new();
         match body {
             Body::Snapshot { nodes, removed, facts } => {
                 if self.words.get(&epoch.coordinator).is_some_and(|word| word.is_older(epoch)) {
                     return Err(Stale::Replayed);
                 }
+                // A new word counts for nothing yet: settling sees that, and settles everything.
                 self.words
                     .insert(epoch.coordinator.clone(), Word::begin(now, epoch, nodes, facts.coordinators.clone()));
                 self.learn(facts);
-                self.bury(removed);
+                self.bury(removed, &mut touched);
             }
-            Body::Delta { nodes, removed, facts } => {
-                let word = self.words.get_mut(&epoch.coordinator).ok_or(Stale::NoSnapshot)?;
+            Body::Delta { nodes, loads, removed, facts } => {
+                let word = self.word(epoch)?;
                 word.advance(now, epoch)?;
+                touched.extend(nodes.iter().map(|view| view.facts.id.clone()));
                 word.update(nodes);
+                touched.extend(loads.into_iter().filter_map(|report| word.report(report)));
                 if let Some(facts) = facts {
                     word.coordinators.clone_from(&facts.coordinators);
                     self.learn(facts);
+                    self.owed = true;
                 }
-                self.bury(removed);
+                self.bury(removed, &mut touched);
             }
-            Body::Mark => {
-                let word = self.words.get_mut(&epoch.coordinator).ok_or(Stale::NoSnapshot)?;
-                word.advance(now, epoch)?;
-            }
+            Body::Mark => self.word(epoch)?.advance(now, epoch)?,
         }
-        self.settle(now);
+        self.settle(now, &touched);
         Ok(())
     }
 
     /// Notes that time passed: a coordinator that fell silent no longer counts.
     pub fn pass(&mut self, now: Tick) {
-        self.settle(now);
+        self.settle(now, &[]);
     }
 
     /// The earliest moment at which [`Self::pass`] could change anything.
@@ -193,6 +222,17 @@ impl Merge {
         self.settled.values()
     }
 
+    /// The merged word on one node.
+    #[must_use]
+    pub fn view(&self, id: &NodeId) -> Option<&NodeView> {
+        self.settled.get(id)
+    }
+
+    /// What has changed since this was last asked.
+    pub fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.changes)
+    }
+
     /// Rings of the highest revision, and every coordinator that a live one knows.
     #[must_use]
     pub const fn facts(&self) -> &GatewayFacts {
@@ -201,7 +241,7 @@ impl Merge {
 
     /// Removals, for the saved copy.
     pub fn tombstones(&self) -> impl Iterator<Item = Tombstone> {
-        self.tombstones.iter().map(|(id, revision)| Tombstone { id: id.clone(), revision: *revision })
+        self.tombstones.iter()
     }
 
     /// How many coordinators are live.
@@ -220,52 +260,30 @@ impl Merge {
         self.words.values().filter(move |word| word.is_live(now))
     }
 
+    fn word(&mut self, epoch: &Epoch) -> Result<&mut Word, Stale> {
+        self.words.get_mut(&epoch.coordinator).ok_or(Stale::NoSnapshot)
+    }
+
     fn learn(&mut self, facts: GatewayFacts) {
         let newer = |old: &mut Option<KeyRing>, new: Option<KeyRing>| {
-            if let Some(new) = new
-                && old.as_ref().is_none_or(|old| old.revision <= new.revision)
-            {
-                *old = Some(new);
-            }
+            let newer = |new: &KeyRing| old.as_ref().is_none_or(|old| old.revision <= new.revision && old != new);
+            let new = new.filter(newer);
+            let changed = new.is_some();
+            *old = new.or(old.take());
+            changed
         };
-        newer(&mut self.facts.user_ring, facts.user_ring);
-        newer(&mut self.facts.node_ring, facts.node_ring);
+        let user = newer(&mut self.facts.user_ring, facts.user_ring);
+        let node = newer(&mut self.facts.node_ring, facts.node_ring);
+        self.changes.lasting |= user || node;
     }
 
-    fn bury(&mut self, removed: Vec<Tombstone>) {
-        for Tombstone { id, revision } in removed {
-            let last = self.tombstones.entry(id).or_default();
-            *last = revision.max(*last);
+    fn bury(&mut self, removed: Vec<Tombstone>, touched: &mut Vec<NodeId>) {
+        self.changes.lasting |= !removed.is_empty();
+        for tombstone in removed {
+            touched.push(tombstone.id.clone());
+            // Whoever is forgotten may be spoken of again.
+            touched.extend(self.tombstones.bury(tombstone));
         }
-        // Whoever still speaks of a node that was removed so long ago has not read the store for as long.
-        while self.tombstones.len() > MOST_TOMBSTONES {
-            let oldest = self.tombstones.iter().min_by_key(|(_, revision)| **revision).map(|(id, _)| id.clone());
-            oldest.map(|id| self.tombstones.remove(&id));
-        }
-    }
-
-    fn settle(&mut self, now: Tick) {
-        let live: Vec<&Word> = self.live(now).collect();
-        if live.is_empty() {
-            return; // G2: the last words stand.
-        }
-        let mut merged: BTreeMap<NodeId, NodeView> = BTreeMap::new();
-        let mut peers: BTreeMap<CoordinatorId, Peer> = BTreeMap::new();
-        for word in &live {
-            for (id, view) in &word.nodes {
-                match merged.get_mut(id) {
-                    None => drop(merged.insert(id.clone(), view.clone())),
-                    Some(other) => *other = combine(other, view),
-                }
-            }
-            peers.extend(word.coordinators.iter().map(|peer| (peer.id.clone(), peer.clone())));
-        }
-        let heard = live.iter().map(|word| word.heard).max();
-        let tombstones = &self.tombstones;
-        merged.retain(|id, view| tombstones.get(id).is_none_or(|removed| view.intent.revision > *removed));
-        self.settled = merged;
-        self.facts.coordinators = peers.into_values().collect();
-        self.last_live = heard.max(self.last_live);
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use ferry_core::node::NodeState;
+use ferry_core::{census::Census, node::NodeState};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{family::Family, gauge::Gauge},
@@ -82,13 +82,13 @@ impl NodeStates {
 
     /// Counts all nodes anew.
     pub fn count(&self, states: impl Iterator<Item = NodeState>) {
-        let mut counts = NodeState::ALL.map(|state| (state, 0));
-        for state in states {
-            for (known, count) in &mut counts {
-                *count += i64::from(*known == state);
-            }
-        }
-        for (state, count) in counts {
+        self.set(&states.collect());
+    }
+
+    /// Shows these counts.
+    pub fn set(&self, census: &Census) {
+        for state in NodeState::ALL {
+            let count = i64::try_from(census.of(state)).unwrap_or(i64::MAX);
             self.0.get_or_create(&StateLabel { state: state.as_str() }).set(count);
         }
     }

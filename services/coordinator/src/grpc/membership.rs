@@ -79,7 +79,7 @@ impl v1::membership_service_server::MembershipService for Attendance {
             // Fails only when the whole coordinator stops.
             let _ = handle.put(Input::Ended { session, end }).await;
         });
-        Ok(Response::new(Box::pin(ReceiverStream::new(answers))))
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers).map(|answer| *answer))))
     }
 }
 

@@ -1,17 +1,32 @@
 //! `RoutingService`: one stream per gateway.
+//!
+//! The generated server encodes each message for each stream. Here an update is encoded once for all gateways, before it comes to their
+//! streams; so this is what the generated server would be, with a codec that passes encoded messages on.
 
-use std::pin::Pin;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
+use bytes::BufMut as _;
 use ferry_proto::{convert, v1};
-use tokio::sync::mpsc;
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status};
+use tonic::{
+    Request, Response, Status,
+    body::Body,
+    codec::{Codec, EncodeBuf, Encoder},
+    codegen::{self, BoxFuture, Service, StdError, http},
+    server::{Grpc, NamedService, ServerStreamingService},
+};
 use tracing::info;
 
 use crate::{
     driver::{Handle, Input},
-    subscribers::OUTBOX,
+    subscribers::{Outbox, Update},
 };
+
+const WATCH: &str = "/ferry.v1.RoutingService/Watch";
 
 /// Serves gateways.
 #[derive(Debug, Clone)]
@@ -25,18 +40,86 @@ impl Routing {
     }
 }
 
-#[tonic::async_trait]
-impl v1::routing_service_server::RoutingService for Routing {
-    type WatchStream = Pin<Box<dyn Stream<Item = Result<v1::RoutingUpdate, Status>> + Send>>;
+impl NamedService for Routing {
+    const NAME: &'static str = v1::routing_service_server::SERVICE_NAME;
+}
 
-    async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        let asked = request.into_inner();
-        convert::check_version(asked.version).map_err(|why| Status::failed_precondition(why.to_string()))?;
-        let guarded = convert::access_from_wire(asked.access());
-        let gateway = asked.gateway_id.parse().map_err(|why| Status::invalid_argument(format!("gateway_id: {why}")))?;
-        info!(%gateway, "gateway listens");
-        let (outbox, updates) = mpsc::channel(OUTBOX);
-        self.handle.put(Input::Subscribe { gateway, guarded, outbox }).await?;
-        Ok(Response::new(Box::pin(ReceiverStream::new(updates).map(Ok))))
+impl<B> Service<http::Request<B>> for Routing
+where
+    B: codegen::Body + Send + 'static,
+    B::Error: Into<StdError> + Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<Self::Response, Infallible>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let watch = Watch(self.handle.clone());
+        Box::pin(async move {
+            if request.uri().path() != WATCH {
+                return Ok(Status::unimplemented("RoutingService has no such method").into_http());
+            }
+            Ok(Grpc::new(Encoded).server_streaming(watch, request).await)
+        })
+    }
+}
+
+/// The one method.
+struct Watch(Handle);
+
+impl ServerStreamingService<v1::WatchRequest> for Watch {
+    type Response = Update;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Result<Update, Status>> + Send>>;
+    type Future = BoxFuture<Response<Self::ResponseStream>, Status>;
+
+    fn call(&mut self, request: Request<v1::WatchRequest>) -> Self::Future {
+        Box::pin(watch(self.0.clone(), request.into_inner()))
+    }
+}
+
+async fn watch(
+    handle: Handle,
+    asked: v1::WatchRequest,
+) -> Result<Response<<Watch as ServerStreamingService<v1::WatchRequest>>::ResponseStream>, Status> {
+    convert::check_version(asked.version).map_err(|why| Status::failed_precondition(why.to_string()))?;
+    let guarded = convert::access_from_wire(asked.access());
+    let gateway = asked.gateway_id.parse().map_err(|why| Status::invalid_argument(format!("gateway_id: {why}")))?;
+    info!(%gateway, "gateway listens");
+    let (outbox, updates) = Outbox::new(asked.takes_loads);
+    handle.put(Input::Subscribe { gateway, guarded, outbox }).await?;
+    Ok(Response::new(Box::pin(ReceiverStream::new(updates).map(Ok))))
+}
+
+/// Updates go out as the bytes that they are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Encoded;
+
+impl Codec for Encoded {
+    type Encode = Update;
+    type Decode = v1::WatchRequest;
+    type Encoder = Self;
+    type Decoder = <ferry_proto::Codec<(), v1::WatchRequest> as Codec>::Decoder;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        ferry_proto::Codec::<(), v1::WatchRequest>::default().decoder()
+    }
+}
+
+impl Encoder for Encoded {
+    type Item = Update;
+    type Error = Status;
+
+    fn encode(&mut self, update: Update, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.reserve(update.bytes.len());
+        buffer.put(update.bytes);
+        Ok(())
     }
 }

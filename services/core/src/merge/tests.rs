@@ -1,6 +1,8 @@
 //! Several coordinators, some of them gone, some of them wrong.
 
-use std::sync::Arc;
+mod incremental;
+
+use std::{collections::HashMap, sync::Arc};
 
 use proptest::prelude::*;
 
@@ -47,7 +49,7 @@ fn snapshot(nodes: Vec<NodeView>) -> Body {
 }
 
 fn delta(nodes: Vec<NodeView>) -> Body {
-    Body::Delta { nodes, removed: Vec::new(), facts: None }
+    Body::Delta { nodes, loads: Vec::new(), removed: Vec::new(), facts: None }
 }
 
 fn states(merge: &Merge) -> Vec<(&str, NodeState)> {
@@ -162,6 +164,7 @@ fn a_removed_node_stays_removed_until_it_registers_anew() {
     merge.apply(at(0), &epoch("d", 1), snapshot(vec![view("a", NodeState::Up, 1, 1, 3)])).expect("fresh");
     let removed = Body::Delta {
         nodes: Vec::new(),
+        loads: Vec::new(),
         removed: vec![Tombstone { id: "a".parse().expect("valid"), revision: 4 }],
         facts: None,
     };
@@ -169,6 +172,28 @@ fn a_removed_node_stays_removed_until_it_registers_anew() {
     assert_eq!(states(&merge), [], "whatever d still says");
     merge.apply(at(2), &epoch("d", 2), delta(vec![view("a", NodeState::Up, 2, 1, 5)])).expect("fresh");
     assert_eq!(states(&merge), [("a", NodeState::Up)]);
+}
+
+#[test]
+fn a_load_renews_what_is_known_of_that_life_and_nothing_else() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Suspect, 2, 5, 1)])).expect("fresh");
+    let report = |id: &str, life, beat, load| Report {
+        id: id.parse().expect("valid"),
+        freshness: Freshness { incarnation: Incarnation(life), beat },
+        load: Load { bytes_per_second: load, ..Load::default() },
+        heard_ago: Duration::ZERO,
+    };
+    let loads = vec![report("a", 2, 6, 60), report("a", 2, 4, 40), report("a", 1, 900, 9), report("stranger", 1, 1, 1)];
+    let body = Body::Delta { nodes: Vec::new(), loads, removed: Vec::new(), facts: None };
+    merge.apply(at(1), &epoch("c", 2), body).expect("fresh");
+    let held = merge.view(&"a".parse().expect("valid")).expect("known");
+    assert_eq!(
+        (held.load.bytes_per_second, held.freshness.beat),
+        (60, 6),
+        "not an older report, nor one of another life"
+    );
+    assert_eq!(states(&merge), [("a", NodeState::Suspect)], "and a stranger's load makes no node");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Epoch, LIVE_FOR, Peer, Stale};
+use super::{Epoch, LIVE_FOR, Peer, Report, Stale};
 use crate::{
     id::{Incarnation, NodeId},
     node::NodeView,
@@ -18,6 +18,8 @@ pub(super) struct Word {
     awaits_snapshot: bool,
     /// The stream broke.
     closed: bool,
+    /// The merged words follow from this one, among others.
+    pub(super) counts: bool,
     pub(super) heard: Tick,
     pub(super) nodes: HashMap<NodeId, NodeView>,
     pub(super) coordinators: Vec<Peer>,
@@ -30,6 +32,7 @@ impl Word {
             sequence: epoch.sequence,
             awaits_snapshot: false,
             closed: false,
+            counts: false,
             heard: now,
             nodes: nodes.into_iter().map(|view| (view.facts.id.clone(), view)).collect(),
             coordinators,
@@ -68,5 +71,19 @@ impl Word {
 
     pub(super) fn update(&mut self, nodes: Vec<NodeView>) {
         self.nodes.extend(nodes.into_iter().map(|view| (view.facts.id.clone(), view)));
+    }
+
+    /// Takes a later report of a life that is known; returns whose it is. Of another life, or of a node of which nothing is known, it
+    /// says nothing that could be used: the view that belongs to it is on its way, or the node was removed.
+    pub(super) fn report(&mut self, report: Report) -> Option<NodeId> {
+        let Report { id, freshness, load, heard_ago } = report;
+        let view = self.nodes.get_mut(&id)?;
+        if freshness.incarnation != view.freshness.incarnation || freshness < view.freshness {
+            return None;
+        }
+        view.freshness = freshness;
+        view.load = load;
+        view.heard_ago = heard_ago;
+        Some(id)
     }
 }

@@ -1,0 +1,81 @@
+//! Removals that are remembered, so that a coordinator that has not heard of one brings no node back.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Tombstone;
+use crate::id::NodeId;
+
+/// How many are remembered; the oldest are forgotten first. Whoever still speaks of a node that was removed so long ago has not read
+/// the store for as long.
+pub(super) const MOST: usize = 1024;
+
+/// The removals, by node and by age.
+#[derive(Debug, Default)]
+pub(super) struct Tombstones {
+    revisions: HashMap<NodeId, u64>,
+    by_age: BTreeSet<(u64, NodeId)>,
+}
+
+impl Tombstones {
+    pub(super) fn of(removed: Vec<Tombstone>) -> Self {
+        let mut tombstones = Self::default();
+        for tombstone in removed {
+            let _forgotten = tombstones.bury(tombstone);
+        }
+        tombstones
+    }
+
+    /// Remembers a removal, unless a later one of that node is known; returns whose was forgotten for it.
+    pub(super) fn bury(&mut self, Tombstone { id, revision }: Tombstone) -> Option<NodeId> {
+        let known = self.revisions.get(&id).copied();
+        if known.is_some_and(|known| known >= revision) {
+            return None;
+        }
+        if let Some(known) = known {
+            self.by_age.remove(&(known, id.clone()));
+        }
+        self.by_age.insert((revision, id.clone()));
+        self.revisions.insert(id, revision);
+        if self.revisions.len() <= MOST {
+            return None;
+        }
+        let (_, oldest) = self.by_age.pop_first()?;
+        self.revisions.remove(&oldest);
+        Some(oldest)
+    }
+
+    /// The revision at which a node was last removed.
+    pub(super) fn of_node(&self, id: &NodeId) -> Option<u64> {
+        self.revisions.get(id).copied()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Tombstone> {
+        self.revisions.iter().map(|(id, revision)| Tombstone { id: id.clone(), revision: *revision })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tombstone(number: u64) -> Tombstone {
+        Tombstone { id: format!("n{number}").parse().expect("valid"), revision: number }
+    }
+
+    #[test]
+    fn the_oldest_is_forgotten_for_the_newest() {
+        let mut tombstones = Tombstones::of((1..=MOST as u64).map(tombstone).collect());
+        assert_eq!(tombstones.bury(Tombstone { revision: 5000, ..tombstone(1) }), None, "known, and now the youngest");
+        assert_eq!(tombstones.bury(tombstone(6000)), Some(tombstone(2).id));
+        assert_eq!(tombstones.of_node(&tombstone(1).id), Some(5000));
+        assert_eq!(tombstones.of_node(&tombstone(2).id), None);
+        assert_eq!(tombstones.iter().count(), MOST);
+    }
+
+    #[test]
+    fn an_earlier_removal_of_the_same_node_changes_nothing() {
+        let mut tombstones = Tombstones::of(vec![tombstone(9)]);
+        tombstones.bury(Tombstone { revision: 3, ..tombstone(9) });
+        assert_eq!(tombstones.of_node(&tombstone(9).id), Some(9));
+    }
+}
