@@ -7,7 +7,6 @@ use ferry_core::{
     merge::{Body, Epoch, Merge, Peer},
     time::Tick,
 };
-use ferry_proto::v1;
 use ferry_runtime::{Clock, Tasks, atomic_file::WriteError};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
@@ -15,13 +14,13 @@ use tracing::{info, warn};
 use crate::{
     figures::Figures,
     saved,
-    snapshot::{Current, Snapshot},
+    snapshot::{Current, Painter},
 };
 
 /// Updates that wait for the keeper; a coordinator's stream waits behind them.
 const INBOX: usize = 64;
-/// The copy on disk is replaced as soon as the table changes, but not more often than this, and for at most a twentieth of the time:
-/// a large table on a slow disk is written rarely.
+/// The copy on disk is replaced as soon as something of the table changes that outlasts a beat, but not more often than this, and for at
+/// most a twentieth of the time: a large table on a slow disk is written rarely.
 const SAVE_EVERY: Duration = Duration::from_millis(50);
 const SAVE_SHARE: u32 = 20;
 /// After a failure: a full disk is reported now and then, not at every change.
@@ -46,12 +45,12 @@ pub(crate) enum Update {
 pub(crate) struct Keeper {
     merge: Merge,
     clock: Clock,
-    current: Current,
+    painter: Painter,
     figures: Figures,
     peers: watch::Sender<Vec<Peer>>,
     path: PathBuf,
-    /// What is on disk.
-    saved: v1::SavedTable,
+    /// The copy on disk lacks something.
+    dirty: bool,
     may_save_at: Tick,
 }
 
@@ -68,6 +67,7 @@ impl Keeper {
                 let age = clock.wall().since(saved.at);
                 let nodes = saved.merge.views().count();
                 info!(nodes, age_seconds = age.as_secs(), "starting from the routing table's copy on disk");
+                figures.table_saved.set(1);
                 saved.merge
             }
             Err(why) => {
@@ -78,9 +78,8 @@ impl Keeper {
         let current = Current::default();
         let (peers, seen) = watch::channel(Vec::new());
         let (sender, inbox) = mpsc::channel(INBOX);
-        let saved = saved::lasting(&merge);
-        let keeper =
-            Self { may_save_at: clock.now(), merge, clock, current: current.clone(), figures, peers, path, saved };
+        let (painter, may_save_at) = (Painter::new(current.clone()), clock.now());
+        let mut keeper = Self { merge, clock, painter, figures, peers, path, dirty: false, may_save_at };
         keeper.publish();
         (keeper, current, seen, sender, inbox)
     }
@@ -88,68 +87,64 @@ impl Keeper {
     /// Runs until the tasks are asked to stop.
     pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Update>, tasks: Tasks) {
         let stop = tasks.stop_token();
-        let mut dirty = false;
         let mut saving: Option<Saving> = None;
+        let mut updates = Vec::with_capacity(INBOX);
         loop {
             let now = self.clock.now();
             let silence = self.merge.next_deadline(now);
-            let save = (dirty && saving.is_none()).then_some(self.may_save_at);
+            let save = (self.dirty && saving.is_none()).then_some(self.may_save_at);
             let deadline = [silence, save].into_iter().flatten().min();
             tokio::select! {
                 biased; // stop before work, work before timers
                 () = stop.cancelled() => return,
-                Some(update) = inbox.recv() => {
-                    if self.take(update) {
-                        dirty = true;
-                        self.figures.table_saved.set(0);
-                    }
+                // What waits is taken together: one table for all of it.
+                _ = inbox.recv_many(&mut updates, INBOX) => {
+                    updates.drain(..).for_each(|update| self.take(update));
+                    self.publish();
                 }
                 outcome = finished(&mut saving) => {
                     saving = None;
-                    dirty |= !self.note_saved(outcome);
+                    self.note_saved(outcome);
                 }
                 () = self.clock.sleep_until(deadline) => {
                     self.merge.pass(self.clock.now());
                     self.publish();
                 }
             }
-            if dirty && saving.is_none() && self.clock.now() >= self.may_save_at {
-                saving = self.save();
-                dirty = false;
+            if self.dirty && saving.is_none() && self.clock.now() >= self.may_save_at {
+                saving = Some(self.save());
+                self.dirty = false;
             }
         }
     }
 
-    /// Returns whether the copy on disk may be out of date.
-    fn take(&mut self, update: Update) -> bool {
+    fn take(&mut self, update: Update) {
         let (first, epoch, body) = match update {
             Update::Said { first, epoch, body } => (first, epoch, body),
-            Update::Closed(coordinator) => {
-                self.merge.closed(self.clock.now(), &coordinator);
-                self.publish();
-                return true;
-            }
+            Update::Closed(coordinator) => return self.merge.closed(self.clock.now(), &coordinator),
         };
         if first {
             self.merge.opened(&epoch.coordinator);
         }
-        let is_mark = matches!(*body, Body::Mark);
         if let Err(why) = self.merge.apply(self.clock.now(), &epoch, *body) {
             self.figures.stale_updates.inc();
             warn!(coordinator = %epoch.coordinator, sequence = epoch.sequence, %why, "ignored an update");
-            return false;
         }
-        self.publish();
-        !is_mark
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
         let now = self.clock.now();
-        let snapshot = Snapshot::after(&self.current.load(), &self.merge, now);
-        self.figures.nodes.count(snapshot.table.iter().map(ferry_core::selection::Candidate::state));
+        let changes = self.merge.take_changes();
+        if changes.lasting {
+            self.dirty = true;
+            self.figures.table_saved.set(0);
+        }
+        if changes.lasting || !changes.nodes.is_empty() {
+            let snapshot = self.painter.publish(&self.merge, changes.nodes, now);
+            self.figures.nodes.set(snapshot.table.census());
+        }
         self.figures.coordinators.set(i64::try_from(self.merge.live_coordinators(now)).unwrap_or(i64::MAX));
         self.figures.heard(self.merge.age(now).map(|age| self.clock.wall().0.saturating_sub(millis(age))));
-        self.current.replace(snapshot);
         let peers = &self.merge.facts().coordinators;
         self.peers.send_if_modified(|known| {
             let changed = known != peers;
@@ -159,36 +154,26 @@ impl Keeper {
     }
 
     /// Begins to replace the copy on disk, beside the loop: a disk that hangs must not stop the table (P2, P5).
-    fn save(&self) -> Option<Saving> {
-        let table = saved::lasting(&self.merge);
-        if table == self.saved {
-            self.figures.table_saved.set(1);
-            return None;
-        }
+    fn save(&self) -> Saving {
         let (path, clock, began) = (self.path.clone(), self.clock.clone(), self.clock.now());
-        Some(tokio::task::spawn_blocking(move || {
-            let stamped = v1::SavedTable { saved_unix_ms: clock.wall().0, ..table.clone() };
-            let outcome = saved::save(&path, &stamped).map(|()| table);
+        let table = saved::lasting(&self.merge, clock.wall());
+        tokio::task::spawn_blocking(move || {
+            let outcome = saved::save(&path, &table);
             Saved { outcome, took: clock.now().since(began) }
-        }))
+        })
     }
 
-    /// Returns whether the copy was replaced.
-    fn note_saved(&mut self, saved: Saved) -> bool {
+    fn note_saved(&mut self, saved: Saved) {
         let now = self.clock.now();
         self.may_save_at = now + SAVE_EVERY.max(saved.took * SAVE_SHARE);
-        match saved.outcome {
-            Ok(table) => {
-                self.saved = table;
-                self.figures.table_saved.set(1);
-                true
-            }
-            Err(why) => {
-                self.figures.save_failures.inc();
-                self.may_save_at = now + SAVE_AGAIN;
-                warn!(error = &why as &dyn std::error::Error, "the routing table's copy was not written");
-                false
-            }
+        if let Err(why) = saved.outcome {
+            self.figures.save_failures.inc();
+            self.may_save_at = now + SAVE_AGAIN;
+            self.dirty = true;
+            warn!(error = &why as &dyn std::error::Error, "the routing table's copy was not written");
+        } else if !self.dirty {
+            // Nothing has changed meanwhile.
+            self.figures.table_saved.set(1);
         }
     }
 }
@@ -198,7 +183,7 @@ type Saving = tokio::task::JoinHandle<Saved>;
 
 /// How it went.
 struct Saved {
-    outcome: Result<v1::SavedTable, WriteError>,
+    outcome: Result<(), WriteError>,
     took: Duration,
 }
 

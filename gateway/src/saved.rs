@@ -71,15 +71,14 @@ pub(crate) fn save(path: &Path, table: &v1::SavedTable) -> Result<(), WriteError
     atomic_file::write(path, &bytes, Mode::Private)
 }
 
-/// The table without what changes with every beat: equal before and after if there is nothing worth writing.
-pub(crate) fn lasting(merge: &Merge) -> v1::SavedTable {
-    let mut table = v1::SavedTable::from((merge, UnixMillis::default()));
+/// The table without what changes with every beat.
+pub(crate) fn lasting(merge: &Merge, now: UnixMillis) -> v1::SavedTable {
+    let mut table = v1::SavedTable::from((merge, now));
     for node in &mut table.nodes {
         node.load = None;
         node.beat = 0;
         node.heard_ms_ago = 0;
     }
-    table.removed.sort_by(|one, other| one.node_id.cmp(&other.node_id));
     table
 }
 

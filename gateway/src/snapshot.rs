@@ -1,9 +1,13 @@
-//! What every request is decided from: one consistent picture, replaced as a whole.
+//! What every request is decided from: one consistent picture, replaced as a whole, for what changed in it.
+//!
+//! There are two: requests read one, and the other waits until the last request that began with it has ended. Then it catches up with
+//! the first, changes in place, and they change places. Who reads never waits, and nothing is copied but what changed.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use arc_swap::ArcSwap;
 use ferry_core::{
+    id::NodeId,
     merge::Merge,
     ring::KeyRing,
     selection::{Corrections, Table},
@@ -11,22 +15,13 @@ use ferry_core::{
 };
 
 /// The picture.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     pub(crate) table: Table,
-    pub(crate) corrections: Corrections,
+    /// Both pictures have the same, as long as nodes keep their places.
+    pub(crate) corrections: Arc<Corrections>,
     pub(crate) user_ring: Option<KeyRing>,
     pub(crate) node_ring: Option<KeyRing>,
-}
-
-impl Snapshot {
-    /// The picture after `previous`.
-    pub(crate) fn after(previous: &Self, merge: &Merge, now: Tick) -> Self {
-        let table = Table::from_views(merge.views(), Some(&previous.table), now);
-        let corrections = Corrections::for_table(&table, Some(&previous.corrections));
-        let facts = merge.facts();
-        Self { table, corrections, user_ring: facts.user_ring.clone(), node_ring: facts.node_ring.clone() }
-    }
 }
 
 /// The present picture; readers never wait.
@@ -37,8 +32,53 @@ impl Current {
     pub(crate) fn load(&self) -> Arc<Snapshot> {
         self.0.load_full()
     }
+}
 
-    pub(crate) fn replace(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(snapshot));
+/// Who changes the picture; there is one.
+#[derive(Debug)]
+pub(crate) struct Painter {
+    current: Current,
+    /// The one before the present picture.
+    spare: Arc<Snapshot>,
+    /// Nodes that are otherwise in the present picture.
+    behind: BTreeSet<NodeId>,
+}
+
+impl Painter {
+    pub(crate) fn new(current: Current) -> Self {
+        Self { current, spare: Arc::default(), behind: BTreeSet::new() }
+    }
+
+    /// Publishes what became of these nodes; returns the new picture.
+    pub(crate) fn publish(&mut self, merge: &Merge, changed: BTreeSet<NodeId>, now: Tick) -> Arc<Snapshot> {
+        let before = self.current.load();
+        let mut next = self.catch_up(&before);
+        next.table.apply(changed.iter().map(|id| (id, merge.view(id))), now);
+        if next.table.numbering() != before.table.numbering() {
+            next.corrections = Arc::new(Corrections::for_table(&next.table, Some(&before.corrections)));
+        }
+        let facts = merge.facts();
+        next.user_ring.clone_from(&facts.user_ring);
+        next.node_ring.clone_from(&facts.node_ring);
+        let next = Arc::new(next);
+        self.spare = self.current.0.swap(Arc::clone(&next));
+        self.behind = changed;
+        next
+    }
+
+    /// A picture of its own that shows what the present one shows.
+    fn catch_up(&mut self, present: &Arc<Snapshot>) -> Snapshot {
+        match Arc::try_unwrap(std::mem::take(&mut self.spare)) {
+            Ok(mut spare) if spare.table.numbering() == present.table.numbering() => {
+                spare.table.follow(&present.table, &self.behind);
+                spare.corrections.clone_from(&present.corrections);
+                spare
+            }
+            // Somebody still reads it, or nodes came and went.
+            _ => Snapshot::clone(present),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

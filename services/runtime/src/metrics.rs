@@ -80,11 +80,6 @@ impl NodeStates {
         states
     }
 
-    /// Counts all nodes anew.
-    pub fn count(&self, states: impl Iterator<Item = NodeState>) {
-        self.set(&states.collect());
-    }
-
     /// Shows these counts.
     pub fn set(&self, census: &Census) {
         for state in NodeState::ALL {

@@ -1,9 +1,20 @@
 //! The table that selection reads: every known node, with all that does not depend on the request worked out beforehand.
+//!
+//! It changes in place, node by node, and costs what changed; only when nodes come, go or move are the others renumbered.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod places;
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+pub(super) use self::places::Domain;
+use self::places::Places;
 use super::{Scheme, figures::Figures};
 use crate::{
+    census::Census,
     id::{NodeId, Region, Zone},
     load::Load,
     node::{Freshness, NodeFacts, NodeState, NodeView},
@@ -17,10 +28,6 @@ pub(super) const RISE: Duration = Duration::from_secs(2);
 /// Time constant with which a falling report is believed: a pause between two bursts is no idleness.
 const FALL: Duration = Duration::from_secs(10);
 
-/// A place that fails together: a zone, or what of a region has no zone. Compared by number; the table knows the names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Domain(u32);
-
 /// One node, ready to be chosen or not.
 #[derive(Debug, Clone)]
 pub struct Candidate {
@@ -28,16 +35,61 @@ pub struct Candidate {
     state: NodeState,
     freshness: Freshness,
     reported: Load,
-    /// The reported bytes per second, smoothed.
+    /// The reported bytes per second, smoothed, at `since`.
     load: f64,
+    since: Tick,
     index: usize,
     region: Option<u32>,
     domain: Domain,
     /// Without slashes at their ends; empty if the node serves every key.
-    prefixes: Vec<String>,
+    prefixes: Arc<[String]>,
 }
 
 impl Candidate {
+    fn new(view: &NodeView, now: Tick) -> Self {
+        let facts = &view.facts;
+        let prefixes = facts.prefixes.iter().map(|prefix| prefix.trim_matches('/'));
+        // A prefix that is nothing but slashes is the root: every key.
+        let every = prefixes.clone().any(str::is_empty);
+        Self {
+            facts: Arc::clone(facts),
+            state: state_of(view),
+            freshness: view.freshness,
+            reported: view.load,
+            load: view.load.bytes_per_second as f64,
+            since: now,
+            index: 0,
+            region: None,
+            domain: Domain::default(),
+            prefixes: if every { Arc::default() } else { prefixes.map(Into::into).collect() },
+        }
+    }
+
+    /// Takes a later word on the same node.
+    fn renew(&mut self, view: &NodeView, now: Tick) {
+        let mut renewed = Self {
+            index: self.index,
+            region: self.region,
+            domain: self.domain,
+            ..if view.facts == self.facts {
+                Self {
+                    facts: Arc::clone(&self.facts),
+                    prefixes: Arc::clone(&self.prefixes),
+                    state: state_of(view),
+                    freshness: view.freshness,
+                    reported: view.load,
+                    load: view.load.bytes_per_second as f64,
+                    since: now,
+                    ..*self
+                }
+            } else {
+                Self::new(view, now)
+            }
+        };
+        renewed.follow(self);
+        *self = renewed;
+    }
+
     /// Which node.
     #[must_use]
     pub fn id(&self) -> &NodeId {
@@ -92,7 +144,7 @@ impl Candidate {
         self.index
     }
 
-    pub(super) const fn serves_every_key(&self) -> bool {
+    pub(super) fn serves_every_key(&self) -> bool {
         self.prefixes.is_empty()
     }
 
@@ -105,7 +157,8 @@ impl Candidate {
     }
 
     /// The load a moment later, given what was said last.
-    fn follow(&mut self, earlier: &Self, passed: Duration) {
+    fn follow(&mut self, earlier: &Self) {
+        let passed = self.since.since(earlier.since);
         if earlier.freshness.incarnation != self.freshness.incarnation {
             return;
         }
@@ -123,15 +176,21 @@ pub(super) struct Place<'t> {
     pub(super) figures: &'t Figures,
 }
 
+/// The state for selection: what operators drain is DRAINING, whatever else is said of it.
+fn state_of(view: &NodeView) -> NodeState {
+    if view.intent.drains() && view.state.selectable() { NodeState::Draining } else { view.state }
+}
+
 /// Every known node, ordered by id.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     candidates: Vec<Candidate>,
     /// In the order of the candidates.
     figures: Vec<Figures>,
-    regions: Vec<Region>,
-    domains: Vec<(Option<Region>, Option<Zone>)>,
-    built: Tick,
+    places: Places,
+    census: Census,
+    /// Counts how often the candidates were numbered anew.
+    numbering: u64,
 }
 
 impl Table {
@@ -146,49 +205,94 @@ impl Table {
                 *known = view;
             }
         }
-        let mut table = Self { built: now, ..Self::default() };
-        for view in latest.into_values() {
-            table.push(view);
-        }
-        if let Some(previous) = previous {
-            let passed = now.since(previous.built);
-            for candidate in &mut table.candidates {
-                if let Some(earlier) = previous.find(candidate.id()) {
-                    candidate.follow(earlier, passed);
-                }
-            }
-        }
-        table.figures = table.candidates.iter().map(Figures::of).collect();
+        let mut table = previous.cloned().unwrap_or_default();
+        let known: Vec<NodeId> = table.iter().map(|candidate| candidate.id().clone()).collect();
+        let gone = known.iter().filter(|id| !latest.contains_key(id)).map(|id| (id, None));
+        table.apply(latest.iter().map(|(id, view)| (*id, Some(*view))).chain(gone), now);
         table
     }
 
-    fn push(&mut self, view: &NodeView) {
-        let facts = &view.facts;
-        let region = facts.region.as_ref().map(|region| intern(&mut self.regions, region));
-        let domain = Domain(intern(&mut self.domains, &(facts.region.clone(), facts.zone.clone())));
-        let drained = view.intent.drains() && view.state.selectable();
-        let prefixes = facts.prefixes.iter().map(|prefix| prefix.trim_matches('/'));
-        // A prefix that is nothing but slashes is the root: every key.
-        let prefixes =
-            if prefixes.clone().any(str::is_empty) { Vec::new() } else { prefixes.map(Into::into).collect() };
-        self.candidates.push(Candidate {
-            facts: Arc::clone(facts),
-            state: if drained { NodeState::Draining } else { view.state },
-            freshness: view.freshness,
-            reported: view.load,
-            load: view.load.bytes_per_second as f64,
-            index: self.candidates.len(),
-            region,
-            domain,
-            prefixes,
-        });
+    /// Takes what is now said of some nodes, each named once; of one that is gone, nothing. A load goes on from where the last word on its node left
+    /// it, so it makes no difference how often there is one.
+    pub fn apply<'v>(&mut self, words: impl IntoIterator<Item = (&'v NodeId, Option<&'v NodeView>)>, now: Tick) {
+        let (mut new, mut gone, mut moved) = (Vec::new(), BTreeSet::new(), false);
+        for (id, view) in words {
+            match (self.position(id), view) {
+                (Some(at), Some(view)) => {
+                    let candidate = &mut self.candidates[at];
+                    moved |= !places::same(&candidate.facts, &view.facts);
+                    let before = candidate.state;
+                    candidate.renew(view, now);
+                    self.census.change(before, candidate.state);
+                    self.figures[at] = Figures::of(candidate);
+                }
+                (Some(at), None) => {
+                    self.census.leave(self.candidates[at].state);
+                    gone.insert(id);
+                }
+                (None, Some(view)) => {
+                    let candidate = Candidate::new(view, now);
+                    self.census.enter(candidate.state);
+                    new.push(candidate);
+                }
+                (None, None) => {}
+            }
+        }
+        if moved || !new.is_empty() || !gone.is_empty() {
+            self.candidates.retain(|candidate| !gone.contains(candidate.id()));
+            self.candidates.extend(new);
+            self.number();
+        }
+    }
+
+    /// Orders the candidates, and works out anew what depends on the others.
+    fn number(&mut self) {
+        // A few new ones behind many that are in order: close to one pass.
+        self.candidates.sort_by(|one, other| one.id().cmp(other.id()));
+        debug_assert!(self.candidates.is_sorted_by(|one, other| one.id() < other.id()), "each node once");
+        self.places = Places::of(self.candidates.iter().map(|candidate| &*candidate.facts));
+        for (index, candidate) in self.candidates.iter_mut().enumerate() {
+            candidate.index = index;
+            (candidate.region, candidate.domain) = self.places.find(&candidate.facts);
+        }
+        self.figures.clear();
+        self.figures.extend(self.candidates.iter().map(Figures::of));
+        self.numbering += 1;
+    }
+
+    /// Makes some nodes what they are in `other`, a table of the same [numbering](Self::numbering): by that a second table follows the
+    /// first one at the cost of what changed.
+    pub fn follow<'v>(&mut self, other: &Self, nodes: impl IntoIterator<Item = &'v NodeId>) {
+        debug_assert_eq!(self.numbering, other.numbering, "places in one table mean nothing in the other");
+        for id in nodes {
+            let Some(at) = self.position(id) else { continue };
+            self.candidates[at].clone_from(&other.candidates[at]);
+            self.figures[at] = other.figures[at];
+        }
+        self.census.clone_from(&other.census);
+    }
+
+    /// Changes when candidates get other places in the table: what is kept by place is then of no use. Of tables that follow from each
+    /// other by [`Self::apply`], those with one number have the same nodes.
+    #[must_use]
+    pub const fn numbering(&self) -> u64 {
+        self.numbering
+    }
+
+    /// How many nodes are in each state.
+    #[must_use]
+    pub const fn census(&self) -> &Census {
+        &self.census
+    }
+
+    fn position(&self, id: &NodeId) -> Option<usize> {
+        self.candidates.binary_search_by(|candidate| candidate.id().cmp(id)).ok()
     }
 
     /// The node of that id.
     #[must_use]
     pub fn find(&self, id: &NodeId) -> Option<&Candidate> {
-        let at = self.candidates.binary_search_by(|candidate| candidate.id().cmp(id)).ok()?;
-        Some(&self.candidates[at])
+        self.position(id).map(|at| &self.candidates[at])
     }
 
     /// All nodes, ordered by id.
@@ -199,12 +303,6 @@ impl Table {
     /// All nodes with their figures, ordered by id.
     pub(super) fn places(&self) -> impl Iterator<Item = Place<'_>> {
         self.candidates.iter().zip(&self.figures).map(|(candidate, figures)| Place { candidate, figures })
-    }
-
-    /// The moment for which it was made.
-    #[must_use]
-    pub const fn built(&self) -> Tick {
-        self.built
     }
 
     /// How many nodes there are.
@@ -221,24 +319,11 @@ impl Table {
 
     /// The number of a region, if any node is there.
     pub(super) fn region(&self, region: Option<&Region>) -> Option<u32> {
-        number(&self.regions, |known| Some(known) == region)
+        self.places.region(region)
     }
 
     /// The number of a zone, if any node is there.
     pub(super) fn zone(&self, region: Option<&Region>, zone: Option<&Zone>) -> Option<Domain> {
-        let (region, zone) = (Some(region?), Some(zone?));
-        number(&self.domains, |known| known.0.as_ref() == region && known.1.as_ref() == zone).map(Domain)
+        self.places.zone(region, zone)
     }
-}
-
-/// The place of an item, which a table counts in `u32`: it has no more places than nodes.
-fn number<T>(known: &[T], is: impl FnMut(&T) -> bool) -> Option<u32> {
-    known.iter().position(is).map(|place| place as u32)
-}
-
-fn intern<T: PartialEq + Clone>(known: &mut Vec<T>, item: &T) -> u32 {
-    number(known, |other| other == item).unwrap_or_else(|| {
-        known.push(item.clone());
-        (known.len() - 1) as u32
-    })
 }

@@ -195,14 +195,15 @@ fn loads_rise_quickly_and_fall_slowly_however_often_the_table_is_built() {
         NodeView { freshness, load: Load { bytes_per_second, ..Load::default() }, ..node("n") }
     };
     let load = |table: &Table| table.iter().next().expect("one node").load();
-    let after = |earlier: &Table, view: &NodeView, steps: u32| {
-        let step = Duration::from_secs(2) / steps;
-        (1..=steps).fold(earlier.clone(), |table, passed| {
-            Table::from_views([view], Some(&table), earlier.built() + step * passed)
-        })
+    let mut now = NOW;
+    let mut after = |earlier: &Table, view: &NodeView, steps: u32| {
+        let (step, begun) = (Duration::from_secs(2) / steps, now);
+        now = begun + step * steps;
+        (1..=steps)
+            .fold(earlier.clone(), |table, passed| Table::from_views([view], Some(&table), begun + step * passed))
     };
-    let idle = table(&[beat(1, 0)]);
     for steps in [1, 20] {
+        let idle = after(&Table::default(), &beat(1, 0), 1);
         let risen = after(&idle, &beat(2, 1_000_000), steps);
         assert!((load(&risen) / 632_121.0 - 1.0).abs() < 1e-3, "one time constant: {}", load(&risen));
         let falling = after(&risen, &beat(3, 0), steps);
