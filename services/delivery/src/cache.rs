@@ -14,6 +14,7 @@ pub mod figures;
 mod filler;
 mod flights;
 mod found;
+mod heads;
 mod pass;
 mod passing;
 mod serve;
@@ -178,18 +179,19 @@ impl Cache {
                         continue;
                     }
                 },
-                (Decision::Validate { why, .. }, Looked::This(entry)) if request.method == Method::HEAD => {
-                    return Box::pin(self.pass_head(&visit, why, &entry)).await;
-                }
                 (Decision::Validate { why, .. }, Looked::This(entry)) => (why, Looked::This(entry)),
                 (Decision::Fetch(why), looked) => (why, looked),
                 // No other decision is made of nothing.
                 (Decision::Use { .. } | Decision::Validate { .. }, looked) => (Forward::Miss, looked),
             };
-            if matches!(why, Forward::Method | Forward::Bypass) || request.method == Method::HEAD {
+            if matches!(why, Forward::Method | Forward::Bypass) {
                 return Box::pin(self.pass(&visit, why)).await;
             }
-            if let Some(answer) = Box::pin(self.fetch(&visit, why, stale)).await? {
+            let answer = match request.method == Method::HEAD {
+                true => Box::pin(self.head(&visit, why, stale)).await?,
+                false => Box::pin(self.fetch(&visit, why, stale)).await?,
+            };
+            if let Some(answer) = answer {
                 return Ok(answer);
             }
             look_past = false;
@@ -233,6 +235,18 @@ impl Cache {
             return Ok(None);
         }
         let own = own.as_mut().and_then(|own| own.try_recv().ok());
+        self.landed(visit, why, landing, collapsed, own).await
+    }
+
+    /// Answers out of what came of a flight; `None` if it is to be looked for again.
+    async fn landed(
+        &self,
+        visit: &Visit<'_>,
+        why: Forward,
+        landing: Landing,
+        collapsed: bool,
+        own: Option<ForFirst>,
+    ) -> Result<Option<Answer>, Arc<OriginError>> {
         match landing {
             Landing::Stored { entry, status } => {
                 if !entry.stored().vary().matches(&visit.object.origin_headers) {
@@ -255,6 +269,7 @@ impl Cache {
                     CacheStatus { collapsed, detail: Some("origin-in-trouble"), ..CacheStatus::forwarded(why) };
                 Ok(self.served(&entry, visit, status, None).await)
             }
+            Landing::Heard(heard) => self.heard(visit, why, &heard, collapsed).await.map(Some),
             Landing::Passed => match own {
                 Some(ForFirst::Unkept(unkept)) => self.pass_on(visit, why, *unkept).await.map(Some),
                 Some(ForFirst::Fields(_)) | None => self.pass(visit, why).await.map(Some),

@@ -173,7 +173,7 @@ impl Cache {
         (asked, Times { requested, received: self.shared.clock.wall() })
     }
 
-    fn in_trouble(&self, stale: Option<&Entry>, error: OriginError) -> Landing {
+    pub(super) fn in_trouble(&self, stale: Option<&Entry>, error: OriginError) -> Landing {
         let now = self.shared.clock.wall();
         let stand_in = stale.filter(|entry| on_trouble(entry.stored(), Trouble::Unreachable, now).is_some());
         match stand_in {
@@ -250,7 +250,7 @@ impl Cache {
         }
     }
 
-    fn storable(&self, errand: &Errand, response: &Response, times: Times) -> Result<Stored, &'static str> {
+    pub(super) fn storable(&self, errand: &Errand, response: &Response, times: Times) -> Result<Stored, &'static str> {
         // Where files are served, a redirect that was not followed is no answer.
         if !errand.object.through && is_redirect(response.status) {
             return Err("redirect");

@@ -14,7 +14,7 @@ use std::{
 use http::StatusCode;
 use tokio::sync::watch;
 
-use super::found::Entry;
+use super::{found::Entry, heads::Heard};
 use crate::origin::OriginError;
 
 /// The flights that are under way, by their names.
@@ -45,6 +45,8 @@ pub(super) enum Landing {
     },
     /// The origin is in trouble; this may stand in for it.
     Stale(Entry),
+    /// A HEAD was answered, and so may all be who wait for one.
+    Heard(Arc<Heard>),
     /// It is not to be kept: it belongs to the one who asked first.
     Passed,
     /// No origin answered.
@@ -81,6 +83,11 @@ impl Flights {
         flights.insert(Arc::clone(&name), Arc::clone(&flight));
         let ticket = Ticket { flights: self.clone(), name, flight: Arc::clone(&flight) };
         (flight, Joined::First(ticket))
+    }
+
+    /// The flight of that name, if it is under way.
+    pub(super) fn under_way(&self, name: &str) -> Option<Arc<Flight>> {
+        self.lock().get(name).map(Arc::clone)
     }
 
     /// What flights under way would store under keys like these is not to be kept, and nobody joins them any more: what they bring may be older
@@ -147,6 +154,7 @@ impl fmt::Debug for Landing {
         f.write_str(match self {
             Self::Stored { .. } => "Stored",
             Self::Stale(_) => "Stale",
+            Self::Heard(_) => "Heard",
             Self::Passed => "Passed",
             Self::Failed(_) => "Failed",
             Self::Gone => "Gone",

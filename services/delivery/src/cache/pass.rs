@@ -9,7 +9,7 @@ use crate::{
     answer::Answer,
     origin::{OriginError, Response, of_a_client},
     semantics::{
-        caching::{Asked, CacheStatus, Forward, Got, HeadSays, Stored, Times, invalidated, learn_from_head},
+        caching::{Asked, CacheStatus, Forward, Got, Stored, Times, invalidated},
         conditions::{self, Verdict},
         validators::{Etag, LastModified, parse_date},
     },
@@ -51,31 +51,6 @@ impl Cache {
         self.finish(visit, status, response, &fields)
     }
 
-    /// A HEAD that what is here does not answer: what the origin says of it counts for GET, too.
-    pub(super) async fn pass_head(
-        &self,
-        visit: &Visit<'_>,
-        why: Forward,
-        entry: &Entry,
-    ) -> Result<Answer, Arc<OriginError>> {
-        self.shared.stats.passed();
-        let fields = self.fields(visit.object);
-        let (response, times) = self.send(visit, &fields).await?;
-        let mut stored = entry.stored().clone();
-        let headers = response.kept_headers(visit.object.through);
-        let got = Got { status: response.status, headers: &headers };
-        match learn_from_head(&mut stored, got, times, &self.shared.settings.policy) {
-            HeadSays::Current | HeadSays::Changed => {
-                let kept = entry.object.set_head(stored.to_bytes().into(), self.shared.clock.wall().into()).await;
-                if let Err(error) = kept {
-                    tracing::warn!(key = visit.key, %error, "what a HEAD said is not kept");
-                }
-            }
-            HeadSays::Nothing => {}
-        }
-        self.finish(visit, CacheStatus::forwarded(why), response, &fields)
-    }
-
     async fn send(&self, visit: &Visit<'_>, fields: &HeaderMap) -> Result<(Response, Times), Arc<OriginError>> {
         let body = if visit.object.through { visit.request.content.take() } else { None };
         let (asked, times) = self.ask(visit.object, visit.request.method.clone(), fields, body, true).await;
@@ -85,7 +60,7 @@ impl Cache {
     }
 
     /// The answer of a response that is not kept.
-    fn finish(
+    pub(super) fn finish(
         &self,
         visit: &Visit<'_>,
         status: CacheStatus<'_>,

@@ -2,6 +2,7 @@
 
 mod crowd;
 mod disk;
+mod heads;
 mod matrix;
 mod poison;
 mod truth;

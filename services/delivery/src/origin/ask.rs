@@ -67,6 +67,20 @@ impl Response {
         pass::whole(method, self)
     }
 
+    /// The same without its content.
+    pub(crate) fn head(&self) -> Self {
+        let Self { status, headers, body, origin, address, asked, answered } = self;
+        Self {
+            status: *status,
+            headers: headers.clone(),
+            body: body.emptied(),
+            origin: origin.clone(),
+            address: *address,
+            asked: *asked,
+            answered: *answered,
+        }
+    }
+
     /// Its fields as a cache keeps them; all of an application's, and of others what concerns the object.
     pub(crate) fn kept_headers(&self, application: bool) -> HeaderMap {
         heads::kept(self.headers.clone(), application)

@@ -96,6 +96,11 @@ impl Body {
         Self { state: State::Over, plan: None, length: Some(0), left: Some(0), origins }
     }
 
+    /// Another one of the same origins, with nothing in it.
+    pub(super) fn emptied(&self) -> Self {
+        Self::empty(Arc::clone(&self.origins))
+    }
+
     /// How many bytes there are in all, where that was known when it began.
     #[must_use]
     pub const fn length(&self) -> Option<u64> {
