@@ -37,13 +37,17 @@ mod upload;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use ferry_runtime::Clock;
 use http::{HeaderMap, Method, StatusCode};
 use hyper::body::Body as _;
 use tokio::sync::Semaphore;
+use twox_hash::XxHash3_64;
 
 pub use ask::{Ask, Identity, Response};
 pub use body::{Body, BodyError};
@@ -59,6 +63,7 @@ pub(crate) use redirect::is_redirect;
 use crate::{answer::Answer, delivery::Object, request::Request};
 use addresses::Lookup;
 use body::Source;
+use breaker::Witness;
 use budget::Budget;
 use client::Origin;
 use exchange::Outgoing;
@@ -76,6 +81,8 @@ struct Shared {
     limits: Settings,
     budget: Mutex<Budget>,
     clock: Clock,
+    /// How many exchanges were begun.
+    exchanges: AtomicU64,
 }
 
 /// What is asked of an origin whose answer goes straight to a client.
@@ -105,7 +112,9 @@ impl Origins {
         let origins = settings.origins.iter().map(|origin| Origin::new(origin, settings, &total, (lookup, clock)));
         let origins = origins.collect::<Result<_, _>>()?;
         let budget = Mutex::new(Budget::new(clock.now()));
-        Ok(Self { shared: Arc::new(Shared { origins, limits: settings.clone(), budget, clock: clock.clone() }) })
+        let exchanges = AtomicU64::new(0);
+        let shared = Shared { origins, limits: settings.clone(), budget, clock: clock.clone(), exchanges };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Asks the origins for an object that a client waits for; an error is what the last of them came to.
@@ -167,7 +176,12 @@ impl Origins {
     }
 
     fn outgoing<'a>(&self, method: &'a Method, target: &'a str, headers: &'a HeaderMap, follow: bool) -> Outgoing<'a> {
-        Outgoing { method, target, headers, follow, trusted: false, again: false, limit: self.shared.limits.head }
+        let witness = Witness {
+            exchange: self.shared.exchanges.fetch_add(1, Relaxed),
+            target: XxHash3_64::oneshot(target.as_bytes()),
+        };
+        let limit = self.shared.limits.head;
+        Outgoing { method, target, headers, follow, trusted: false, witness, again: false, limit }
     }
 
     async fn pursue(
@@ -189,7 +203,8 @@ impl Origins {
             let partial = head.status == StatusCode::PARTIAL_CONTENT;
             let part = ContentRange::of(&head.headers).filter(|_| partial);
             let length = announced.or_else(|| part.map(|part| part.width()));
-            let source = Source::new(incoming, (caught.index, arrival.endpoint), caught.turn, &self.shared);
+            let source =
+                Source::new(incoming, (caught.index, arrival.endpoint), caught.turn, request.witness, &self.shared);
             Body::new(source, plan, length, Arc::clone(&self.shared))
         };
         let headers = heads::end_to_end(head.headers);

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use super::{
     Shared,
     admission::Turn,
+    breaker::Witness,
     endpoint::Endpoint,
     mend::{self, Broken, Search},
     resume::Plan,
@@ -69,10 +70,12 @@ pub(super) struct Source {
     pub(super) index: usize,
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) turn: Turn,
+    /// Who it is for.
+    pub(super) witness: Witness,
     /// What has come from here.
     pub(super) received: u64,
     /// The search that it ended, as long as it has not given much itself.
-    pub(super) search: Option<Search>,
+    pub(super) search: Option<Box<Search>>,
 }
 
 impl Source {
@@ -80,10 +83,11 @@ impl Source {
         incoming: Incoming,
         (index, endpoint): (usize, Arc<Endpoint>),
         turn: Turn,
+        witness: Witness,
         origins: &Shared,
     ) -> Self {
         let bytes = Patient::new(incoming, origins.limits.idle);
-        Self { bytes, index, endpoint, turn, received: 0, search: None }
+        Self { bytes, index, endpoint, turn, witness, received: 0, search: None }
     }
 }
 
@@ -185,7 +189,7 @@ impl Body {
 
     fn break_off(&mut self, cause: io::Error) {
         if let State::Flowing(source) = std::mem::replace(&mut self.state, State::Over) {
-            source.endpoint.broke_off();
+            source.endpoint.broke_off(source.witness);
             self.origins.origin(source.index).counters().failures.count();
             let broken = Broken::new(source, cause, &self.origins);
             self.state = State::Broken(Box::new(broken));

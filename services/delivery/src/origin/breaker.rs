@@ -2,14 +2,27 @@
 //!
 //! Pure: the caller supplies `now`, and tells what became of each request that was let through.
 //!
+//! A breaker shuts out all objects of an address, so that what opens it must speak of the address, and not of one object. A connection that does
+//! not come about does, whoever wanted it. An answer that is late, is an error or breaks off may be that of one bad file, which an impatient client,
+//! or a cache, asks for again and again; so one target counts twice at most, and it takes three of them to open a breaker. What one
+//! exchange tries again at the same address counts once: that is one piece of evidence, however often it is looked at. An origin that accepts
+//! connections and answers nobody is found out by the fifth request for the third object. Where clients want a single object of it, it is
+//! not, and need not be: nobody else would be spared a wait.
+//!
 //! Invariant B1: an open breaker lets nothing through before its time, and then one probe at a time, until one of them succeeds.
 
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 
 use ferry_core::time::Tick;
 
 /// So many failures in a row open it.
-const IN_A_ROW: u32 = 5;
+const IN_A_ROW: usize = 5;
+
+/// So many failures of one target count, in a row and within [`WINDOW`]: one that fails twice is no worse than one that fails for ever.
+const OF_ONE_TARGET: usize = 2;
+
+/// How many of the failures within [`WINDOW`] are remembered by name. With more than that, many targets fail.
+const REMEMBERED: usize = 32;
 
 /// Of at least so many results within [`WINDOW`], a half that failed opens it too: an origin that answers now and then.
 const ENOUGH: u32 = 20;
@@ -39,8 +52,27 @@ pub enum BreakerState {
 pub(super) struct Breaker {
     state: State,
     recent: Recent,
-    in_a_row: u32,
+    /// The failures since the last success that count.
+    row: Vec<Failure>,
     last_failure: Option<Tick>,
+}
+
+/// Who asked for what: by that, the same evidence is known again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Witness {
+    /// One request of a client or of the cache, with all that is done again for it.
+    pub(super) exchange: u64,
+    /// A hash of what it asks for.
+    pub(super) target: u64,
+}
+
+/// A request that came to nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// There was no connection.
+    Unreached(Witness),
+    /// The answer was late, an error, or broke off.
+    Unanswered(Witness),
 }
 
 /// Leave to send one request; its outcome is given back with it.
@@ -65,7 +97,11 @@ enum State {
 
 /// Results by the second.
 #[derive(Debug, Default)]
-struct Recent([Second; WINDOW as usize]);
+struct Recent {
+    seconds: [Second; WINDOW as usize],
+    /// The last failures that count, with their seconds.
+    failures: VecDeque<(u64, Failure)>,
+}
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Second {
@@ -88,7 +124,7 @@ impl BreakerState {
 
 impl Breaker {
     pub(super) fn new() -> Self {
-        Self { state: State::Closed, recent: Recent::default(), in_a_row: 0, last_failure: None }
+        Self { state: State::Closed, recent: Recent::default(), row: Vec::new(), last_failure: None }
     }
 
     /// Leave to send a request now, or how long there is none. Where a probe is under way already, nobody knows how long that
@@ -109,8 +145,8 @@ impl Breaker {
     pub(super) fn succeeded(&mut self, now: Tick, pass: Pass) {
         match (self.state, pass) {
             (State::Closed, _) => {
-                self.in_a_row = 0;
-                self.recent.note(now, false);
+                self.row.clear();
+                self.recent.succeeded(now);
             }
             (State::Open { .. }, Pass::Probe) => *self = Self::new(),
             // It began before the breaker opened: it says nothing about now.
@@ -119,13 +155,15 @@ impl Breaker {
     }
 
     /// A request that was let through came to nothing.
-    pub(super) fn failed(&mut self, now: Tick, pass: Pass) {
+    pub(super) fn failed(&mut self, now: Tick, pass: Pass, failure: Failure) {
         self.last_failure = Some(now);
         match (self.state, pass) {
             (State::Closed, _) => {
-                self.in_a_row += 1;
-                self.recent.note(now, true);
-                if self.in_a_row >= IN_A_ROW || self.recent.is_bad(now) {
+                if failure.is_news(self.row.iter()) {
+                    self.row.push(failure);
+                }
+                self.recent.failed(now, failure);
+                if self.row.len() >= IN_A_ROW || self.recent.is_bad(now) {
                     self.open(now, FIRST_WAIT);
                 }
             }
@@ -160,7 +198,7 @@ impl Breaker {
     /// Whether it failed a short while ago without having opened: addresses that did not are asked before it.
     pub(super) fn is_suspect(&self, now: Tick) -> bool {
         let lately = |failure| now.since(failure) < Duration::from_secs(WINDOW);
-        self.in_a_row > 0 && self.last_failure.is_some_and(lately)
+        !self.row.is_empty() && self.last_failure.is_some_and(lately)
     }
 
     fn open(&mut self, now: Tick, wait: Duration) {
@@ -168,21 +206,61 @@ impl Breaker {
     }
 }
 
+impl Failure {
+    const fn witness(self) -> Witness {
+        match self {
+            Self::Unreached(witness) | Self::Unanswered(witness) => witness,
+        }
+    }
+
+    /// Whether it says more than what failed before.
+    fn is_news<'a>(self, before: impl Iterator<Item = &'a Self>) -> bool {
+        let Witness { exchange, target } = self.witness();
+        let mut of_target = 0;
+        for failure in before {
+            if failure.witness().exchange == exchange {
+                return false;
+            }
+            of_target += usize::from(failure.witness().target == target);
+        }
+        matches!(self, Self::Unreached(_)) || of_target < OF_ONE_TARGET
+    }
+}
+
 impl Recent {
-    fn note(&mut self, now: Tick, failed: bool) {
+    fn succeeded(&mut self, now: Tick) {
+        self.second(now).results += 1;
+    }
+
+    /// A failure that says nothing new is no result at all.
+    fn failed(&mut self, now: Tick, failure: Failure) {
+        let second = now.since_origin().as_secs();
+        self.failures.retain(|(when, _)| second.saturating_sub(*when) < WINDOW);
+        if !failure.is_news(self.failures.iter().map(|(_, failure)| failure)) {
+            return;
+        }
+        if self.failures.len() == REMEMBERED {
+            self.failures.pop_front();
+        }
+        self.failures.push_back((second, failure));
+        let place = self.second(now);
+        place.results += 1;
+        place.failures += 1;
+    }
+
+    fn second(&mut self, now: Tick) -> &mut Second {
         let second = now.since_origin().as_secs();
         // The remainder is below ten on any machine.
-        let place = &mut self.0[(second % WINDOW) as usize];
+        let place = &mut self.seconds[(second % WINDOW) as usize];
         if place.second != second {
             *place = Second { second, ..Second::default() };
         }
-        place.results += 1;
-        place.failures += u32::from(failed);
+        place
     }
 
     fn is_bad(&self, now: Tick) -> bool {
         let now = now.since_origin().as_secs();
-        let lately = self.0.iter().filter(|place| now - place.second.min(now) < WINDOW);
+        let lately = self.seconds.iter().filter(|place| now - place.second.min(now) < WINDOW);
         let (results, failures) =
             lately.fold((0, 0), |(results, failures), at| (results + at.results, failures + at.failures));
         results >= ENOUGH && failures * 2 >= results

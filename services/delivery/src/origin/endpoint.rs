@@ -22,7 +22,7 @@ use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::runtime::{self, Handle};
 
 use super::{
-    breaker::{Breaker, BreakerState, Pass},
+    breaker::{Breaker, BreakerState, Failure, Pass, Witness},
     dial::Dial,
     settings::Settings,
     upload::Upload,
@@ -111,8 +111,8 @@ impl Endpoint {
     }
 
     /// The body of an answer that had counted as a success broke off.
-    pub(super) fn broke_off(&self) {
-        self.breaker().failed(self.clock.now(), Pass::Ordinary);
+    pub(super) fn broke_off(&self, witness: Witness) {
+        self.breaker().failed(self.clock.now(), Pass::Ordinary, Failure::Unanswered(witness));
     }
 
     /// How long nothing may be sent, if that is so.
@@ -153,9 +153,9 @@ impl Permit {
     }
 
     /// It did not, or said itself that it cannot.
-    pub(super) fn failed(mut self) -> Arc<Endpoint> {
+    pub(super) fn failed(mut self, failure: Failure) -> Arc<Endpoint> {
         if let Some(pass) = self.pass.take() {
-            self.endpoint.breaker().failed(self.endpoint.clock.now(), pass);
+            self.endpoint.breaker().failed(self.endpoint.clock.now(), pass, failure);
         }
         Arc::clone(&self.endpoint)
     }

@@ -12,6 +12,7 @@ use tokio::time::{self, Instant};
 
 use super::{
     OriginError,
+    breaker::{Failure, Witness},
     client::Origin,
     endpoint::{Endpoint, Permit},
     partial,
@@ -32,6 +33,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) follow: bool,
     /// Whether the origin is an application that answers for itself: no answer of it says that it cannot do its work.
     pub(super) trusted: bool,
+    /// Who it is for: whatever is sent again is for the same.
+    pub(super) witness: Witness,
     /// Whether it was sent before, and came to nothing.
     pub(super) again: bool,
     /// How long one attempt may take.
@@ -83,8 +86,8 @@ async fn follow(origin: &Origin, request: Outgoing<'_>, body: &mut Option<ByteSt
         if let Some(credentials) = origin.signing() {
             credentials.sign(request.method, &address, &mut headers, SystemTime::now());
         }
-        let Outgoing { method, limit, trusted, .. } = request;
-        let sending = Sending { origin, method, headers: &headers, deadline, limit, trusted };
+        let Outgoing { method, limit, trusted, witness, .. } = request;
+        let sending = Sending { origin, method, headers: &headers, deadline, limit, trusted, witness };
         let arrival = sending
             .to_any(&address, body)
             .await?
@@ -109,6 +112,7 @@ struct Sending<'a> {
     deadline: Instant,
     limit: Duration,
     trusted: bool,
+    witness: Witness,
 }
 
 impl Sending<'_> {
@@ -157,7 +161,7 @@ impl Sending<'_> {
             biased; // an answer that is there is never late
             response = permit.send(request) => response,
             () = over => {
-                permit.failed();
+                permit.failed(Failure::Unanswered(self.witness));
                 return Ok(None);
             }
         };
@@ -165,13 +169,17 @@ impl Sending<'_> {
             Ok(response) => {
                 let times = (asked, SystemTime::now());
                 let distress = !self.trusted && in_distress(response.status(), response.headers());
-                let endpoint = if distress { permit.failed() } else { permit.succeeded() };
+                let endpoint = match distress {
+                    true => permit.failed(Failure::Unanswered(self.witness)),
+                    false => permit.succeeded(),
+                };
                 Ok(Some(Arrival { response, endpoint, times }))
             }
             // The address had no part in it: the permit ends without a word.
             Err(_) if progress.is_broken() => Err(OriginError::Content { origin: self.origin.name().clone() }),
             Err(cause) => {
-                permit.failed();
+                let failure = if cause.is_connect() { Failure::Unreached } else { Failure::Unanswered };
+                permit.failed(failure(self.witness));
                 Err(OriginError::Unreachable { origin: self.origin.name().clone(), cause })
             }
         }

@@ -13,6 +13,7 @@ use super::{
     OriginError, Shared,
     admission::Turn,
     body::{BodyError, Source},
+    breaker::Witness,
     exchange::{self, Outgoing},
     resume::{Plan, Verdict},
 };
@@ -38,6 +39,7 @@ pub(super) struct Broken {
     index: usize,
     /// A turn at that origin.
     turn: Option<Turn>,
+    witness: Witness,
     search: Search,
 }
 
@@ -51,8 +53,8 @@ enum Attempt {
 impl Broken {
     pub(super) fn new(source: Source, cause: io::Error, origins: &Shared) -> Self {
         let afresh = || Search { until: origins.clock.now() + origins.limits.resume, backoff: BACKOFF };
-        let search = source.search.filter(|_| source.received < FRUIT).unwrap_or_else(afresh);
-        Self { cause: Some(cause), index: source.index, turn: Some(source.turn), search }
+        let search = source.search.filter(|_| source.received < FRUIT).map_or_else(afresh, |search| *search);
+        Self { cause: Some(cause), index: source.index, turn: Some(source.turn), witness: source.witness, search }
     }
 
     fn give_up(&mut self, origins: &Shared, changed: bool) -> BodyError {
@@ -124,6 +126,7 @@ async fn attempt(broken: &mut Broken, plan: &mut Plan, index: usize, origins: &A
         headers: &headers,
         follow: true,
         trusted: false,
+        witness: broken.witness,
         again: false,
         limit: origins.limits.head,
     };
@@ -139,8 +142,9 @@ async fn attempt(broken: &mut Broken, plan: &mut Plan, index: usize, origins: &A
         Verdict::Gone => Attempt::Gone,
         Verdict::Rest => match entered.or_else(|| broken.turn.take()) {
             Some(turn) => {
-                let mut source = Source::new(incoming, (index, arrival.endpoint), turn, origins);
-                source.search = Some(Search { until: broken.search.until, backoff: broken.search.backoff.clone() });
+                let mut source = Source::new(incoming, (index, arrival.endpoint), turn, broken.witness, origins);
+                let search = Search { until: broken.search.until, backoff: broken.search.backoff.clone() };
+                source.search = Some(Box::new(search));
                 Attempt::Rest(Box::new(source))
             }
             None => Attempt::Later,

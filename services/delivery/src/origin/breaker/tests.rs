@@ -2,6 +2,15 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// A failure that is like no other.
+fn any(number: u64) -> Failure {
+    of(number, number)
+}
+
+fn of(exchange: u64, target: u64) -> Failure {
+    Failure::Unanswered(Witness { exchange, target })
+}
+
 fn at(millis: u64) -> Tick {
     Tick::from_origin(Duration::from_millis(1_000_000 + millis))
 }
@@ -9,9 +18,9 @@ fn at(millis: u64) -> Tick {
 /// A breaker that opened at that moment.
 fn open_at(millis: u64) -> Breaker {
     let mut breaker = Breaker::new();
-    for _ in 0..IN_A_ROW {
+    for number in 0..IN_A_ROW {
         let pass = breaker.admit(at(millis)).expect("closed");
-        breaker.failed(at(millis), pass);
+        breaker.failed(at(millis), pass, any(number as u64));
     }
     breaker
 }
@@ -20,16 +29,16 @@ fn open_at(millis: u64) -> Breaker {
 fn five_failures_in_a_row_open_it_and_four_do_not() {
     let mut breaker = Breaker::new();
     for round in 0..3 {
-        for _ in 0..IN_A_ROW - 1 {
-            breaker.failed(at(round), Pass::Ordinary);
+        for number in 1..IN_A_ROW {
+            breaker.failed(at(round), Pass::Ordinary, any(number as u64));
         }
         assert_eq!(breaker.state(at(round)), BreakerState::Closed);
         breaker.succeeded(at(round), Pass::Ordinary);
         breaker.recent = Recent::default();
     }
-    for _ in 0..IN_A_ROW {
+    for number in 0..IN_A_ROW {
         assert_eq!(breaker.admit(at(9)), Ok(Pass::Ordinary));
-        breaker.failed(at(9), Pass::Ordinary);
+        breaker.failed(at(9), Pass::Ordinary, any(number as u64));
     }
     assert_eq!(breaker.admit(at(9)), Err(FIRST_WAIT));
 }
@@ -43,7 +52,7 @@ fn half_of_twenty_within_ten_seconds_open_it() {
             now = at(index * apart);
             // Failures last, so that the half is complete with the last result; never five of them in a row.
             if index % 2 == 1 {
-                breaker.failed(now, Pass::Ordinary);
+                breaker.failed(now, Pass::Ordinary, any(index));
             } else {
                 breaker.succeeded(now, Pass::Ordinary);
             }
@@ -57,11 +66,56 @@ fn a_third_of_many_does_not_open_it() {
     let mut breaker = Breaker::new();
     for index in 0..300 {
         match index % 3 {
-            0 => breaker.failed(at(index), Pass::Ordinary),
+            0 => breaker.failed(at(index), Pass::Ordinary, any(index)),
             _ => breaker.succeeded(at(index), Pass::Ordinary),
         }
     }
     assert_eq!(breaker.state(at(300)), BreakerState::Closed);
+}
+
+#[test]
+fn one_target_does_not_open_it_however_often_it_fails() {
+    let (mut alone, mut among) = (Breaker::new(), Breaker::new());
+    for number in 0..500 {
+        let now = at(number * 100);
+        alone.failed(now, Pass::Ordinary, of(number, 7));
+        assert_eq!(alone.state(now), BreakerState::Closed, "failure {number}");
+        // Its head comes, and its body breaks off; another object is asked for now and then.
+        among.succeeded(now, Pass::Ordinary);
+        among.failed(now, Pass::Ordinary, of(number, 7));
+        assert_eq!(among.state(now), BreakerState::Closed, "failure {number}");
+    }
+    // It is still known that something is wrong: two others are enough.
+    for (number, target) in [(500, 8), (501, 8), (502, 9)] {
+        assert_eq!(alone.state(at(50_000)), BreakerState::Closed);
+        alone.failed(at(50_000), Pass::Ordinary, of(number, target));
+    }
+    assert_eq!(alone.state(at(50_000)), BreakerState::Open);
+}
+
+#[test]
+fn what_one_exchange_tries_again_counts_once() {
+    let mut breaker = Breaker::new();
+    for exchange in 0..IN_A_ROW as u64 {
+        assert_eq!(breaker.state(at(0)), BreakerState::Closed, "exchange {exchange}");
+        for _ in 0..10 {
+            breaker.failed(at(0), Pass::Ordinary, any(exchange));
+        }
+    }
+    assert_eq!(breaker.state(at(0)), BreakerState::Open);
+}
+
+#[test]
+fn connections_that_do_not_come_about_speak_of_no_target() {
+    let mut breaker = Breaker::new();
+    for exchange in 0..IN_A_ROW as u64 {
+        assert_eq!(breaker.state(at(0)), BreakerState::Closed);
+        let witness = Witness { exchange, target: 7 };
+        // Tried again, it is the same evidence.
+        breaker.failed(at(0), Pass::Ordinary, Failure::Unreached(witness));
+        breaker.failed(at(0), Pass::Ordinary, Failure::Unreached(witness));
+    }
+    assert_eq!(breaker.state(at(0)), BreakerState::Open);
 }
 
 #[test]
@@ -92,13 +146,13 @@ fn each_probe_that_fails_doubles_the_wait_up_to_a_minute() {
         assert_eq!(breaker.admit(now), Err(wait));
         now = now + wait;
         assert_eq!(breaker.admit(now), Ok(Pass::Probe));
-        breaker.failed(now, Pass::Probe);
+        breaker.failed(now, Pass::Probe, any(0));
     }
     now = now + LONGEST_WAIT;
     assert_eq!(breaker.admit(now), Ok(Pass::Probe));
     breaker.succeeded(now, Pass::Probe);
-    for _ in 0..IN_A_ROW {
-        breaker.failed(now, Pass::Ordinary);
+    for number in 0..IN_A_ROW {
+        breaker.failed(now, Pass::Ordinary, any(number as u64));
     }
     assert_eq!(breaker.admit(now), Err(FIRST_WAIT), "a success makes it forget");
 }
@@ -108,14 +162,14 @@ fn what_began_before_it_opened_changes_nothing() {
     let mut breaker = open_at(0);
     breaker.succeeded(at(10), Pass::Ordinary);
     assert_eq!(breaker.state(at(10)), BreakerState::Open);
-    breaker.failed(at(900), Pass::Ordinary);
+    breaker.failed(at(900), Pass::Ordinary, any(9));
     assert_eq!(breaker.admit(at(1000)), Ok(Pass::Probe), "the wait is as long as it was");
 }
 
 #[test]
 fn an_address_that_failed_lately_is_suspect_until_it_answers_or_time_passes() {
     let mut breaker = Breaker::new();
-    breaker.failed(at(0), Pass::Ordinary);
+    breaker.failed(at(0), Pass::Ordinary, any(0));
     assert!(breaker.is_suspect(at(9_999)) && !breaker.is_suspect(at(10_000)));
     breaker.succeeded(at(1), Pass::Ordinary);
     assert!(!breaker.is_suspect(at(2)));
@@ -153,7 +207,7 @@ proptest! {
                         *left -= 1;
                         match ending {
                             2 => breaker.succeeded(now, pass),
-                            3 => breaker.failed(now, pass),
+                            3 => breaker.failed(now, pass, any(pause)),
                             _ => breaker.abandoned(pass),
                         }
                     }

@@ -50,8 +50,9 @@ async fn what_an_application_answers_says_nothing_of_its_health() {
         let (faulty, origins) = origin().await;
         faulty.always(Fault::Status(503));
         let fields = HeaderMap::new();
-        for _ in 0..10 {
-            let ask = Ask { identity, retry: false, ..Ask::get("/a", &fields) };
+        for number in 0..10 {
+            let target = format!("/{number}");
+            let ask = Ask { identity, retry: false, ..Ask::get(&target, &fields) };
             let _ = origins.ask(ask).await;
         }
         assert_eq!(origins.pool_stats()[0].breaker, expected, "{identity:?}");

@@ -29,7 +29,11 @@ async fn all(mut body: Body) -> (Vec<u8>, Option<BodyError>) {
 }
 
 async fn ask(origins: &Origins) -> Result<Response, OriginError> {
-    origins.ask(Ask::get("/a", &HeaderMap::new())).await
+    ask_for(origins, "/a").await
+}
+
+async fn ask_for(origins: &Origins, target: &str) -> Result<Response, OriginError> {
+    origins.ask(Ask::get(target, &HeaderMap::new())).await
 }
 
 #[tokio::test]
@@ -208,8 +212,8 @@ async fn an_origin_that_keeps_failing_is_left_alone_and_tried_again() {
     let faulty = good().await;
     faulty.always(Fault::Unheard);
     let origins = origins_with(&[&faulty.url()], |settings| settings.retries = 0);
-    for _ in 0..5 {
-        assert!(matches!(ask(&origins).await, Err(OriginError::Unreachable { .. })));
+    for target in ["/a", "/a", "/b", "/b", "/c"] {
+        assert!(matches!(ask_for(&origins, target).await, Err(OriginError::Unreachable { .. })));
     }
     assert_eq!(origins.pool_stats()[0].breaker, BreakerState::Open);
     let refused = ask(&origins).await.expect_err("it is left alone");
@@ -227,6 +231,39 @@ async fn an_origin_that_keeps_failing_is_left_alone_and_tried_again() {
 }
 
 #[tokio::test]
+async fn one_bad_file_shuts_out_no_other() {
+    for fault in [Fault::Unheard, Fault::Status(503), Fault::Close(1000)] {
+        let faulty = good().await;
+        let origins = origins_with(&[&faulty.url()], |settings| {
+            (settings.retries, settings.resume) = (0, Duration::ZERO);
+        });
+        for _ in 0..30 {
+            faulty.next([fault.clone()]);
+            if let Ok(bad) = ask_for(&origins, "/bad").await {
+                all(bad.body).await;
+            }
+        }
+        assert_eq!(faulty.seen().len(), 30, "{fault:?}: each was sent");
+        assert_eq!(origins.pool_stats()[0].breaker, BreakerState::Closed, "{fault:?}");
+        assert!(all(ask(&origins).await.expect("it is well").body).await.1.is_none());
+    }
+}
+
+#[tokio::test]
+async fn what_one_request_tries_again_is_held_against_its_origin_once() {
+    let faulty = good().await;
+    faulty.always(Fault::Unheard);
+    let origins = origins_with(&[&faulty.url()], |settings| settings.retries = 1);
+    for target in ["/a", "/b", "/c", "/d"] {
+        assert!(ask_for(&origins, target).await.is_err());
+        assert_eq!(origins.pool_stats()[0].breaker, BreakerState::Closed, "{target}");
+    }
+    assert!(faulty.seen().len() > 5, "retries were sent");
+    assert!(ask_for(&origins, "/e").await.is_err());
+    assert_eq!(origins.pool_stats()[0].breaker, BreakerState::Open);
+}
+
+#[tokio::test]
 async fn a_stalled_origin_leaves_another_s_objects_served() {
     let small = async || Faulty::start(Transport::Plain, 1000).await;
     let (stalled, well) = (small().await, small().await);
@@ -235,12 +272,12 @@ async fn a_stalled_origin_leaves_another_s_objects_served() {
         (settings.limit, settings.limit_per_origin) = (10, 5);
         (settings.head, settings.patience, settings.retries) = (SHORT * 10, SHORT * 100, 0);
     });
-    let download = async || {
-        let response = ask(&origins).await.expect("the other origin answers");
+    let download = async |number: usize| {
+        let response = ask_for(&origins, &format!("/{number}")).await.expect("the other origin answers");
         assert_eq!(response.origin.to_string(), well.url());
         assert!(all(response.body).await.1.is_none());
     };
-    let many = futures_util::future::join_all((0..20).map(|_| download()));
+    let many = futures_util::future::join_all((0..20).map(download));
     tokio::time::timeout(Duration::from_secs(60), many).await.expect("none waits for ever");
     assert!(stalled.seen().len() < 20, "it is left alone before all have waited for it");
 }
@@ -250,8 +287,8 @@ async fn a_client_that_leaves_during_a_probe_does_not_keep_the_origin_shut() {
     let faulty = good().await;
     faulty.next([Fault::Unheard, Fault::Unheard, Fault::Unheard, Fault::Unheard, Fault::Unheard, Fault::Silent]);
     let origins = origins_with(&[&faulty.url()], |settings| settings.retries = 0);
-    for _ in 0..5 {
-        assert!(ask(&origins).await.is_err());
+    for target in ["/a", "/b", "/c", "/d", "/e"] {
+        assert!(ask_for(&origins, target).await.is_err());
     }
     // The probe is the sixth request: it hangs, and its client leaves.
     let probed = async {
