@@ -60,18 +60,21 @@ pub(super) enum Looked {
 impl Head {
     pub(super) fn new(stored: Stored) -> Self {
         let headers = stored.headers();
-        let etag = stored::etag(headers);
-        let strong = partial::is_dated_strongly(headers);
-        let seconds = stored::last_modified(headers).and_then(|value| parse_date(value.as_bytes()));
-        let modified = seconds.map(|seconds| LastModified::new(seconds, strong));
         let content_type = headers.get(header::CONTENT_TYPE).cloned();
-        Self { validators: Validators::given(etag, modified), content_type, stored }
+        Self { validators: validators(headers), content_type, stored }
     }
 
     /// Whether parts that are fetched apart may be combined (promise P10).
     pub(super) fn is_strong(&self) -> bool {
         partial::is_strong(self.stored.headers())
     }
+}
+
+/// What a response is validated by: none of several that contradict each other.
+pub(super) fn validators(headers: &HeaderMap) -> Validators {
+    let strong = partial::is_dated_strongly(headers);
+    let seconds = stored::last_modified(headers).and_then(|value| parse_date(value.as_bytes()));
+    Validators::given(stored::etag(headers), seconds.map(|seconds| LastModified::new(seconds, strong)))
 }
 
 impl Entry {
@@ -220,4 +223,20 @@ fn fingerprint(vary: &VaryKey) -> Option<u64> {
         hash.write(b"\n");
     }
     any.then(|| hash.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn of_several_entity_tags_none_counts() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::ETAG, HeaderValue::from_static("\"a\""));
+        assert!(validators(&headers).etag.is_some());
+        headers.append(header::ETAG, HeaderValue::from_static("\"b\""));
+        assert!(validators(&headers).etag.is_none());
+    }
 }

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, StatusCode, header};
 
-use super::{Cache, Visit, exchange::Unkept, found::Entry, serve::of_not_modified};
+use super::{
+    Cache, Visit,
+    exchange::Unkept,
+    found::{self, Entry},
+    serve::of_not_modified,
+};
 use crate::{
     answer::Answer,
     origin::{OriginError, Response, of_a_client},
     semantics::{
         caching::{Asked, CacheStatus, Forward, Got, Stored, Times, invalidated},
         conditions::{self, Verdict},
-        validators::{Etag, LastModified, parse_date},
     },
 };
 
@@ -70,7 +74,7 @@ impl Cache {
         if self.shared.settings.policy.surrogate_control {
             response.headers.remove("surrogate-control");
         }
-        let validators = validators(&response.headers);
+        let validators = found::validators(&response.headers);
         let method = &visit.request.method;
         let mut answer = match visit.object.through {
             true => response.into_whole_answer(method),
@@ -79,7 +83,8 @@ impl Cache {
         // What was not asked of the origin is the cache's to answer.
         let asked_here = !fields.contains_key(header::IF_NONE_MATCH) && conditions::present(&visit.request.headers);
         if answer.status == StatusCode::OK && asked_here && (method == Method::GET || method == Method::HEAD) {
-            match conditions::judge(&visit.request.headers, validators.0.as_ref(), validators.1.as_ref()) {
+            match conditions::judge(&visit.request.headers, validators.etag.as_ref(), validators.last_modified.as_ref())
+            {
                 Verdict::Proceed => {}
                 Verdict::NotModified => {
                     let headers = of_not_modified(&answer.headers);
@@ -126,10 +131,4 @@ impl Cache {
         let stored = Stored::new(asked, got, times, &self.shared.settings.policy).ok()?;
         self.keep(&visit.key, visit.object, stored, response).await.ok().flatten()
     }
-}
-
-fn validators(headers: &HeaderMap) -> (Option<Etag>, Option<LastModified>) {
-    let etag = headers.get(header::ETAG).cloned().and_then(Etag::parse);
-    let seconds = headers.get(header::LAST_MODIFIED).and_then(|value| parse_date(value.as_bytes()));
-    (etag, seconds.map(|seconds| LastModified::new(seconds, false)))
 }
