@@ -213,8 +213,8 @@ impl Cache {
         times: Times,
         ticket: &Ticket,
     ) -> Outcome {
-        let stored = match self.storable(errand, &response, times) {
-            Ok(stored) => stored,
+        let (stored, headers) = match self.storable(errand, &response, times) {
+            Ok(storable) => storable,
             Err(why) => {
                 self.shared.stats.refused();
                 if let (Some(stale), false) = (&errand.stale, response.status.is_server_error()) {
@@ -233,7 +233,7 @@ impl Cache {
         match kept {
             Ok(Some((entry, filler))) => {
                 let status = response.status;
-                let fields = errand.object.through.then(|| response.kept_headers(true));
+                let fields = errand.object.through.then_some(headers);
                 let (entry, fetch) = filler.begin(entry, response);
                 Outcome::Kept(Box::new(Kept { entry, status, fields, filler, fetch }))
             }
@@ -250,7 +250,13 @@ impl Cache {
         }
     }
 
-    pub(super) fn storable(&self, errand: &Errand, response: &Response, times: Times) -> Result<Stored, &'static str> {
+    /// What is kept of a response, and the fields that it is made of; or why it is not.
+    pub(super) fn storable(
+        &self,
+        errand: &Errand,
+        response: &Response,
+        times: Times,
+    ) -> Result<(Stored, HeaderMap), &'static str> {
         // Where files are served, a redirect that was not followed is no answer.
         if !errand.object.through && is_redirect(response.status) {
             return Err("redirect");
@@ -263,7 +269,8 @@ impl Cache {
         };
         let headers = response.kept_headers(errand.object.through);
         let got = Got { status: response.status, headers: &headers };
-        Stored::new(asked, got, times, &self.shared.settings.policy).map_err(WhyNot::as_str)
+        let stored = Stored::new(asked, got, times, &self.shared.settings.policy).map_err(WhyNot::as_str)?;
+        Ok((stored, headers))
     }
 
     /// Makes the object of a response; `None` if it is not admitted.

@@ -87,7 +87,7 @@ impl Cache {
             self.learn(entry, &response, times, errand.object.through).await;
         }
         match self.storable(&errand, &response, times) {
-            Ok(stored) => ticket.land(Landing::Heard(Arc::new(Heard { response, vary: stored.vary().clone() }))),
+            Ok((stored, _)) => ticket.land(Landing::Heard(Arc::new(Heard { response, vary: stored.vary().clone() }))),
             Err(why) => {
                 self.shared.passing.remember(&name, false);
                 // Who asked first may have left: then nobody wants it.
