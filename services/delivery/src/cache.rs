@@ -108,6 +108,8 @@ struct Visit<'a> {
     key: String,
     /// What the origin would be sent, and what the client says to caches.
     wishes: HeaderMap,
+    /// Whether an operator wants it here: it is let in although nobody asked for it before.
+    chosen: bool,
 }
 
 impl Cache {
@@ -153,7 +155,17 @@ impl Cache {
     /// Cancelling it ends nothing that others wait for. What is rare in it is in boxes: it is part of every connection's task.
     pub(crate) async fn answer(&self, request: &Request, object: &Object) -> Result<Answer, Arc<OriginError>> {
         let key = cache_key(&object.key, &object.origin_target);
-        let visit = Visit { request, object, key, wishes: wishes(request, object) };
+        self.attend(Visit { request, object, key, wishes: wishes(request, object), chosen: false }).await
+    }
+
+    /// The same for an object that an operator wants to be kept.
+    pub(crate) async fn answer_chosen(&self, request: &Request, object: &Object) -> Result<Answer, Arc<OriginError>> {
+        let key = cache_key(&object.key, &object.origin_target);
+        self.attend(Visit { request, object, key, wishes: wishes(request, object), chosen: true }).await
+    }
+
+    async fn attend(&self, visit: Visit<'_>) -> Result<Answer, Arc<OriginError>> {
+        let Visit { request, object, .. } = visit;
         let mut look_past = false;
         for _ in 0..ATTEMPTS {
             let looked = match look_past {
@@ -225,7 +237,7 @@ impl Cache {
             Joined::Later => (None, true),
             Joined::First(ticket) => {
                 let (first, own) = oneshot::channel();
-                let errand = Errand { key: visit.key.clone(), object: visit.object.clone(), range, stale };
+                let errand = visit.errand(range, stale);
                 self.shared.tasks.spawn("cache exchange", self.clone().fly(errand, ticket, first));
                 (Some(own), false)
             }
@@ -272,6 +284,8 @@ impl Cache {
             Landing::Heard(heard) => self.heard(visit, why, &heard, collapsed).await.map(Some),
             Landing::Passed => match own {
                 Some(ForFirst::Unkept(unkept)) => self.pass_on(visit, why, *unkept).await.map(Some),
+                // Whoever asked did not want it kept.
+                Some(ForFirst::Fields(_)) | None if visit.chosen => Ok(None),
                 Some(ForFirst::Fields(_)) | None => self.pass(visit, why).await.map(Some),
             },
             Landing::Failed(error) => Err(error),
@@ -302,7 +316,7 @@ impl Cache {
         let name = visit.flight(&looked, None);
         let (_, Joined::First(ticket)) = self.shared.flights.join(&name, &visit.key, false) else { return };
         let Looked::This(entry) = looked else { return };
-        let errand = Errand { key: visit.key.clone(), object: visit.object.clone(), range: None, stale: Some(entry) };
+        let errand = visit.errand(None, Some(entry));
         let (nobody, _) = oneshot::channel();
         self.shared.tasks.spawn("cache validation", self.clone().fly(errand, ticket, nobody));
     }
@@ -342,6 +356,10 @@ impl Visit<'_> {
             headers: &self.wishes,
             has_content: !self.request.content.is_empty(),
         }
+    }
+
+    fn errand(&self, range: Option<HeaderValue>, stale: Option<Entry>) -> Errand {
+        Errand { key: self.key.clone(), object: self.object.clone(), range, stale, chosen: self.chosen }
     }
 
     /// Whom it may wait for: those that want the same. What was not to be kept before is not worth waiting for.

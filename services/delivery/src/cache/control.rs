@@ -171,7 +171,7 @@ impl Cache {
             let range = format!("bytes={start}-{}", end.saturating_sub(1));
             request.headers.insert(header::RANGE, HeaderValue::try_from(range).map_err(|_| WarmError::NotKept)?);
         }
-        let answer = self.answer(&request, object).await.map_err(WarmError::Origin)?;
+        let answer = self.answer_chosen(&request, object).await.map_err(WarmError::Origin)?;
         if !matches!(answer.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
             return Err(WarmError::Status(answer.status));
         }

@@ -31,6 +31,8 @@ pub(super) struct Errand {
     pub(super) range: Option<HeaderValue>,
     /// What is here already, to be validated.
     pub(super) stale: Option<Entry>,
+    /// Whether an operator wants it here.
+    pub(super) chosen: bool,
 }
 
 /// What only the one gets who asked first.
@@ -228,7 +230,7 @@ impl Cache {
         if ticket.is_revoked() {
             return Outcome::unkept(response, fields, "purged");
         }
-        let kept = self.keep(&errand.key, &errand.object, stored, &response).await;
+        let kept = self.keep(&errand.key, &errand.object, stored, &response, errand.chosen).await;
         drop(keeping);
         match kept {
             Ok(Some((entry, filler))) => {
@@ -280,6 +282,7 @@ impl Cache {
         object: &Object,
         stored: Stored,
         response: &Response,
+        chosen: bool,
     ) -> Result<Option<(Entry, Arc<Filler>)>, StoreError> {
         let length = match response.status {
             StatusCode::PARTIAL_CONTENT => partial::part(&response.headers).map(|part| part.complete),
@@ -291,6 +294,7 @@ impl Cache {
             validator: validator(stored.headers()),
             length,
             created: self.shared.clock.wall().into(),
+            chosen,
         };
         let Some(kept) = self.shared.store.create(&name, new).await? else { return Ok(None) };
         let Some(entry) = Entry::of(kept, &self.shared.settings.policy) else { return Ok(None) };

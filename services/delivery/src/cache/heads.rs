@@ -62,7 +62,7 @@ impl Cache {
             return self.landed(visit, why, flight.landed().await, true, None).await;
         };
         let (first, mut own) = oneshot::channel();
-        let errand = Errand { key: visit.key.clone(), object: visit.object.clone(), range: None, stale };
+        let errand = visit.errand(None, stale);
         self.shared.tasks.spawn("cache head", self.clone().fly_for_head(errand, shared, ticket, first));
         let landing = flight.landed().await;
         self.landed(visit, why, landing, false, own.try_recv().ok()).await

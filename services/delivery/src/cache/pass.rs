@@ -129,6 +129,6 @@ impl Cache {
         let asked = Asked { headers: &visit.object.origin_headers, has_content: false, ..visit.asked() };
         let got = Got { status: response.status, headers: &headers };
         let stored = Stored::new(asked, got, times, &self.shared.settings.policy).ok()?;
-        self.keep(&visit.key, visit.object, stored, response).await.ok().flatten()
+        self.keep(&visit.key, visit.object, stored, response, false).await.ok().flatten()
     }
 }

@@ -91,6 +91,8 @@ pub struct NewObject {
     pub length: Option<u64>,
     /// When it came to be, and its head was validated.
     pub created: SystemTime,
+    /// Whether an operator wants it here: it is let in on the first request too, if it is not too large.
+    pub chosen: bool,
 }
 
 /// What a store holds.
@@ -178,7 +180,7 @@ impl Store {
         if key.len() > MAX_KEY_BYTES || new.head.len() > MAX_HEAD_BYTES {
             return Err(StoreError::TooLong);
         }
-        if inner.judge(key, new.length) == Verdict::Pass {
+        if inner.judge(key, &new) == Verdict::Pass {
             return Ok(None);
         }
         let created = millis(new.created);

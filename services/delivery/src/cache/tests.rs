@@ -8,6 +8,7 @@ mod poison;
 mod truth;
 mod world;
 
+use ferry_core::eviction::First;
 use futures_util::future::join_all;
 use http::Method;
 
@@ -190,6 +191,27 @@ async fn objects_are_fetched_ahead() {
     assert_eq!(world.get("a").await.field("cache-status"), "ferry;hit;ttl=60");
     let listed = world.cache.list("", None, 10).await;
     assert_eq!((listed.len(), &*listed[0].name, listed[0].bytes_here), (1, "a", 5 * MIB));
+}
+
+#[tokio::test]
+async fn what_an_operator_fetches_ahead_is_kept_on_the_first_request() {
+    let mut setup = world::Setup::of(5_000);
+    setup.store.space.admission.first = First::Pass;
+    let world = World::of(setup).await;
+    world.origin.say("cache-control", "max-age=60");
+    let warm = world.cache.warm(&world.object("a"), None, |_| {}).await.expect("it is let in");
+    assert_eq!(warm.bytes, 5_000);
+    assert_eq!(world.get("a").await.field("cache-status"), "ferry;hit;ttl=60");
+    assert!(world.get("b").await.field("cache-status").contains("not-admitted"));
+    // Also where it joins a client's request, which is not.
+    world.origin.next([Fault::Late(std::time::Duration::from_millis(100))]);
+    let joins = async {
+        world.until(|world| world.cache.stats().waiting == 1).await;
+        world.cache.warm(&world.object("c"), None, |_| {}).await
+    };
+    let (client, warm) = tokio::join!(world.get("c"), joins);
+    assert!(client.is_whole(&world, 1) && warm.is_ok(), "{warm:?}");
+    assert_eq!(world.get("c").await.field("cache-status"), "ferry;hit;ttl=60");
 }
 
 #[tokio::test]

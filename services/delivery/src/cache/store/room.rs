@@ -8,9 +8,10 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use ferry_core::eviction::Verdict;
+use ferry_core::eviction::{Admission, First, Verdict};
 
 use super::{
+    NewObject,
     error::FillError,
     index::Gone,
     inner::{Inner, Kept, footprint},
@@ -26,15 +27,19 @@ type Victims = Vec<(Gone, Option<Kept>)>;
 
 impl Inner {
     /// Whether a new object is to be kept.
-    pub(super) fn judge(&self, key: &str, length: Option<u64>) -> Verdict {
+    pub(super) fn judge(&self, key: &str, new: &NewObject) -> Verdict {
         if self.is_pressed() {
             return Verdict::Pass;
         }
         let space = &self.settings.space;
+        // What is pinned was chosen by an operator, whatever its length.
+        if space.pins(key) {
+            return Verdict::Admit;
+        }
+        let first = if new.chosen { First::Admit } else { space.admission.first };
         let mut index = self.index();
-        let full = index.bytes().saturating_add(footprint(length.unwrap_or(0))) > space.bytes;
-        // What is pinned was chosen by an operator.
-        if space.pins(key) { Verdict::Admit } else { index.judge(&space.admission, key, length, full) }
+        let full = index.bytes().saturating_add(footprint(new.length.unwrap_or(0))) > space.bytes;
+        index.judge(&Admission { first, ..space.admission }, key, new.length, full)
     }
 
     /// Reserves room for so many more bytes of an object; with none, for what it takes already. Waits while other objects go for it.

@@ -86,7 +86,7 @@ fn validator(octets: &'static str) -> Validator {
 
 fn new(length: Option<u64>) -> NewObject {
     let (head, validator) = (Bytes::from_static(b"a head"), Some(validator("\"v1\"")));
-    NewObject { head, validator, length, created: long_ago() }
+    NewObject { head, validator, length, created: long_ago(), chosen: false }
 }
 
 /// Bytes of which no two stretches are alike.

@@ -63,7 +63,7 @@ impl Cached {
 
 async fn create(store: &Store) -> Arc<store::Object> {
     let head = Bytes::from_static(b"a head");
-    let new = NewObject { head, validator: None, length: Some(7), created: SystemTime::now() };
+    let new = NewObject { head, validator: None, length: Some(7), created: SystemTime::now(), chosen: false };
     store.create("a", new).await.expect("a good disk").expect("there is room")
 }
 

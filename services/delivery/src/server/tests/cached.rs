@@ -82,7 +82,13 @@ impl World {
         let store = Store::open(folder.path().join("cache"), store::Settings::default()).await;
         let store = store.expect("a good directory");
         let length = content.len() as u64;
-        let new = NewObject { head: Bytes::new(), validator: None, length: Some(length), created: SystemTime::now() };
+        let new = NewObject {
+            head: Bytes::new(),
+            validator: None,
+            length: Some(length),
+            created: SystemTime::now(),
+            chosen: false,
+        };
         let object = store.create("a", new).await.expect("a good disk").expect("there is room");
         let mut fill = object.claim(Span::at(0, length)).expect("nobody has it");
         fill.write(&Bytes::copy_from_slice(content)).await.expect("a good disk");

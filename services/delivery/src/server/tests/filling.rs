@@ -103,8 +103,13 @@ impl World {
         let sending = settings.sending;
         let settings = store::Settings { block_bytes: 1 << 16, sending, ..store::Settings::default() };
         let store = Store::open(folder.path().join("cache"), settings).await.expect("a good directory");
-        let new =
-            NewObject { head: Bytes::new(), validator: None, length: Some(length as u64), created: SystemTime::now() };
+        let new = NewObject {
+            head: Bytes::new(),
+            validator: None,
+            length: Some(length as u64),
+            created: SystemTime::now(),
+            chosen: false,
+        };
         let object = store.create("a", new).await.expect("a good disk").expect("there is room");
         let content = pattern(length);
         let origin = Origin {
