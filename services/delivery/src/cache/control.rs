@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use super::{
     Cache,
     filler::{Trouble, Whence},
+    flights::Ticket,
     found,
     found::{Entry, Looked},
     store::{Span, StoreError},
@@ -93,26 +94,26 @@ impl Cache {
         match purge {
             Purge::Path(path) => {
                 let (key, below) = (path.as_str(), format!("{path}\n"));
-                self.revoke(|flight| flight == key || flight.starts_with(&below)).await;
+                self.revoke(|flight| flight == key || flight.starts_with(&below), None).await;
                 let one = u64::from(self.shared.store.purge(key).await?);
                 Ok(one + self.shared.store.purge_below(&below).await?)
             }
             Purge::Below(prefix) => {
-                self.revoke(|flight| flight.starts_with(prefix.as_str())).await;
+                self.revoke(|flight| flight.starts_with(prefix.as_str()), None).await;
                 self.shared.store.purge_below(prefix).await
             }
         }
     }
 
     /// What flights under way bring under keys like these is not kept; what they have made an object of by now is there to be purged.
-    async fn revoke(&self, purged: impl Fn(&str) -> bool) {
-        self.shared.flights.revoke(purged);
+    async fn revoke(&self, purged: impl Fn(&str) -> bool, spared: Option<&Ticket>) {
+        self.shared.flights.revoke(purged, spared);
         drop(self.shared.keeping.write().await);
     }
 
-    /// Forgets what is under one key.
-    pub(super) async fn drop_key(&self, key: &str) -> Result<(), StoreError> {
-        self.revoke(|flight| flight == key).await;
+    /// Forgets what is under one key, but for what one flight brings.
+    pub(super) async fn drop_key(&self, key: &str, spared: Option<&Ticket>) -> Result<(), StoreError> {
+        self.revoke(|flight| flight == key, spared).await;
         self.shared.passing.forget(key);
         self.shared.store.purge(key).await?;
         if self.shared.store.is_stocked() {

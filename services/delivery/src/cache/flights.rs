@@ -77,12 +77,21 @@ impl Flights {
         if let Some(flight) = flights.get(name) {
             return (Arc::clone(flight), Joined::Later);
         }
+        let ticket = self.begin_in(&mut flights, name, key, part);
+        (Arc::clone(&ticket.flight), Joined::First(ticket))
+    }
+
+    /// Begins a flight under a name that no other has.
+    pub(super) fn begin(&self, name: &str, key: &str) -> Ticket {
+        self.begin_in(&mut self.lock(), name, key, false)
+    }
+
+    fn begin_in(&self, flights: &mut HashMap<Arc<str>, Arc<Flight>>, name: &str, key: &str, part: bool) -> Ticket {
         let name: Arc<str> = name.into();
         let (landing, revoked) = (watch::Sender::new(None), AtomicBool::new(false));
         let flight = Arc::new(Flight { key: key.into(), part, landing, revoked });
         flights.insert(Arc::clone(&name), Arc::clone(&flight));
-        let ticket = Ticket { flights: self.clone(), name, flight: Arc::clone(&flight) };
-        (flight, Joined::First(ticket))
+        Ticket { flights: self.clone(), name, flight }
     }
 
     /// The flight of that name, if it is under way.
@@ -92,9 +101,12 @@ impl Flights {
 
     /// What flights under way would store under keys like these is not to be kept, and nobody joins them any more: what they bring may be older
     /// than the purge.
-    pub(super) fn revoke(&self, purged: impl Fn(&str) -> bool) {
+    ///
+    /// One may be spared: what it brings is the reason for the purge, and not older than that.
+    pub(super) fn revoke(&self, purged: impl Fn(&str) -> bool, spared: Option<&Ticket>) {
         self.lock().retain(|_, flight| {
-            let revoked = purged(&flight.key);
+            let is_spared = spared.is_some_and(|ticket| Arc::ptr_eq(&ticket.flight, flight));
+            let revoked = purged(&flight.key) && !is_spared;
             flight.revoked.fetch_or(revoked, Relaxed);
             !revoked
         });

@@ -1,13 +1,15 @@
 //! Requests that the cache has no answer to: they go to the origin, and what comes back goes to the one client that asked.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use http::{HeaderMap, Method, StatusCode, header};
 
 use super::{
     Cache, Visit,
     exchange::Unkept,
-    found::{self, Entry},
+    filler::Filler,
+    flights::Ticket,
+    found::{self, Entry, Looked},
     serve::of_not_modified,
 };
 use crate::{
@@ -25,9 +27,11 @@ impl Cache {
         self.shared.stats.passed();
         let mut fields = self.fields(visit.object);
         fields.extend(of_a_client(&visit.request.method, &visit.request.headers));
+        // A purge that begins while the origin answers means that answer, too.
+        let ticket = self.may_keep_of_post(visit).then(|| self.flight_alone(visit));
         let (response, times) = self.send(visit, &fields).await?;
-        self.invalidate(visit, &response).await;
-        if let Some((entry, filler)) = self.keep_of_post(visit, &response, times).await {
+        self.invalidate(visit, &response, ticket.as_ref()).await;
+        if let Some((entry, filler)) = self.keep_of_post(visit, &response, times, ticket).await {
             let (entry, first) = filler.begin(entry, response);
             self.shared.tasks.spawn("cache fetch", async move { filler.first(first).await });
             let status = CacheStatus { stored: true, ..CacheStatus::forwarded(why) };
@@ -100,7 +104,7 @@ impl Cache {
     }
 
     /// Takes out what a method that is not safe has made doubtful (RFC 9111 section 4.4).
-    async fn invalidate(&self, visit: &Visit<'_>, response: &Response) {
+    async fn invalidate(&self, visit: &Visit<'_>, response: &Response, own: Option<&Ticket>) {
         let got = Got { status: response.status, headers: &response.headers };
         let origin = response.origin.to_string();
         for target in invalidated(visit.asked(), got, &origin) {
@@ -109,7 +113,7 @@ impl Cache {
                 false => super::control::key_of(&target),
             };
             let Some(key) = key else { continue };
-            if let Err(error) = self.drop_key(&key).await {
+            if let Err(error) = self.drop_key(&key, own).await {
                 tracing::warn!(key, %error, "what was changed at the origin stays in the cache");
             }
         }
@@ -121,14 +125,27 @@ impl Cache {
         visit: &Visit<'_>,
         response: &Response,
         times: Times,
-    ) -> Option<(Entry, Arc<super::filler::Filler>)> {
-        if visit.request.method != Method::POST || !self.shared.settings.policy.store_post {
-            return None;
-        }
+        ticket: Option<Ticket>,
+    ) -> Option<(Entry, Arc<Filler>)> {
+        let ticket = ticket?;
         let headers = response.kept_headers(visit.object.through);
         let asked = Asked { headers: &visit.object.origin_headers, has_content: false, ..visit.asked() };
         let got = Got { status: response.status, headers: &headers };
         let stored = Stored::new(asked, got, times, &self.shared.settings.policy).ok()?;
+        let _keeping = self.shared.keeping.read().await;
+        if ticket.is_revoked() {
+            return None;
+        }
         self.keep(&visit.key, visit.object, stored, response, false).await.ok().flatten()
+    }
+
+    fn may_keep_of_post(&self, visit: &Visit<'_>) -> bool {
+        visit.request.method == Method::POST && self.shared.settings.policy.store_post
+    }
+
+    /// A flight that nobody joins.
+    fn flight_alone(&self, visit: &Visit<'_>) -> Ticket {
+        let name = visit.flight(&Looked::Nothing, Some(self.shared.alone.fetch_add(1, Relaxed)));
+        self.shared.flights.begin(&name, &visit.key)
     }
 }

@@ -181,6 +181,27 @@ async fn what_is_purged_while_it_comes_is_not_kept() {
 }
 
 #[tokio::test]
+async fn what_a_post_brings_is_kept_unless_it_is_purged_while_it_comes() {
+    let world = World::with(5_000, |settings| settings.policy.store_post = true).await;
+    world.origin.say("cache-control", "max-age=60");
+    world.origin.say("content-location", "/a");
+    let post = async || {
+        world.origin.next([Fault::Late(std::time::Duration::from_millis(200))]);
+        world.send(Method::POST, "a", &[]).await
+    };
+    assert_eq!(post().await.status(), 200);
+    assert_eq!(world.get("a").await.field("cache-status"), "ferry;hit;ttl=60");
+    let asked = world.origin.seen().len();
+    let purge = async {
+        world.until(|world| world.origin.seen().len() == asked + 1).await;
+        world.cache.purge(&Purge::Path(world::path("a"))).await.expect("a good disk");
+    };
+    let (posted, ()) = tokio::join!(post(), purge);
+    assert_eq!(posted.status(), 200);
+    assert!(world.get("a").await.field("cache-status").contains("uri-miss"));
+}
+
+#[tokio::test]
 async fn objects_are_fetched_ahead() {
     let world = World::new(5 * MIB).await;
     world.origin.say("cache-control", "max-age=60");

@@ -58,7 +58,7 @@ impl Reply {
                 reply.set("location", location);
                 reply
             }
-            _ if !reads => Self::bare(200, content),
+            _ if !reads => Self { headers: fields, ..Self::bare(200, content) },
             _ => Self::good(request, content, version, fault, fields),
         };
         reply.bare |= request.method == Method::HEAD;
