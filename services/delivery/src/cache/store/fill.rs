@@ -147,12 +147,17 @@ impl Fill {
 
     /// Ends the fill; what it brought is listed on the disk before long ([`super::Settings::flush_every`]).
     pub async fn leave(self) {
-        // What waits to be listed is open: where that is much already, whoever brings more waits.
-        if self.digest.is_some() || self.object.inner.has_much_to_list() {
-            let object = Arc::clone(&self.object);
-            if let Err(error) = self.finish().await {
-                tracing::warn!(key = object.key(), %error, "what came of an object was not listed in the cache");
+        let object = Arc::clone(&self.object);
+        let listed = match self.digest {
+            Some(_) => self.finish().await,
+            None => {
+                drop(self);
+                // What waits to be listed is open: where that is much already, whoever brings more waits.
+                if object.waits_in_vain() { object.list().await.map_err(FillError::of) } else { Ok(()) }
             }
+        };
+        if let Err(error) = listed {
+            tracing::warn!(key = object.key(), %error, "what came of an object was not listed in the cache");
         }
     }
 

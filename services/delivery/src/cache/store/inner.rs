@@ -101,9 +101,8 @@ struct Numbers {
 
 impl Inner {
     pub(super) fn new(files: Files, lock: File, settings: Settings) -> Self {
-        let descriptors =
-            getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
-        let open = settings.open_objects.min(descriptors / SHARE).max(1);
+        let descriptors = getrlimit(Resource::Nofile).current;
+        let open = most_open(&settings, descriptors.unwrap_or(u64::MAX));
         let kept =
             sync::Cache::with(open, open as u64, UnitWeighter, RandomState::new(), sync::DefaultLifecycle::default());
         Self {
@@ -430,8 +429,27 @@ pub(super) const fn footprint(bytes: u64) -> u64 {
     bytes.saturating_add(2 * GRAIN)
 }
 
+/// How many objects stay open where this process may have so many descriptors.
+fn most_open(settings: &Settings, descriptors: u64) -> usize {
+    let share = usize::try_from(descriptors).unwrap_or(usize::MAX) / SHARE;
+    settings.open_objects.min(share).max(1)
+}
+
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("root", &self.files.root()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_take_an_eighth_of_the_descriptors_at_most() {
+        let settings = Settings { open_objects: 1000, ..Settings::default() };
+        for (descriptors, expected) in [(1024, 128), (8000, 1000), (u64::MAX, 1000), (7, 1)] {
+            assert_eq!(most_open(&settings, descriptors), expected, "{descriptors}");
+        }
     }
 }

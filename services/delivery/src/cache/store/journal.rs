@@ -65,9 +65,15 @@ impl Object {
     /// Leaves it to [`super::Store::tend`] to list what is not listed.
     pub(super) fn list_later(self: &Arc<Self>) {
         let mut state = self.state();
-        if !state.unlisted.blocks.is_empty() || state.unlisted.length {
+        if state.unlisted.is_any() {
             self.queue_up(&mut state);
         }
+    }
+
+    /// Whether it has something to list, and is not queued for that.
+    pub(super) fn waits_in_vain(&self) -> bool {
+        let state = self.state();
+        state.unlisted.is_any() && !state.unlisted.queued
     }
 
     /// Blocks on the disk.

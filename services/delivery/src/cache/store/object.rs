@@ -321,12 +321,20 @@ impl Object {
         (noted != (at, hits)).then_some(Record::Used { at, hits })
     }
 
-    /// Has [`super::Store::tend`] list what is not listed.
+    /// Has [`super::Store::tend`] list what is not listed; not where so many objects wait for that that no more may be open for it alone.
     pub(super) fn queue_up(self: &Arc<Self>, state: &mut State) {
         let waits = !state.lost && self.inner.settings.mode == Mode::ReadWrite;
-        if waits && !std::mem::replace(&mut state.unlisted.queued, true) {
+        if waits && !state.unlisted.queued && !self.inner.has_much_to_list() {
+            state.unlisted.queued = true;
             self.inner.queue(Arc::clone(self));
         }
+    }
+}
+
+impl Unlisted {
+    /// Whether there is anything that the disk is to know.
+    pub(super) fn is_any(&self) -> bool {
+        !self.blocks.is_empty() || self.length
     }
 }
 

@@ -268,3 +268,44 @@ async fn run(script: Vec<Step>, length: usize) {
         check(&object, &content);
     }
 }
+
+#[tokio::test]
+async fn objects_that_wait_to_be_listed_do_not_pile_up_open() {
+    let (world, most) = (World::new(), 8);
+    // Nothing is listed by itself, and nothing stays open but what waits for that.
+    let patient = Settings { open_objects: most, flush_every: Duration::from_secs(3600), ..settings() };
+    let store = world.open_with(patient).await;
+    let content = pattern(1_000);
+    for number in 0..10 * most {
+        let object = create(&store, &number.to_string(), 1_000).await;
+        let mut fill = object.claim(Span::at(0, 1_000)).expect("nobody has it");
+        fill.write(&content).await.expect("a good disk");
+        fill.leave().await;
+        drop(object);
+        until_open(&world, 2 * most).await;
+    }
+    store.settle().await;
+    assert_eq!(store.usage().objects, 10 * most);
+    // Nor do those whose use is to be noted.
+    for number in 0..10 * most {
+        find(&store, &number.to_string()).await.expect("it was stored").used(SystemTime::now());
+        until_open(&world, 2 * most).await;
+    }
+}
+
+/// Waits until no more than so many files of objects are open: they are closed by another thread.
+async fn until_open(world: &World, most: usize) {
+    let come = async {
+        while open_files(world) > most {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), come).await.expect("what nobody needs is closed");
+}
+
+/// How many files of objects this process has open.
+fn open_files(world: &World) -> usize {
+    let open =
+        fs::read_dir("/proc/self/fd").expect("a Linux").filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    open.filter(|path| path.starts_with(&world.directory) && has_ending(path, "data")).count()
+}
