@@ -17,6 +17,7 @@ mod found;
 mod heads;
 mod pass;
 mod passing;
+mod patience;
 mod serve;
 mod stats;
 pub mod store;
@@ -51,6 +52,7 @@ use filler::Fillers;
 use flights::{Flights, Joined, Landing};
 use found::{Entry, Looked};
 use passing::Passing;
+use patience::Waited;
 use serve::Served;
 use stats::Stats;
 use store::Store;
@@ -69,11 +71,19 @@ pub struct Settings {
     pub finish: u64,
     /// For how long it goes on then: it has one of its origin's turns, which others may wait for.
     pub alone: Duration,
+    /// How long clients wait for an origin before what is stale stands in for it, where it may for one that fails.
+    pub stale_patience: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { policy: Policy::default(), fill_ahead: 1 << 30, finish: 64 << 20, alone: Duration::from_secs(15) }
+        Self {
+            policy: Policy::default(),
+            fill_ahead: 1 << 30,
+            finish: 64 << 20,
+            alone: Duration::from_secs(15),
+            stale_patience: Duration::from_secs(2),
+        }
     }
 }
 
@@ -229,6 +239,7 @@ impl Cache {
         let alone = self.shared.passing.recall(&visit.key, part).then(|| self.shared.alone.fetch_add(1, Relaxed));
         let name = visit.flight(&looked, alone);
         let (flight, joined) = self.shared.flights.join(&name, &visit.key, part);
+        let stand_in = self.stand_in(why, &looked);
         let stale = match looked {
             Looked::This(entry) => Some(entry),
             Looked::Nothing | Looked::Others(_) => None,
@@ -242,7 +253,11 @@ impl Cache {
                 (Some(own), false)
             }
         };
-        let landing = flight.landed().await;
+        let status = CacheStatus { collapsed, ..CacheStatus::forwarded(why) };
+        let landing = match self.wait_for(&flight, visit, stand_in, status).await {
+            Waited::Landed(landing) => landing,
+            Waited::Late(answer) => return Ok(Some(answer)),
+        };
         if collapsed && !part && flight.is_silent_on_the_whole(&landing) {
             return Ok(None);
         }

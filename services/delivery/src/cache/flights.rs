@@ -12,7 +12,7 @@ use std::{
 };
 
 use http::StatusCode;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{found::Entry, heads::Heard};
 use crate::origin::OriginError;
@@ -28,6 +28,7 @@ pub(super) struct Flight {
     key: Arc<str>,
     /// Whether the origin is asked for a part.
     part: bool,
+    begun: Instant,
     landing: watch::Sender<Option<Landing>>,
     /// Whether what it brings was purged before it came.
     revoked: AtomicBool,
@@ -89,7 +90,7 @@ impl Flights {
     fn begin_in(&self, flights: &mut HashMap<Arc<str>, Arc<Flight>>, name: &str, key: &str, part: bool) -> Ticket {
         let name: Arc<str> = name.into();
         let (landing, revoked) = (watch::Sender::new(None), AtomicBool::new(false));
-        let flight = Arc::new(Flight { key: key.into(), part, landing, revoked });
+        let flight = Arc::new(Flight { key: key.into(), part, begun: Instant::now(), landing, revoked });
         flights.insert(Arc::clone(&name), Arc::clone(&flight));
         Ticket { flights: self.clone(), name, flight }
     }
@@ -126,6 +127,11 @@ impl Flight {
     /// Whether what came of it says nothing to whoever waited for the whole: what is wrong with a part, or with its range, is not wrong with that.
     pub(super) const fn is_silent_on_the_whole(&self, landing: &Landing) -> bool {
         self.part && matches!(landing, Landing::Passed | Landing::Failed(_))
+    }
+
+    /// When its request was on its way.
+    pub(super) const fn begun(&self) -> Instant {
+        self.begun
     }
 
     /// Waits for its end. Cancelling is free.

@@ -14,6 +14,7 @@ use super::{
     exchange::{Errand, ForFirst, Unkept},
     flights::{Joined, Landing, Ticket},
     found::{Entry, Looked},
+    patience::Waited,
 };
 use crate::{
     answer::Answer,
@@ -39,12 +40,17 @@ impl Cache {
         why: Forward,
         looked: Looked,
     ) -> Result<Option<Answer>, Arc<OriginError>> {
+        let first_in = CacheStatus::forwarded(why);
+        let joined = CacheStatus { collapsed: true, ..first_in };
         let whole = visit.flight(&looked, None);
         let shared = of_heads(&whole);
         let passing = &self.shared.passing;
         let alone = passing.recall(&visit.key, false) || passing.recall(&shared, false);
         if let (false, Some(flight)) = (alone, self.shared.flights.under_way(&whole)) {
-            let landing = flight.landed().await;
+            let landing = match self.wait_for(&flight, visit, self.stand_in(why, &looked), joined).await {
+                Waited::Landed(landing) => landing,
+                Waited::Late(answer) => return Ok(Some(answer)),
+            };
             if !flight.is_silent_on_the_whole(&landing) {
                 return self.landed(visit, why, landing, true, None).await;
             }
@@ -53,19 +59,28 @@ impl Cache {
             true => visit.flight(&looked, Some(self.shared.alone.fetch_add(1, Relaxed))),
             false => shared.clone(),
         };
+        let stand_in = self.stand_in(why, &looked);
         let stale = match looked {
             Looked::This(entry) => Some(entry),
             Looked::Nothing | Looked::Others(_) => None,
         };
-        let (flight, joined) = self.shared.flights.join(&name, &visit.key, false);
-        let Joined::First(ticket) = joined else {
-            return self.landed(visit, why, flight.landed().await, true, None).await;
+        let (flight, place) = self.shared.flights.join(&name, &visit.key, false);
+        let (mut own, status) = match place {
+            Joined::Later => (None, joined),
+            Joined::First(ticket) => {
+                let (first, own) = oneshot::channel();
+                let errand = visit.errand(None, stale);
+                self.shared.tasks.spawn("cache head", self.clone().fly_for_head(errand, shared, ticket, first));
+                (Some(own), first_in)
+            }
         };
-        let (first, mut own) = oneshot::channel();
-        let errand = visit.errand(None, stale);
-        self.shared.tasks.spawn("cache head", self.clone().fly_for_head(errand, shared, ticket, first));
-        let landing = flight.landed().await;
-        self.landed(visit, why, landing, false, own.try_recv().ok()).await
+        match self.wait_for(&flight, visit, stand_in, status).await {
+            Waited::Landed(landing) => {
+                let own = own.as_mut().and_then(|own| own.try_recv().ok());
+                self.landed(visit, why, landing, status.collapsed, own).await
+            }
+            Waited::Late(answer) => Ok(Some(answer)),
+        }
     }
 
     /// Asks, and lands with what everybody may have.

@@ -115,6 +115,45 @@ async fn an_origin_in_trouble_is_stood_in_for() {
 }
 
 #[tokio::test]
+async fn what_is_stale_stands_in_for_an_origin_that_keeps_silent() {
+    let patience = std::time::Duration::from_millis(300);
+    let world = World::with(5_000, |settings| settings.stale_patience = patience).await;
+    world.origin.say("cache-control", "max-age=10");
+    world.get("a").await;
+    world.idle().await;
+    world.pass(50);
+    world.origin.change();
+    // As long as nobody would wait who can help it, and no longer than the origin may take for a head.
+    world.origin.next([Fault::Late(std::time::Duration::from_secs(5))]);
+    let begun = std::time::Instant::now();
+    for method in [Method::GET, Method::HEAD, Method::GET] {
+        let stale = world.send(method, "a", &[]).await;
+        assert_eq!((stale.status(), stale.field("etag")), (200, &*world.origin.content().etag(1)));
+        assert!(stale.field("cache-status").ends_with("ttl=-40;detail=\"origin-late\""), "{stale:?}");
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "they waited for the origin");
+    assert_eq!(world.origin.seen().len(), 2, "it is asked once, and not given up");
+    world.idle().await;
+    assert!(world.get("a").await.is_whole(&world, 2));
+    assert_eq!(world.origin.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn what_must_be_validated_waits_for_a_silent_origin() {
+    let patience = std::time::Duration::from_millis(1);
+    for control in ["max-age=10, must-revalidate", "no-cache", "max-age=10, stale-if-error=0"] {
+        let world = World::with(5_000, |settings| settings.stale_patience = patience).await;
+        world.origin.say("cache-control", control);
+        world.get("a").await;
+        world.idle().await;
+        world.pass(50);
+        world.origin.next([Fault::Late(std::time::Duration::from_millis(300))]);
+        let fresh = world.get("a").await;
+        assert!(fresh.field("cache-status").contains("fwd-status=304"), "{control}: {fresh:?}");
+    }
+}
+
+#[tokio::test]
 async fn parts_of_two_versions_are_never_mixed() {
     let world = World::new(4 * MIB).await;
     world.origin.say("cache-control", "max-age=60");

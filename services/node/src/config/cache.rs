@@ -6,7 +6,10 @@
 mod room;
 mod settings;
 
-use std::path::{Path, PathBuf, absolute};
+use std::{
+    path::{Path, PathBuf, absolute},
+    time::Duration,
+};
 
 use ferry_delivery::{
     cache::store::{self, Mode},
@@ -38,6 +41,8 @@ pub struct CacheConfig {
     pub fill_ahead: u64,
     /// How many bytes may be missing for a fill to be ended although nobody waits for it any more.
     pub finish: u64,
+    /// How long clients wait for an origin where something stale may stand in for it.
+    pub stale_patience: Duration,
 }
 
 /// Where a cache may be, as far as was said.
@@ -67,6 +72,7 @@ pub(super) fn read(
     let (rate, every) = (reader.require::<ByteSize>("cache-scrub-rate"), reader.require("cache-scrub-every"));
     let fill_ahead = fill_ahead(reader, block_bytes);
     let finish = reader.require::<ByteSize>("cache-finish").map(ByteSize::bytes);
+    let patience = reader.require("cache-stale-patience");
     let mode = if reader.switch("cache-read-only") { Mode::ReadOnly } else { Mode::ReadWrite };
     let digest_while_filled = reader.switch("cache-digest");
     let directory = match place {
@@ -87,7 +93,14 @@ pub(super) fn read(
         digest_while_filled,
         ..store::Settings::default()
     };
-    Some(CacheConfig { directory, store, policy: policy?, fill_ahead: fill_ahead?, finish: finish? })
+    Some(CacheConfig {
+        directory,
+        store,
+        policy: policy?,
+        fill_ahead: fill_ahead?,
+        finish: finish?,
+        stale_patience: patience?,
+    })
 }
 
 fn place(reader: &mut Reader<'_>, backend: Option<&Backend>, storage: Option<&Path>) -> Place {

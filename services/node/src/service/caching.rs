@@ -19,7 +19,7 @@ pub(super) async fn open(
     clock: &Clock,
     tasks: &Tasks,
 ) -> Result<Cache, OpenError> {
-    let CacheConfig { directory, store, policy, fill_ahead, finish } = config.clone();
+    let CacheConfig { directory, store, policy, fill_ahead, finish, stale_patience } = config.clone();
     let store = Store::open(directory, store).await?;
     info!(directory = %store.path().display(), "the cache is open");
     let (kept, stop) = (store.clone(), tasks.stop_token());
@@ -31,6 +31,6 @@ pub(super) async fn open(
     tasks.spawn("cache scrub", async move {
         stop.run_until_cancelled(proved.scrub()).await;
     });
-    let settings = Settings { policy, fill_ahead, finish, ..Settings::default() };
+    let settings = Settings { policy, fill_ahead, finish, stale_patience, ..Settings::default() };
     Ok(Cache::new(store, origins.clone(), settings, clock.clone(), tasks))
 }

@@ -50,6 +50,13 @@ pub(in crate::config) const SETTINGS: &[Setting] = &[
     )
     .default("64MiB")
     .no_flag(),
+    Setting::text(
+        "cache-stale-patience",
+        "TIME",
+        "How long a client waits for an origin before a stale file stands in for it, where one may if the origin fails",
+    )
+    .default("2s")
+    .no_flag(),
     Setting::switch(
         "cache-digest",
         "Whether SHA-256 is computed while a file is fetched, and not with the first proof",

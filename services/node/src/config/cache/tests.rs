@@ -71,6 +71,7 @@ fn a_node_before_an_origin_keeps_what_it_fetches_where_it_is_told_to() {
     assert_eq!((bytes, free_low, free_high, pinned.len()), (u64::MAX, 512 << 20, 1 << 30, 0));
     assert_eq!((admission.largest, admission.first), (u64::MAX, First::Admit));
     assert_eq!((cache.fill_ahead, cache.finish), (1 << 30, 64 << 20));
+    assert_eq!(cache.stale_patience, Duration::from_secs(2));
     let (store, usual) = (cache.store.scrub_rate, store::Settings::default());
     assert_eq!((store, cache.store.scrub_every), (usual.scrub_rate, usual.scrub_every));
     assert_eq!((cache.store.block_bytes, cache.store.mode), (usual.block_bytes, Mode::ReadWrite));
@@ -83,7 +84,7 @@ fn everything_that_is_said_arrives() {
         "cache-size = \"100GB\"\ncache-read-only = true\ncache-free-low = \"2GB\"\ncache-free-high = \"5GB\"\n\
          cache-largest = \"10%\"\ncache-admit = \"second\"\ncache-pinned = [\"/os/\", \"models/a\"]\ncache-block = \"4MiB\"\n\
          cache-scrub-rate = 0\ncache-scrub-every = \"7days\"\ncache-fill-ahead = \"8MiB\"\ncache-finish = 0\n\
-         cache-digest = true\ncache-missing = \"3s\"\nsendfile = false\nbuffer-size = \"128KiB\"\n",
+         cache-stale-patience = \"7s\"\ncache-digest = true\ncache-missing = \"3s\"\nsendfile = false\nbuffer-size = \"128KiB\"\n",
     );
     let store::Space { bytes, free_low, free_high, admission, pinned } = cache.store.space.clone();
     assert_eq!((bytes, free_low, free_high), (100_000_000_000, 2_000_000_000, 5_000_000_000));
@@ -93,7 +94,7 @@ fn everything_that_is_said_arrives() {
     assert_eq!((store.mode, store.block_bytes, store.digest_while_filled), (Mode::ReadOnly, 4 << 20, true));
     assert_eq!((store.scrub_rate, store.scrub_every), (0, Duration::from_secs(7 * 24 * 3600)));
     assert_eq!(store.sending, Sending { sendfile: false, buffer_bytes: 128 << 10 });
-    assert_eq!((cache.fill_ahead, cache.finish), (8 << 20, 0));
+    assert_eq!((cache.fill_ahead, cache.finish, cache.stale_patience), (8 << 20, 0, Duration::from_secs(7)));
     assert_eq!(cache.policy.missing, Duration::from_secs(3));
 }
 
