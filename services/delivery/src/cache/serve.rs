@@ -24,6 +24,7 @@ use crate::{
         self, Representation,
         caching::{CacheStatus, Forward, cache_status},
         plan::Content,
+        repr_digest::{self, REPR_DIGEST},
     },
 };
 
@@ -119,6 +120,10 @@ impl Cache {
                     }
                 }
                 headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+                // The origin's word goes before what was computed of its bytes here.
+                if let Some(digest) = entry.object.digest().filter(|_| !headers.contains_key(REPR_DIGEST)) {
+                    headers.insert(REPR_DIGEST, repr_digest::of_sha256(&digest));
+                }
                 let answer = Answer { headers, ..Answer::empty(plan.status) };
                 self.with_body(entry, request, object, parts, answer, status).await
             }

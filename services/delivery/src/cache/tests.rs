@@ -13,7 +13,7 @@ use futures_util::future::join_all;
 use http::Method;
 
 use super::{store::Span, *};
-use crate::origin::faulty::Fault;
+use crate::{origin::faulty::Fault, semantics::repr_digest::of_sha256};
 use world::{MIB, World, bytes_of, range};
 
 #[tokio::test]
@@ -188,6 +188,39 @@ async fn a_client_s_conditions_are_judged_here() {
     assert_eq!(world.ask("a", &[("if-match", "\"other\"".to_owned())]).await.status(), 412);
     assert_eq!(world.ask("a", &[range(5_000, 5_001)]).await.status(), 416);
     assert_eq!(world.origin.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn answers_say_what_all_bytes_hash_to_once_that_is_known() {
+    let mut setup = world::Setup::of(5_000);
+    setup.store.digest_while_filled = true;
+    let world = World::of(setup).await;
+    world.origin.say("cache-control", "max-age=60");
+    let content = world.origin.content().bytes(1, 0..5_000);
+    let digest = ring::digest::digest(&ring::digest::SHA256, &content).as_ref().try_into().expect("32 bytes");
+    assert_eq!(world.get("a").await.field("repr-digest"), "", "nobody knows it yet");
+    world.until(|world| world.cache.stats().filling == 0).await;
+    let expected = of_sha256(&digest);
+    let whole = world.get("a").await;
+    let (part, head) = (world.ask("a", &[range(5, 9)]).await, world.send(Method::HEAD, "a", &[]).await);
+    assert_eq!((whole.status(), part.status(), head.status()), (200, 206, 200));
+    for got in [whole, part, head] {
+        assert_eq!(got.field("repr-digest"), expected.to_str().expect("plain text"), "{got:?}");
+    }
+    let beyond = world.ask("a", &[range(5_000, 5_001)]).await;
+    assert_eq!((beyond.status(), beyond.field("repr-digest")), (416, ""));
+}
+
+#[tokio::test]
+async fn what_an_origin_says_of_its_digest_stands() {
+    let mut setup = world::Setup::of(5_000);
+    setup.store.digest_while_filled = true;
+    let world = World::of(setup).await;
+    world.origin.say("cache-control", "max-age=60");
+    world.origin.say("repr-digest", "sha-512=:AAAA:");
+    world.get("a").await;
+    world.until(|world| world.cache.stats().filling == 0).await;
+    assert_eq!(world.get("a").await.field("repr-digest"), "sha-512=:AAAA:");
 }
 
 #[tokio::test]
