@@ -16,7 +16,8 @@ use crate::{
     delivery::Object,
     origin::{Ask, OriginError, Response, is_redirect},
     semantics::caching::{
-        Asked, Freshened, Got, Stored, Times, decide::Trouble, freshen, on_trouble, partial, storable::WhyNot,
+        Asked, Freshened, Got, SURROGATE_CONTROL, Stored, Times, decide::Trouble, freshen, on_trouble, partial,
+        storable::WhyNot,
     },
     stream::ByteStream,
 };
@@ -151,6 +152,14 @@ impl Cache {
         fields
     }
 
+    /// The fields of a response without those that are for this cache.
+    pub(super) fn for_clients(&self, mut headers: HeaderMap) -> HeaderMap {
+        if self.shared.settings.policy.surrogate_control {
+            headers.remove(SURROGATE_CONTROL);
+        }
+        headers
+    }
+
     /// Asks for an object, and says when.
     pub(super) async fn ask(
         &self,
@@ -235,7 +244,7 @@ impl Cache {
         match kept {
             Ok(Some((entry, filler))) => {
                 let status = response.status;
-                let fields = errand.object.through.then_some(headers);
+                let fields = errand.object.through.then(|| self.for_clients(headers));
                 let (entry, fetch) = filler.begin(entry, response);
                 Outcome::Kept(Box::new(Kept { entry, status, fields, filler, fetch }))
             }

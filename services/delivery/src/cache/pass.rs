@@ -75,9 +75,7 @@ impl Cache {
         mut response: Response,
         fields: &HeaderMap,
     ) -> Result<Answer, Arc<OriginError>> {
-        if self.shared.settings.policy.surrogate_control {
-            response.headers.remove("surrogate-control");
-        }
+        response.headers = self.for_clients(response.headers);
         let validators = found::validators(&response.headers);
         let method = &visit.request.method;
         let mut answer = match visit.object.through {

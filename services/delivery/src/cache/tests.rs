@@ -212,6 +212,22 @@ async fn answers_say_what_all_bytes_hash_to_once_that_is_known() {
 }
 
 #[tokio::test]
+async fn what_is_for_this_cache_reaches_no_client() {
+    let world = World::with(5_000, |settings| settings.policy.surrogate_control = true).await;
+    world.origin.say("surrogate-control", "max-age=60");
+    for through in [false, true] {
+        let object = Object { through, ..world.object(if through { "a" } else { "b" }) };
+        for method in [Method::HEAD, Method::GET, Method::GET] {
+            let request = Request::internal(method.clone(), "/a").expect("a request");
+            let answer = world.answer(&request, &object).await;
+            assert_eq!(answer.headers.get("surrogate-control"), None, "{method}, through: {through}");
+            drop(bytes_of(answer).await);
+        }
+    }
+    assert_eq!(world.origin.seen().len(), 4, "it was heeded");
+}
+
+#[tokio::test]
 async fn what_an_origin_says_of_its_digest_stands() {
     let mut setup = world::Setup::of(5_000);
     setup.store.digest_while_filled = true;

@@ -49,6 +49,7 @@ pub use key::cache_key;
 pub use policy::Policy;
 pub use storable::{WhyNot, storable};
 pub use stored::Stored;
+pub(crate) use targeted::SURROGATE_CONTROL;
 pub use vary::VaryKey;
 
 /// A request, as far as caching looks at it.

@@ -16,7 +16,7 @@ use super::{
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 
 /// Not for clients: whoever obeys it takes it away.
-pub(super) const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
+pub(crate) const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
 
 /// The name that an origin may aim a directive of `Surrogate-Control` at.
 const SURROGATE: &[u8] = b"ferry";
