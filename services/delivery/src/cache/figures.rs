@@ -64,8 +64,8 @@ impl Collector for CacheCollector {
         }
         gauge(
             "delivery_cache_well",
-            "1 while the disk of the cache does its work",
-            self.0.store().health().is_well().into(),
+            "1 while the disk of the cache does its work, and its directory is there",
+            (self.0.store().health().is_well() && self.0.store().place().is_here()).into(),
         )?;
         for (name, help, read) in COUNTERS {
             let metric = ConstCounter::new(read(&stats, &usage));

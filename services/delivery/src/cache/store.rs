@@ -23,6 +23,7 @@ mod journal;
 mod layout;
 mod ledger;
 mod object;
+mod place;
 mod record;
 mod room;
 mod scrub;
@@ -51,6 +52,7 @@ pub use edition::Reading;
 pub use error::{FillError, OpenError, StoreError};
 pub use fill::Fill;
 pub use object::{Arrival, Object};
+pub use place::Place;
 pub use record::{MAX_HEAD_BYTES, MAX_KEY_BYTES, Validator};
 pub use scrub::Proof;
 pub use settings::{Mode, Settings};
@@ -108,6 +110,8 @@ pub struct Usage {
     pub evicted: u64,
     /// How many blocks were not what was written, of those that were looked at since it was opened.
     pub damaged: u64,
+    /// How often its directory was gone with all that was in it, and made anew, since it was opened.
+    pub remade: u64,
     /// Whether that is all: while stock is taken, it is less.
     pub stocked: bool,
 }
@@ -180,7 +184,7 @@ impl Store {
         if key.len() > MAX_KEY_BYTES || new.head.len() > MAX_HEAD_BYTES {
             return Err(StoreError::TooLong);
         }
-        if inner.judge(key, &new) == Verdict::Pass {
+        if !inner.place().is_here() || inner.judge(key, &new) == Verdict::Pass {
             return Ok(None);
         }
         let created = millis(new.created);
@@ -282,8 +286,9 @@ impl Store {
     pub fn usage(&self) -> Usage {
         let (inner, index) = (self.inner(), self.inner().index());
         let (objects, bytes) = (index.len(), index.bytes());
-        let [evicted, damaged] = [&inner.evicted, &inner.damaged].map(|count| count.load(Relaxed));
-        Usage { objects, bytes, written: inner.written(), evicted, damaged, stocked: *inner.stocked.borrow() }
+        let [evicted, damaged, remade] =
+            [&inner.evicted, &inner.damaged, &inner.remade].map(|count| count.load(Relaxed));
+        Usage { objects, bytes, written: inner.written(), evicted, damaged, remade, stocked: *inner.stocked.borrow() }
     }
 
     /// How its disk does, by how its calls go.
@@ -296,6 +301,19 @@ impl Store {
     #[must_use]
     pub fn disk_time(&self) -> Time {
         self.inner().calls.time()
+    }
+
+    /// Where its directory was when it was last looked for.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        *self.inner().place()
+    }
+
+    /// Looks for its directory, and makes it anew where somebody took it away. While there is none, objects that are open are given out, and nothing is
+    /// kept. [`Self::tend`] does that from time to time.
+    pub async fn look(&self) -> Result<Place, StoreError> {
+        let inner = Arc::clone(self.inner());
+        Ok(self.inner().on_a_helper(move || inner.look()).await?)
     }
 
     /// How many calls are under way that may block.
@@ -313,6 +331,12 @@ impl Store {
             if settled.elapsed() >= flush_every {
                 settled = Instant::now();
                 self.settle().await;
+            }
+            match self.look().await {
+                Ok(Place::Here) => {}
+                // Said when it was found out.
+                Ok(Place::Gone | Place::Covered | Place::Unreadable | Place::Taken) => continue,
+                Err(error) => tracing::warn!(%error, "where the cache's directory is, is not known"),
             }
             if let Err(error) = self.keep_within().await {
                 tracing::warn!(%error, "no room could be made in the cache");

@@ -1,12 +1,12 @@
-//! Blocks of the cache that were not what was written: how many, and how long that is held against the node. Pure.
+//! What happened to the cache: how often, and how long that is held against the node. Pure.
 //!
-//! A block that fails is fetched anew, and nobody was given its bytes; but a disk that gives back other bytes than it took will do so again.
+//! Blocks were not what was written, or its directory was gone and was made anew: it is over when it is known, and an operator is to hear of it all the same. A block that fails is fetched anew, and nobody was given its bytes; but a disk that gives back other bytes than it took will do so again.
 
 use std::time::Duration;
 
 use ferry_core::time::Tick;
 
-/// For how long a damaged block is worth a look at the disk.
+/// For how long it is worth a look at the disk.
 const WITHIN: Duration = Duration::from_secs(3600);
 
 /// What was seen of a count that only grows.
@@ -20,8 +20,8 @@ pub(super) struct Damage {
 /// Damage that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Recent {
-    /// How many blocks.
-    pub(super) blocks: u64,
+    /// How often it happened.
+    pub(super) count: u64,
     /// How long ago the last of them was seen.
     pub(super) ago: Duration,
 }
@@ -32,10 +32,10 @@ impl Damage {
         let before = self.last.filter(|(at, _)| now.since(*at) < WITHIN);
         self.last = match count.saturating_sub(self.seen) {
             0 => before,
-            more => Some((now, before.map_or(0, |(_, blocks)| blocks) + more)),
+            more => Some((now, before.map_or(0, |(_, count)| count) + more)),
         };
         self.seen = self.seen.max(count);
-        self.last.map(|(at, blocks)| Recent { blocks, ago: now.since(at) })
+        self.last.map(|(at, count)| Recent { count, ago: now.since(at) })
     }
 }
 
@@ -47,7 +47,7 @@ mod tests {
     fn damage_counts_for_an_hour_after_the_last_of_it() {
         let at = |seconds| Tick::from_origin(Duration::from_secs(seconds));
         let mut damage = Damage::default();
-        let recent = |blocks, ago| Some(Recent { blocks, ago: Duration::from_secs(ago) });
+        let recent = |count, ago| Some(Recent { count, ago: Duration::from_secs(ago) });
         for (now, count, expected) in [
             (0, 0, None),
             (10, 2, recent(2, 0)),

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use ferry_delivery::{Delivery, disk};
+use ferry_delivery::{Delivery, cache::store::Place, disk};
 use ferry_runtime::Clock;
 
 use super::damage::{Damage, Recent};
@@ -16,6 +16,7 @@ pub(crate) struct Disks {
     delivery: Delivery,
     clock: Clock,
     damage: Arc<Mutex<Damage>>,
+    remade: Arc<Mutex<Damage>>,
 }
 
 /// What is wrong with the cache.
@@ -23,13 +24,17 @@ pub(crate) struct Disks {
 pub(crate) struct CacheTrouble {
     /// How its disk does, if that is not well.
     disk: Option<disk::Health>,
+    /// Where its directory is, if it is not where it was.
+    place: Option<Place>,
+    /// How often that was made anew.
+    remade: Option<Recent>,
     /// Blocks that were not what was written.
     damage: Option<Recent>,
 }
 
 impl Disks {
     pub(crate) fn new(delivery: Delivery, clock: Clock) -> Self {
-        Self { delivery, clock, damage: Arc::default() }
+        Self { delivery, clock, damage: Arc::default(), remade: Arc::default() }
     }
 
     /// What is wrong with the root's disk, if the node has one.
@@ -40,10 +45,17 @@ impl Disks {
     /// What is wrong with the cache, if there is one.
     pub(crate) fn cache(&self) -> Option<CacheTrouble> {
         let store = self.delivery.cache()?.store();
-        let damaged = store.usage().damaged;
-        let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner).look(damaged, self.clock.now());
-        let disk = Some(store.health()).filter(|health| !health.is_well());
-        (disk.is_some() || damage.is_some()).then_some(CacheTrouble { disk, damage })
+        let usage = store.usage();
+        let recent = |damage: &Mutex<Damage>, count| {
+            damage.lock().unwrap_or_else(PoisonError::into_inner).look(count, self.clock.now())
+        };
+        let trouble = CacheTrouble {
+            disk: Some(store.health()).filter(|health| !health.is_well()),
+            place: Some(store.place()).filter(|place| !place.is_here()),
+            remade: recent(&self.remade, usage.remade),
+            damage: recent(&self.damage, usage.damaged),
+        };
+        trouble.is_any().then_some(trouble)
     }
 
     /// A disk that clients wait for in vain. Bad blocks are not meant: they are fetched anew.
@@ -52,16 +64,25 @@ impl Disks {
     }
 }
 
+impl CacheTrouble {
+    const fn is_any(&self) -> bool {
+        let Self { disk, place, remade, damage } = self;
+        disk.is_some() || place.is_some() || remade.is_some() || damage.is_some()
+    }
+}
+
 impl fmt::Display for CacheTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(disk) = self.disk {
-            write!(f, "its disk: {disk}")?;
-        }
-        if let Some(Recent { blocks, ago }) = self.damage {
-            let and = if self.disk.is_some() { "; " } else { "" };
+        let disk = self.disk.map(|disk| format!("its disk: {disk}"));
+        let place = self.place.map(|place| place.to_string());
+        let remade = self.remade.map(|Recent { ago, .. }| {
+            format!("its directory was gone, with all that was in it, and was made anew {} s ago", ago.as_secs())
+        });
+        let damage = self.damage.map(|Recent { count, ago }| {
             let seconds = ago.as_secs();
-            write!(f, "{and}blocks that were not what was written: {blocks}, the last of them {seconds} s ago")?;
-        }
-        Ok(())
+            format!("blocks that were not what was written: {count}, the last of them {seconds} s ago")
+        });
+        let all: Vec<_> = [disk, place, remade, damage].into_iter().flatten().collect();
+        f.write_str(&all.join("; "))
     }
 }

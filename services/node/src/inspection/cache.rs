@@ -119,7 +119,7 @@ fn limits(config: &CacheConfig) -> v1::CacheLimits {
 }
 
 fn usage(usage: &Usage) -> v1::CacheUsage {
-    let Usage { objects, bytes, written, evicted, damaged, stocked } = *usage;
+    let Usage { objects, bytes, written, evicted, damaged, stocked, .. } = *usage;
     v1::CacheUsage { objects: objects as u64, bytes, written_bytes: written, evicted, damaged_blocks: damaged, stocked }
 }
 

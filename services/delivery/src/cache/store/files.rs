@@ -14,11 +14,11 @@ use std::{
 };
 
 use rustix::{
-    fs::{Advice, fadvise, fdatasync, ftruncate, statvfs},
+    fs::{Advice, fadvise, fdatasync, fstat, ftruncate, stat, statvfs},
     io::{ReadWriteFlags, pread, preadv2, pwrite, retry_on_intr},
 };
 
-use super::{faulty::Twin, layout::PRIVATE_DIRECTORY};
+use super::{faulty::Twin, layout::PRIVATE_DIRECTORY, place::Identity};
 
 /// Only this user reads what was cached for others.
 const PRIVATE: u32 = 0o600;
@@ -168,6 +168,19 @@ impl Files {
             twin.removed(path, shadow);
         }
         Ok(())
+    }
+
+    /// Which file has a name.
+    pub(super) fn identity(&self, name: &Path) -> io::Result<Identity> {
+        self.strike()?;
+        let stat = stat(self.at(name))?;
+        Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// Which file is open.
+    pub(super) fn identity_of(&self, file: &impl AsFd) -> io::Result<Identity> {
+        let stat = fstat(file)?;
+        Ok(Identity { device: stat.st_dev, inode: stat.st_ino })
     }
 
     /// How many bytes are free for this process, on the file system of the directory.

@@ -27,6 +27,7 @@ use super::{
     layout::{Id, Kind, SHELVES},
     ledger::Ledger,
     object::Object,
+    place::Place,
     settings::{Mode, Settings},
 };
 use crate::disk::{
@@ -82,7 +83,13 @@ pub(super) struct Inner {
     /// Until when writes are not made in place, in milliseconds after `begun`.
     wary_until: AtomicU64,
     begun: Instant,
-    _lock: File,
+    /// What says that the directory is ours.
+    lock: Mutex<File>,
+    place: Mutex<Place>,
+    /// Held by whoever looks.
+    pub(super) looking: Mutex<()>,
+    /// How often the directory was made anew.
+    pub(super) remade: AtomicU64,
 }
 
 /// An object that stays open.
@@ -127,7 +134,10 @@ impl Inner {
             wary_until: AtomicU64::new(0),
             begun: Instant::now(),
             settings,
-            _lock: lock,
+            lock: Mutex::new(lock),
+            place: Mutex::new(Place::Here),
+            looking: Mutex::default(),
+            remade: AtomicU64::new(0),
         }
     }
 
@@ -139,6 +149,20 @@ impl Inner {
     /// The right to change names in the directory of an object.
     pub(super) fn shelf(&self, id: Id) -> MutexGuard<'_, ()> {
         self.shelves[id.shelf()].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to change names anywhere.
+    pub(super) fn all_shelves(&self) -> Vec<MutexGuard<'_, ()>> {
+        self.shelves.iter().map(|shelf| shelf.lock().unwrap_or_else(PoisonError::into_inner)).collect()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, File> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the directory was when somebody looked.
+    pub(super) fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a call that blocks on a helper thread, and waits for it.
@@ -416,7 +440,7 @@ impl Inner {
     }
 
     /// From now on the object writes no metadata.
-    fn cut_loose(&self, gone: &Gone) {
+    pub(super) fn cut_loose(&self, gone: &Gone) {
         if let Some(object) = gone.object.upgrade() {
             object.journal().linked = false;
         }

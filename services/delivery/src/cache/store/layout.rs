@@ -27,7 +27,7 @@ use super::{error::OpenError, record::FORMAT, settings::Mode};
 /// How many directories the objects are spread over: some thousand files in each, for a million objects. Each is made when it is needed.
 pub(super) const SHELVES: usize = 256;
 
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 const MARK: &str = "format";
 
 /// Only this user reads what was cached for others.
@@ -103,11 +103,22 @@ pub(super) fn shelf_name(shelf: usize) -> String {
 
 /// Takes a directory for this process, and makes a store of it if it is empty or not there. What is returned holds the lock. Blocks.
 pub(super) fn take(root: &Path, mode: Mode) -> Result<File, OpenError> {
+    take_if(root, mode, |_| false)
+}
+
+/// The same for the directory of a store that is open, and of which somebody else took all away: what this process has made there since is no
+/// stranger's.
+pub(super) fn take_again(root: &Path, mode: Mode) -> Result<File, OpenError> {
+    let is_shelf = |name: &str| name.len() == 2 && name.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    take_if(root, mode, is_shelf)
+}
+
+fn take_if(root: &Path, mode: Mode, is_ours: impl Fn(&str) -> bool) -> Result<File, OpenError> {
     let failed = |cause| OpenError::Io { path: root.to_owned(), cause };
     let lock = match mode {
         Mode::ReadWrite => {
             DirBuilder::new().recursive(true).mode(PRIVATE_DIRECTORY).create(root).map_err(failed)?;
-            refuse_what_is_not_ours(root)?;
+            refuse_what_is_not_ours(root, is_ours)?;
             let mut options = OpenOptions::new();
             let lock =
                 options.read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE).open(root.join(LOCK));
@@ -139,7 +150,7 @@ fn hold(lock: File, how: FlockOperation, root: &Path) -> Result<File, OpenError>
 }
 
 /// A directory that holds something and is no store is somebody's mistake: what is evicted is deleted.
-fn refuse_what_is_not_ours(root: &Path) -> Result<(), OpenError> {
+fn refuse_what_is_not_ours(root: &Path, is_ours: impl Fn(&str) -> bool) -> Result<(), OpenError> {
     let failed = |cause| OpenError::Io { path: root.to_owned(), cause };
     if root.join(MARK).try_exists().map_err(failed)? {
         return Ok(());
@@ -148,7 +159,7 @@ fn refuse_what_is_not_ours(root: &Path) -> Result<(), OpenError> {
         let name = entry.map_err(failed)?.file_name();
         // What a killed first start leaves, and what a fresh file system holds.
         let harmless = [LOCK, ".format.new", "lost+found"].iter().any(|harmless| name == *harmless);
-        if !harmless {
+        if !harmless && !name.to_str().is_some_and(&is_ours) {
             return Err(OpenError::Foreign { path: root.to_owned() });
         }
     }

@@ -5,6 +5,7 @@ mod crowd;
 mod filling;
 mod killed;
 mod names;
+mod place;
 mod replaced;
 mod room;
 mod scrub;

@@ -321,3 +321,33 @@ async fn blocks_that_are_not_what_was_written_are_the_node_s_health() {
     assert!(origin.content().has(1, 0, &node.get("/a").await.body), "nobody is given the bad block");
     node.stop().await;
 }
+
+#[tokio::test]
+async fn a_cache_that_somebody_deletes_is_made_anew_and_heard_of() {
+    let (site, origin) = (Site::new(), origin().await);
+    let node = start(&site, &origin, &[]).await;
+    assert_eq!(node.get("/a").await.status, 200);
+    fs::remove_dir_all(directory(&site)).expect("our own directory");
+    let noticed = async {
+        loop {
+            // Whatever there is of it, clients are served.
+            let answer = node.get("/a").await;
+            assert!(origin.content().has(1, 0, &answer.body) && answer.body.len() as u64 == LENGTH);
+            let health = node.get("/health").await.json();
+            if health["status"] == "degraded" {
+                return health;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let health = timeout(LIMIT, noticed).await.expect("it is looked for");
+    assert!(health["cache"].as_str().is_some_and(|text| text.contains("its directory was gone")), "{health}");
+    let status = inspector(&node).get_status(v1::GetStatusRequest {}).await.expect("an answer").into_inner();
+    assert!(status.cache_trouble.contains("its directory was gone"), "{status:?}");
+    assert_eq!(node.get("/b").await.status, 200);
+    assert!(node.get("/b").await.field("cache-status").contains("hit"));
+    node.stop().await;
+    let node = start(&site, &origin, &[]).await;
+    assert!(node.get("/b").await.field("cache-status").contains("hit"), "it is on the disk");
+    node.stop().await;
+}

@@ -132,7 +132,7 @@ async fn what_belongs_to_nothing_is_deleted_and_what_is_not_ours_stays() {
     assert_eq!((world.files("data").len(), world.files("new").len(), world.files("bak").len()), (1, 0, 1));
     assert_eq!(
         store.usage(),
-        Usage { objects: 1, bytes: 1_000 + 2 * 4096, written: 0, evicted: 0, damaged: 0, stocked: true }
+        Usage { objects: 1, bytes: 1_000 + 2 * 4096, written: 0, evicted: 0, damaged: 0, remade: 0, stocked: true }
     );
     assert_eq!(find(&store, "a").await.map(|object| check(&object, &content)), Some(1_000));
 }
