@@ -24,6 +24,7 @@ mod layout;
 mod ledger;
 mod object;
 mod place;
+mod purged;
 mod record;
 mod room;
 mod scrub;
@@ -70,8 +71,9 @@ use object::millis;
 /// How often the limits of [`Space`] are looked after.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// How many keys are purged by one call on a helper thread.
+/// How many keys are purged by one call on a helper thread: one by one, or in bulk.
 const PURGED_AT_ONCE: usize = 64;
+const PURGED_IN_BULK: usize = 10_000;
 
 /// A directory of objects; a cheap clone of one handle. With the last one, what goes on in the background ends.
 #[derive(Debug, Clone)]
@@ -146,7 +148,10 @@ impl Store {
         let taken = task::spawn_blocking(move || layout::take(&path, mode)).await;
         let failed = |broken| OpenError::Io { path: directory.clone(), cause: io::Error::other(broken) };
         let lock = taken.map_err(failed)??;
-        let inner = Arc::new(Inner::new(Files::new(directory, twin), lock, settings));
+        let inner = Arc::new(Inner::new(Files::new(directory.clone(), twin), lock, settings));
+        let reader = Arc::clone(&inner);
+        let remembered = inner.on_a_helper(move || reader.remember_purged()).await;
+        remembered.map_err(|cause| OpenError::Io { path: directory, cause })?;
         stock::take(&inner);
         // How much is free is known before the first byte comes.
         if let Err(error) = inner.keep_within().await {
@@ -233,6 +238,9 @@ impl Store {
         if self.inner().settings.mode == Mode::ReadOnly {
             return Err(StoreError::ReadOnly);
         }
+        if keys.len() > PURGED_AT_ONCE && self.is_stocked() {
+            return self.drop_in_bulk(keys).await;
+        }
         let shelves: BTreeSet<usize> = keys.iter().map(|key| Id::of(key).shelf()).collect();
         let mut dropped = 0;
         for keys in keys.chunks(PURGED_AT_ONCE) {
@@ -243,6 +251,15 @@ impl Store {
         for shelf in shelves {
             let inner = Arc::clone(self.inner());
             self.inner().on_a_helper(move || inner.files.sync_names(&shelf_name(shelf))).await?;
+        }
+        Ok(dropped)
+    }
+
+    async fn drop_in_bulk(&self, keys: Vec<Arc<str>>) -> Result<u64, StoreError> {
+        let mut dropped = 0;
+        for keys in keys.chunks(PURGED_IN_BULK) {
+            let (inner, keys) = (Arc::clone(self.inner()), keys.to_vec());
+            dropped += self.inner().on_a_helper(move || inner.purge_many(&keys)).await?;
         }
         Ok(dropped)
     }

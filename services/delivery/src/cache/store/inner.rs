@@ -28,6 +28,7 @@ use super::{
     ledger::Ledger,
     object::Object,
     place::Place,
+    purged::Purged,
     settings::{Mode, Settings},
 };
 use crate::disk::{
@@ -70,6 +71,8 @@ pub(super) struct Inner {
     pub(super) stocked: Arc<watch::Sender<bool>>,
     /// Whether the store was let go: what goes on in the background ends.
     pub(super) closed: AtomicBool,
+    /// What an earlier process purged and did not delete; until stock is taken.
+    purged: Mutex<Purged>,
     numbers: Numbers,
     written: AtomicU64,
     /// How many blocks were not what was written.
@@ -125,6 +128,7 @@ impl Inner {
             most_queued: open.div_ceil(2),
             stocked: Arc::new(watch::Sender::new(false)),
             closed: AtomicBool::new(false),
+            purged: Mutex::default(),
             numbers: Numbers { process: RandomState::new().hash_one(0) << 32, next: AtomicU64::new(0) },
             written: AtomicU64::new(0),
             damaged: AtomicU64::new(0),
@@ -154,6 +158,10 @@ impl Inner {
     /// The right to change names anywhere.
     pub(super) fn all_shelves(&self) -> Vec<MutexGuard<'_, ()>> {
         self.shelves.iter().map(|shelf| shelf.lock().unwrap_or_else(PoisonError::into_inner)).collect()
+    }
+
+    pub(super) fn purged(&self) -> MutexGuard<'_, Purged> {
+        self.purged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, File> {
@@ -289,6 +297,9 @@ impl Inner {
             }
             return Ok(None);
         };
+        if self.purged().has(id, ledger.number) {
+            return self.sweep(id, ledger.number).map(|()| None);
+        }
         if writes && end < octets.len() as u64 {
             self.files.set_length(&self.files.open(&name, true)?, end)?;
         }

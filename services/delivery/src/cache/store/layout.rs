@@ -6,6 +6,7 @@
 //! ab/ab….meta                what is known of an object; ab… is SHA-256 of its key, cut to 128 bits
 //! ab/ab….NUMBER.data         its bytes, sparse; NUMBER is no other object's, in this directory or ever
 //! ab/ab….NUMBER.new          metadata that have not got their name yet
+//! purged.NUMBER              which objects are gone though their files may be there
 //! ```
 //!
 //! Metadata name their bytes by the number. So whatever a crash leaves of names, old metadata and new bytes never meet.
@@ -52,6 +53,14 @@ impl Id {
         let mut id = [0; 16];
         id.copy_from_slice(&digest.as_ref()[..16]);
         Self(id)
+    }
+
+    pub(super) const fn octets(self) -> [u8; 16] {
+        self.0
+    }
+
+    pub(super) const fn of_octets(octets: [u8; 16]) -> Self {
+        Self(octets)
     }
 
     /// Which of the directories it lies in.

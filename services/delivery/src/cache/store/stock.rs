@@ -6,7 +6,10 @@
 use std::{
     collections::HashMap,
     fs, io,
-    sync::{Arc, Weak, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use tokio::{sync::watch, task};
@@ -24,7 +27,8 @@ const THREADS: usize = 4;
 /// Begins to take stock, on threads of its own. They end by themselves, soon after the store is let go.
 pub(super) fn take(inner: &Arc<Inner>) {
     // Whoever is last says that it is done.
-    let stock = Arc::new(Stock { inner: Arc::downgrade(inner), done: Arc::clone(&inner.stocked) });
+    let (inner, done) = (Arc::downgrade(inner), Arc::clone(&inner.stocked));
+    let stock = Arc::new(Stock { inner, done, whole: AtomicBool::new(true) });
     for thread in 0..THREADS {
         let stock = Arc::clone(&stock);
         drop(task::spawn_blocking(move || stock.shelves((thread..SHELVES).step_by(THREADS))));
@@ -34,13 +38,19 @@ pub(super) fn take(inner: &Arc<Inner>) {
 struct Stock {
     inner: Weak<Inner>,
     done: Arc<watch::Sender<bool>>,
+    /// Whether every directory could be read.
+    whole: AtomicBool,
 }
 
 impl Stock {
     fn shelves(&self, shelves: impl Iterator<Item = usize>) {
         for shelf in shelves {
-            let Some(inner) = self.inner.upgrade().filter(|inner| !inner.closed.load(Relaxed)) else { return };
+            let Some(inner) = self.inner.upgrade().filter(|inner| !inner.closed.load(Relaxed)) else {
+                self.whole.store(false, Relaxed);
+                return;
+            };
             if let Err(error) = take_shelf(&inner, shelf) {
+                self.whole.store(false, Relaxed);
                 tracing::warn!(shelf = shelf_name(shelf), %error, "a part of the cache cannot be read");
             }
         }
@@ -49,6 +59,13 @@ impl Stock {
 
 impl Drop for Stock {
     fn drop(&mut self) {
+        // Whatever was purged and is there would have been met.
+        let inner = self.inner.upgrade().filter(|inner| inner.settings.mode == Mode::ReadWrite);
+        if let Some(inner) = inner.filter(|_| self.whole.load(Relaxed))
+            && let Err(error) = inner.forget_purged()
+        {
+            tracing::warn!(%error, "what was purged is deleted with the next start");
+        }
         self.done.send_replace(true);
     }
 }

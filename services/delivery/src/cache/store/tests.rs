@@ -6,6 +6,7 @@ mod filling;
 mod killed;
 mod names;
 mod place;
+mod purged;
 mod replaced;
 mod room;
 mod scrub;
