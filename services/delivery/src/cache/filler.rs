@@ -10,6 +10,7 @@
 mod claims;
 mod fetch;
 mod pour;
+mod shared_rest;
 mod trouble;
 
 use std::{
@@ -30,6 +31,8 @@ use tokio::{
 
 pub(super) use pour::First;
 pub(super) use trouble::Trouble;
+
+use shared_rest::SharedRest;
 
 use super::{
     Shared, floor,
@@ -83,8 +86,10 @@ struct State {
     paused: Vec<u64>,
     /// The last failure.
     failed: Option<(Instant, Trouble)>,
-    /// What came and could not be kept.
+    /// What came and could not be kept, under a strong validator: who comes first takes it.
     leftover: Option<Rest>,
+    /// The same without one: it is everybody's.
+    shared: Option<Arc<SharedRest>>,
 }
 
 #[derive(Debug)]

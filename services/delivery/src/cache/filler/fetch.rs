@@ -96,6 +96,9 @@ impl Filler {
 impl Reader {
     /// Finds where the bytes of an object come from that was given up.
     pub(super) async fn begin_past_the_cache(&self, span: Span) -> Result<(), Trouble> {
+        if !self.filler.is_strong() {
+            return self.filler.rest_of_all(span.start).await.map(drop);
+        }
         let mut passing = self.passing.lock().await;
         if passing.as_ref().is_none_or(|rest| rest.at != span.start) {
             *passing = Some(self.filler.rest(span).await?);
@@ -105,6 +108,14 @@ impl Reader {
 
     /// The next bytes of an object that was given up, from its origin; none at the end, where nobody announced how long it is.
     pub(super) async fn past_the_cache(&self, span: Span) -> Result<Bytes, Trouble> {
+        if !self.filler.is_strong() {
+            let mut bytes = self.filler.rest_of_all(span.start).await?;
+            if bytes.is_empty() && self.filler.object.length().is_some() {
+                return Err(Trouble::Incomplete);
+            }
+            bytes.truncate(usize::try_from(span.length()).unwrap_or(usize::MAX));
+            return Ok(bytes);
+        }
         let mut passing = self.passing.lock().await;
         if passing.as_ref().is_none_or(|rest| rest.at != span.start) {
             *passing = Some(self.filler.rest(self.from(span.start, span.end)).await?);
@@ -114,7 +125,6 @@ impl Reader {
             rest.bytes = match rest.body.next().await {
                 Some(Ok(bytes)) => bytes,
                 Some(Err(error)) => return Err(Trouble::Body(Arc::new(error))),
-                None if self.filler.object.length().is_none() => return Ok(Bytes::new()),
                 None => return Err(Trouble::Incomplete),
             };
         }
@@ -125,25 +135,29 @@ impl Reader {
 }
 
 impl Filler {
-    /// What comes from the beginning of a span on, where it is not kept: what was on its way when that was found out, or else the origin is asked anew.
-    async fn rest(&self, span: Span) -> Result<Rest, Trouble> {
+    /// The bytes at an offset, of the one response that there is; none at its end.
+    async fn rest_of_all(&self, offset: u64) -> Result<Bytes, Trouble> {
         loop {
             let mut fetched = std::pin::pin!(self.fetched.notified());
             // From here on no change is missed.
             fetched.as_mut().enable();
-            let under_way = {
-                let mut state = self.state();
-                if let Some(rest) = state.leftover.take_if(|rest| rest.reaches(span.start)) {
-                    return Ok(rest.from(span.start));
-                }
-                !state.fetches.is_empty()
+            let (shared, readers, under_way) = {
+                let state = self.state();
+                (state.shared.clone(), state.readers.len(), !state.fetches.is_empty())
             };
-            match (self.is_strong(), under_way) {
-                (true, _) => break,
+            match shared {
+                Some(shared) => return shared.next(offset, readers <= 1).await,
                 // It is about to leave what it has.
-                (false, true) => fetched.await,
-                (false, false) => return Err(Trouble::Incomplete),
+                None if under_way => fetched.await,
+                None => return Err(Trouble::Incomplete),
             }
+        }
+    }
+
+    /// What comes from the beginning of a span on, where it is not kept: what was on its way when that was found out, or else the origin is asked anew.
+    async fn rest(&self, span: Span) -> Result<Rest, Trouble> {
+        if let Some(rest) = self.state().leftover.take_if(|rest| rest.reaches(span.start)) {
+            return Ok(rest.from(span.start));
         }
         let (mut body, mut at) = self.ask(span).await?;
         let mut bytes = Bytes::new();

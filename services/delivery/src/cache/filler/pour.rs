@@ -9,7 +9,7 @@ use tokio::{
     time::{self, Instant},
 };
 
-use super::{Filler, Rest, State, Trouble, claims::Claims};
+use super::{Filler, Rest, State, Trouble, claims::Claims, shared_rest::SharedRest};
 use crate::{
     cache::{
         found::Entry,
@@ -158,10 +158,13 @@ impl Filler {
         Ok(())
     }
 
-    /// Hands what cannot be kept to the reader that is there next.
+    /// Hands what cannot be kept to the reader that is there next; or to all, where no other could ask for it.
     fn leave(&self, rest: Rest) {
         self.shared.stats.gave_up();
-        self.state().leftover = Some(rest);
+        match self.is_strong() {
+            true => self.state().leftover = Some(rest),
+            false => self.state().shared = Some(Arc::new(SharedRest::new(rest))),
+        }
         self.fetched.notify_waiters();
     }
 

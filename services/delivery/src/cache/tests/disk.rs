@@ -4,7 +4,7 @@ use std::fs::File;
 
 use futures_util::future::join_all;
 
-use super::world::{Setup, World, range};
+use super::world::{Got, Setup, World, range};
 use crate::{
     cache::store::{self, faulty::Fault as Broken},
     origin::faulty::Fault,
@@ -79,6 +79,37 @@ async fn a_disk_that_fails_costs_none_of_many_clients_a_byte() {
         }
         well_again(&world, &format!("many clients, call {call}")).await;
     }
+}
+
+#[tokio::test]
+async fn all_who_read_along_get_the_one_response_of_an_object_that_is_given_up() {
+    for fault in [Fault::Weak, Fault::Untagged, Fault::Weak.and(Fault::Chunked)] {
+        let calls = calls_of_a_fetch(&fault).await;
+        for call in 0..calls {
+            let world = world().await;
+            world.origin.always(fault.clone());
+            world.disk().fail_after(call, Broken::Io);
+            let got = join_all((0..4).map(|_| world.get("a"))).await;
+            assert!(got.iter().all(|got| got.is_whole(&world, 1)), "{fault:?}, call {call} of {calls}: {got:?}");
+            well_again(&world, &format!("{fault:?}, call {call}")).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_falls_behind_the_others_past_the_cache_is_broken_off() {
+    let mut setup = Setup { faulty_disk: true, ..Setup::of(8 << 20) };
+    setup.store.block_bytes = BLOCK;
+    let world = World::of(setup).await;
+    world.origin.say("cache-control", "max-age=60");
+    world.origin.always(Fault::Weak);
+    world.disk().fail_after(12, Broken::Io);
+    let (fast, slow) = (world.begin("a").await, world.begin("a").await);
+    assert_eq!(world.origin.seen().len(), 1, "they share a response");
+    assert!(Got::of(fast).await.is_whole(&world, 1));
+    let slow = Got::of(slow).await;
+    let (bytes, complete) = slow.received();
+    assert!(!complete && world.origin.content().has(1, 0, bytes), "{slow:?}");
 }
 
 #[tokio::test]
