@@ -14,6 +14,7 @@ pub(crate) struct Figures {
     pub(crate) coordinators: Gauge,
     heard_seconds: Gauge,
     pub(crate) stale_updates: Counter,
+    pub(crate) probes: Counter,
     pub(crate) save_failures: Counter,
     pub(crate) table_saved: Gauge,
 }
@@ -35,6 +36,7 @@ impl Figures {
                 "When a coordinator was last heard, since 1970; 0 if never since the start",
                 figures.heard_seconds.clone(),
             );
+            registry.register("probes", "Nodes that this gateway looked at itself", figures.probes.clone());
             registry.register("stale_updates", "Updates ignored as older than the last", figures.stale_updates.clone());
             registry.register(
                 "table_saved",

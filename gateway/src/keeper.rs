@@ -1,21 +1,26 @@
 //! Keeps the routing table: merges what the coordinators say, publishes it to the requests, and copies it to disk.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use ferry_core::{
-    id::CoordinatorId,
+    id::{CoordinatorId, Incarnation, NodeId},
+    membership::Probe,
     merge::{Body, Epoch, Merge, Peer},
     time::Tick,
 };
-use ferry_runtime::{Clock, Tasks, atomic_file::WriteError};
-use tokio::sync::{mpsc, watch};
+use ferry_runtime::{Clock, Tasks, atomic_file::WriteError, probe};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
 use crate::{
     figures::Figures,
     saved,
+    sight::Sight,
     snapshot::{Current, Painter},
 };
+
+/// Nodes that are looked at at one time.
+const PROBES: usize = 64;
 
 /// Updates that wait for the keeper; a coordinator's stream waits behind them.
 const INBOX: usize = 64;
@@ -38,6 +43,8 @@ pub(crate) enum Update {
     },
     /// A stream broke.
     Closed(CoordinatorId),
+    /// This gateway looked at a node itself.
+    Probed { id: NodeId, incarnation: Incarnation, probe: Probe },
 }
 
 /// The keeper's state.
@@ -45,10 +52,16 @@ pub(crate) enum Update {
 pub(crate) struct Keeper {
     merge: Merge,
     clock: Clock,
+    sight: Sight,
+    probes: Arc<Semaphore>,
+    /// Where probes say what they found.
+    found: mpsc::Sender<Update>,
     painter: Painter,
     figures: Figures,
     peers: watch::Sender<Vec<Peer>>,
     path: PathBuf,
+    /// Nodes that were probed and are not published.
+    seen: BTreeSet<NodeId>,
     /// The copy on disk lacks something.
     dirty: bool,
     may_save_at: Tick,
@@ -79,7 +92,21 @@ impl Keeper {
         let (peers, seen) = watch::channel(Vec::new());
         let (sender, inbox) = mpsc::channel(INBOX);
         let (painter, may_save_at) = (Painter::new(current.clone()), clock.now());
-        let mut keeper = Self { merge, clock, painter, figures, peers, path, dirty: false, may_save_at };
+        let (sight, probes, found) = (Sight::new(may_save_at), Arc::new(Semaphore::new(PROBES)), sender.clone());
+        let mut keeper = Self {
+            merge,
+            clock,
+            sight,
+            probes,
+            found,
+            painter,
+            figures,
+            peers,
+            path,
+            seen: BTreeSet::new(),
+            dirty: false,
+            may_save_at,
+        };
         keeper.publish();
         (keeper, current, seen, sender, inbox)
     }
@@ -93,7 +120,8 @@ impl Keeper {
             let now = self.clock.now();
             let silence = self.merge.next_deadline(now);
             let save = (self.dirty && saving.is_none()).then_some(self.may_save_at);
-            let deadline = [silence, save].into_iter().flatten().min();
+            let sight = self.sight.next_deadline(now, &self.merge);
+            let deadline = [silence, save, sight].into_iter().flatten().min();
             tokio::select! {
                 biased; // stop before work, work before timers
                 () = stop.cancelled() => return,
@@ -111,6 +139,7 @@ impl Keeper {
                     self.publish();
                 }
             }
+            self.probe(&tasks);
             if self.dirty && saving.is_none() && self.clock.now() >= self.may_save_at {
                 saving = Some(self.save());
                 self.dirty = false;
@@ -122,6 +151,11 @@ impl Keeper {
         let (first, epoch, body) = match update {
             Update::Said { first, epoch, body } => (first, epoch, body),
             Update::Closed(coordinator) => return self.merge.closed(self.clock.now(), &coordinator),
+            Update::Probed { id, incarnation, probe } => {
+                self.sight.probed(self.clock.now(), &id, incarnation, probe);
+                self.seen.insert(id);
+                return;
+            }
         };
         if first {
             self.merge.opened(&epoch.coordinator);
@@ -139,8 +173,13 @@ impl Keeper {
             self.dirty = true;
             self.figures.table_saved.set(0);
         }
-        if changes.lasting || !changes.nodes.is_empty() {
-            let snapshot = self.painter.publish(&self.merge, changes.nodes, now);
+        let mut nodes = self.sight.look(now, &self.merge, &changes.nodes);
+        nodes.extend(changes.nodes);
+        nodes.append(&mut self.seen);
+        if changes.lasting || !nodes.is_empty() {
+            let (sight, merge) = (&self.sight, &self.merge);
+            let word = |id: &NodeId| sight.word(now, merge, id);
+            let snapshot = self.painter.publish(merge.facts(), nodes, word, now);
             self.figures.nodes.set(snapshot.table.census());
         }
         self.figures.coordinators.set(i64::try_from(self.merge.live_coordinators(now)).unwrap_or(i64::MAX));
@@ -151,6 +190,21 @@ impl Keeper {
             known.clone_from(peers);
             changed
         });
+    }
+
+    /// Looks at the nodes whose turn it is.
+    fn probe(&mut self, tasks: &Tasks) {
+        for (id, incarnation) in self.sight.take_due(self.clock.now()) {
+            let Some(facts) = self.merge.view(&id).map(|view| Arc::clone(&view.facts)) else { continue };
+            let (found, probes) = (self.found.clone(), Arc::clone(&self.probes));
+            self.figures.probes.inc();
+            tasks.spawn("probe", async move {
+                let Ok(_turn) = probes.acquire().await else { return };
+                let probe = probe::probe(&facts).await;
+                // The keeper ends only with the process; then nobody waits for this.
+                let _ = found.send(Update::Probed { id, incarnation, probe }).await;
+            });
+        }
     }
 
     /// Begins to replace the copy on disk, beside the loop: a disk that hangs must not stop the table (P2, P5).

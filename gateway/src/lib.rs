@@ -20,6 +20,7 @@ mod playlist;
 mod redirect;
 mod saved;
 mod service;
+mod sight;
 mod snapshot;
 
 pub use config::{Config, SECTIONS, TABLES, read};

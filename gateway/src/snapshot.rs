@@ -3,12 +3,13 @@
 //! There are two: requests read one, and the other waits until the last request that began with it has ended. Then it catches up with
 //! the first, changes in place, and they change places. Who reads never waits, and nothing is copied but what changed.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use arc_swap::ArcSwap;
 use ferry_core::{
     id::NodeId,
-    merge::Merge,
+    merge::GatewayFacts,
+    node::NodeView,
     ring::KeyRing,
     selection::{Corrections, Table},
     time::Tick,
@@ -49,15 +50,21 @@ impl Painter {
         Self { current, spare: Arc::default(), behind: BTreeSet::new() }
     }
 
-    /// Publishes what became of these nodes; returns the new picture.
-    pub(crate) fn publish(&mut self, merge: &Merge, changed: BTreeSet<NodeId>, now: Tick) -> Arc<Snapshot> {
+    /// Publishes what became of these nodes, by `word`; `None` if one is gone. Returns the new picture.
+    pub(crate) fn publish<'v>(
+        &mut self,
+        facts: &GatewayFacts,
+        changed: BTreeSet<NodeId>,
+        word: impl Fn(&NodeId) -> Option<Cow<'v, NodeView>>,
+        now: Tick,
+    ) -> Arc<Snapshot> {
         let before = self.current.load();
         let mut next = self.catch_up(&before);
-        next.table.apply(changed.iter().map(|id| (id, merge.view(id))), now);
+        let words: Vec<_> = changed.iter().map(|id| (id, word(id))).collect();
+        next.table.apply(words.iter().map(|(id, word)| (*id, word.as_deref())), now);
         if next.table.numbering() != before.table.numbering() {
             next.corrections = Arc::new(Corrections::for_table(&next.table, Some(&before.corrections)));
         }
-        let facts = merge.facts();
         next.user_ring.clone_from(&facts.user_ring);
         next.node_ring.clone_from(&facts.node_ring);
         let next = Arc::new(next);

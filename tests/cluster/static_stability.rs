@@ -91,6 +91,32 @@ async fn a_node_serves_before_it_ever_meets_a_coordinator() {
     .await;
 }
 
+/// The last words stand, but not against what a gateway can see for itself.
+#[tokio::test]
+async fn with_nobody_to_ask_a_gateway_sees_for_itself_who_is_gone_and_who_is_back() {
+    const SEEN_WITHIN: Duration = Duration::from_secs(60);
+    let mut cluster = Cluster::start(Topology::nodes(3)).await;
+    cluster.coordinators[0].program.kill().await;
+    cluster.gateway.program.kill().await;
+    cluster.gateway.program.start();
+    cluster.until_listed(&[0, 1, 2], BACK_WITHIN).await;
+    cluster.nodes[0].program.kill().await;
+    cluster.nodes[1].program.signal(Signal::STOP);
+    cluster.until_listed(&[2], SEEN_WITHIN).await;
+    cluster.nodes[0].program.start();
+    cluster.nodes[1].program.signal(Signal::CONT);
+    cluster.until_listed(&[0, 1, 2], SEEN_WITHIN).await;
+
+    // Nothing is taken back when the control plane returns.
+    cluster.coordinators[0].program.start();
+    until("the nodes to be heard", BACK_WITHIN, async || {
+        let heard = async |id: &str| is_in(&cluster.listed(id).await?["state"], "UP").then_some(());
+        heard("node-0").await.and(heard("node-1").await).and(heard("node-2").await)
+    })
+    .await;
+    cluster.until_listed(&[0, 1, 2], BACK_WITHIN).await;
+}
+
 /// The node's tokens are MACs under a ring that it keeps on disk: no coordinator is needed to check one, nor after a restart.
 #[tokio::test]
 async fn nodes_check_tokens_with_nobody_to_ask_even_after_a_restart() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ferry_core::{
     id::Incarnation,
     load::Load,
-    merge::{Body, Epoch, GatewayFacts},
+    merge::{Body, Epoch, Merge},
     node::{Freshness, Intent, NodeFacts, NodeState, NodeView, Weight},
     selection::Candidate,
 };
@@ -67,7 +67,7 @@ fn a_picture_that_caught_up_is_the_one_that_was_always_changed() {
         merge.apply(now, &epoch, body).expect("a fresh word");
         let changed = merge.take_changes().nodes;
         always.apply(changed.iter().map(|id| (id, merge.view(id))), now);
-        let published = painter.publish(&merge, changed, now);
+        let published = painter.publish(merge.facts(), changed, |id| merge.view(id).map(Cow::Borrowed), now);
         let shown = seen(&published.table, &published.corrections);
         assert_eq!(shown, seen(&always, &published.corrections), "after {sequence} messages");
         assert_eq!(published.table.census(), &published.table.iter().map(Candidate::state).collect());
@@ -89,7 +89,7 @@ fn what_was_sent_is_remembered_in_both_pictures() {
         let epoch = Epoch { coordinator: "c".parse().expect("valid"), incarnation: Incarnation(1), sequence };
         merge.apply(Tick::default(), &epoch, body).expect("a fresh word");
         let changed = merge.take_changes().nodes;
-        painter.publish(&merge, changed, Tick::default())
+        painter.publish(merge.facts(), changed, |id| merge.view(id).map(Cow::Borrowed), Tick::default())
     };
     let nodes = vec![view(1, 0, NodeState::Up, 1, 0)];
     let mut last = publish(1, Body::Snapshot { nodes, removed: Vec::new(), facts: GatewayFacts::default() });

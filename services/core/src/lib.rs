@@ -7,6 +7,7 @@
 //! Invariants have names (M1, S1, …) and one predicate each; `ARCHITECTURE.md` lists them.
 
 pub mod address;
+pub mod ageing;
 pub mod backoff;
 pub mod census;
 pub mod chain;

@@ -1,0 +1,111 @@
+//! What this gateway takes a node for: the coordinators' last word on it, as far as its age and the gateway's own probes leave that standing.
+
+use std::{borrow::Cow, collections::BTreeSet, time::Duration};
+
+use ferry_core::{
+    ageing::{Average, FORGOTTEN_AFTER, FRESH_FOR, faded},
+    id::{Incarnation, NodeId},
+    membership::Probe,
+    merge::Merge,
+    node::NodeView,
+    probing::{OLD_AFTER, Probing},
+    time::Tick,
+};
+
+/// How often loads are taken down while nobody speaks.
+const FADE_EVERY: Duration = Duration::from_secs(1);
+
+/// The gateway's own part of the picture.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    probing: Probing,
+    /// Nobody can have spoken before.
+    began: Tick,
+    fading: Option<Fading>,
+}
+
+/// While nobody speaks.
+#[derive(Debug)]
+struct Fading {
+    average: Average,
+    next: Tick,
+}
+
+impl Sight {
+    pub(crate) fn new(now: Tick) -> Self {
+        Self { probing: Probing::default(), began: now, fading: None }
+    }
+
+    /// Takes note of what coordinators say; returns the nodes that look otherwise for another reason: since time passed, or somebody speaks again.
+    pub(crate) fn look(&mut self, now: Tick, merge: &Merge, changed: &BTreeSet<NodeId>) -> BTreeSet<NodeId> {
+        for id in changed {
+            match merge.view(id) {
+                Some(view) => self.probing.note(now, view),
+                None => self.probing.forget(id),
+            }
+        }
+        let silence = self.silence(now, merge);
+        self.probing.set_old(now, silence.is_some_and(|silence| silence >= OLD_AFTER));
+        let all = || merge.views().map(|view| view.facts.id.clone()).collect();
+        match (silence.filter(|silence| *silence >= FRESH_FOR), &mut self.fading) {
+            (Some(_), None) => {
+                self.fading = Some(Fading { average: Average::of(merge.views()), next: now + FADE_EVERY });
+                all()
+            }
+            (Some(silence), Some(fading)) if now >= fading.next && silence < FORGOTTEN_AFTER + 2 * FADE_EVERY => {
+                fading.next = now + FADE_EVERY;
+                all()
+            }
+            (None, Some(_)) => {
+                self.fading = None;
+                all()
+            }
+            (Some(_), Some(_)) | (None, None) => BTreeSet::new(),
+        }
+    }
+
+    /// A node as it is taken to be.
+    pub(crate) fn word<'v>(&self, now: Tick, merge: &'v Merge, id: &NodeId) -> Option<Cow<'v, NodeView>> {
+        let view = merge.view(id)?;
+        let state = self.probing.judge(now, view);
+        let load = match (&self.fading, self.silence(now, merge)) {
+            (Some(fading), Some(silence)) => faded(view, &fading.average, silence),
+            _ => view.load,
+        };
+        Some(match state == view.state && load == view.load {
+            true => Cow::Borrowed(view),
+            false => Cow::Owned(NodeView { state, load, ..view.clone() }),
+        })
+    }
+
+    /// Whom to probe now; they are under way from here on.
+    pub(crate) fn take_due(&mut self, now: Tick) -> Vec<(NodeId, Incarnation)> {
+        self.probing.take_due(now)
+    }
+
+    /// Takes what came of a probe.
+    pub(crate) fn probed(&mut self, now: Tick, id: &NodeId, incarnation: Incarnation, probe: Probe) {
+        self.probing.probed(now, id, incarnation, probe);
+    }
+
+    /// When time alone changes something next.
+    pub(crate) fn next_deadline(&self, now: Tick, merge: &Merge) -> Option<Tick> {
+        let fades = match (self.silence(now, merge), &self.fading) {
+            (Some(_), Some(fading)) if self.silence(now, merge) < Some(FORGOTTEN_AFTER + FADE_EVERY) => {
+                Some(fading.next)
+            }
+            (Some(silence), None) => Some(now + FRESH_FOR.saturating_sub(silence)),
+            (Some(_), Some(_)) | (None, _) => None,
+        };
+        [self.probing.next_deadline(), fades].into_iter().flatten().min()
+    }
+
+    /// For how long no coordinator has spoken, if none is live.
+    fn silence(&self, now: Tick, merge: &Merge) -> Option<Duration> {
+        let speaks = merge.live_coordinators(now) > 0;
+        (!speaks).then(|| merge.age(now).unwrap_or_else(|| now.since(self.began)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
