@@ -22,6 +22,7 @@ mod saved;
 mod service;
 mod sight;
 mod snapshot;
+mod table;
 
 pub use config::{Config, SECTIONS, TABLES, read};
 pub use service::{Gateway, Running, StartError};

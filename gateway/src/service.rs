@@ -18,6 +18,7 @@ use ferry_delivery::{
     origin::{InvalidBase, InvalidOrigins, OriginSettings, Origins, Settings},
     server::{BindError, Limits},
 };
+use ferry_proto::{DESCRIPTORS, v1::cluster_service_server::ClusterServiceServer};
 use ferry_runtime::{
     Clock, Tasks, Workers,
     admin::{AdminError, AdminServer, AdminToken, TokenError},
@@ -41,6 +42,7 @@ use crate::{
     listener::Listener,
     playlist::NodeClient,
     redirect::Redirector,
+    table::TableService,
 };
 
 /// Why a gateway cannot start. Coordinators that are away are no reason.
@@ -137,6 +139,12 @@ impl Gateway {
         let (page, ends) = (health.clone(), Arc::clone(&stopping));
         let admin = AdminServer::bind(config.admin_listen)
             .await?
+            .service(ClusterServiceServer::new(TableService {
+                id: id.clone(),
+                current: current.clone(),
+                clock: clock.clone(),
+            }))
+            .descriptors(DESCRIPTORS)
             .metrics(metrics.clone())
             .http(Router::new().route("/health", get(move || async move { page.response(status(&ends)) })))
             .token(token)

@@ -3,7 +3,15 @@
 //! There are two: requests read one, and the other waits until the last request that began with it has ended. Then it catches up with
 //! the first, changes in place, and they change places. Who reads never waits, and nothing is copied but what changed.
 
-use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use ferry_core::{
@@ -27,11 +35,26 @@ pub(crate) struct Snapshot {
 
 /// The present picture; readers never wait.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Current(Arc<ArcSwap<Snapshot>>);
+pub(crate) struct Current {
+    picture: Arc<ArcSwap<Snapshot>>,
+    /// When a coordinator was last heard, in milliseconds of the process's clock; 0 if none ever was.
+    heard: Arc<AtomicU64>,
+}
 
 impl Current {
     pub(crate) fn load(&self) -> Arc<Snapshot> {
-        self.0.load_full()
+        self.picture.load_full()
+    }
+
+    /// When a coordinator was last heard, if ever.
+    pub(crate) fn heard(&self) -> Option<Tick> {
+        let millis = self.heard.load(Relaxed);
+        (millis > 0).then(|| Tick::from_origin(Duration::from_millis(millis)))
+    }
+
+    pub(crate) fn hear(&self, at: Tick) {
+        let millis = u64::try_from(at.since_origin().as_millis()).unwrap_or(u64::MAX);
+        self.heard.store(millis.max(1), Relaxed);
     }
 }
 
@@ -48,6 +71,11 @@ pub(crate) struct Painter {
 impl Painter {
     pub(crate) fn new(current: Current) -> Self {
         Self { current, spare: Arc::default(), behind: BTreeSet::new() }
+    }
+
+    /// Notes when a coordinator was last heard.
+    pub(crate) fn hear(&self, at: Tick) {
+        self.current.hear(at);
     }
 
     /// Publishes what became of these nodes, by `word`; `None` if one is gone. Returns the new picture.
@@ -68,7 +96,7 @@ impl Painter {
         next.user_ring.clone_from(&facts.user_ring);
         next.node_ring.clone_from(&facts.node_ring);
         let next = Arc::new(next);
-        self.spare = self.current.0.swap(Arc::clone(&next));
+        self.spare = self.current.picture.swap(Arc::clone(&next));
         self.behind = changed;
         next
     }

@@ -40,7 +40,7 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
         match name {
             "list" => {
                 let listed = control.ask(v1::ListNodesRequest {}, async |c, q| c.list_nodes(q).await).await?;
-                output::say(&if json { table::json_list(&listed) } else { table::list(&listed.nodes) });
+                output::say(&if json { table::json_list(&listed) } else { table::list(&listed) });
             }
             "show" => {
                 let question = v1::GetNodeRequest { node_id: id() };

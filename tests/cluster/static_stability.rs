@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{Cluster, Topology, cluster::is_in, get, samples, samples::MIB, until};
+use crate::harness::{Cluster, Topology, cluster::is_in, get, samples, samples::MIB, tools::ferry, until};
 
 const BACK_WITHIN: Duration = Duration::from_secs(20);
 
@@ -103,6 +103,11 @@ async fn with_nobody_to_ask_a_gateway_sees_for_itself_who_is_gone_and_who_is_bac
     cluster.nodes[0].program.kill().await;
     cluster.nodes[1].program.signal(Signal::STOP);
     cluster.until_listed(&[2], SEEN_WITHIN).await;
+    // With no coordinator to ask, an operator asks the gateway.
+    let list = ferry(&["nodes", "list", "--coordinator", &cluster.gateway.grpc_url()]).await.ok().stdout;
+    assert!(list.contains("no coordinator was heard since it started"), "{list}");
+    let states = ["node-0", "node-1", "node-2"].map(|id| list.lines().find(|line| line.contains(id)).unwrap_or(""));
+    assert!(states[0].contains("DOWN") && states[1].contains("DOWN") && !states[2].contains("DOWN"), "{list}");
     cluster.nodes[0].program.start();
     cluster.nodes[1].program.signal(Signal::CONT);
     cluster.until_listed(&[0, 1, 2], SEEN_WITHIN).await;
@@ -115,6 +120,8 @@ async fn with_nobody_to_ask_a_gateway_sees_for_itself_who_is_gone_and_who_is_bac
     })
     .await;
     cluster.until_listed(&[0, 1, 2], BACK_WITHIN).await;
+    let list = ferry(&["nodes", "list", "--coordinator", &cluster.gateway.grpc_url()]).await.ok().stdout;
+    assert!(list.contains("a coordinator was last heard 1 s ago"), "{list}");
 }
 
 /// The node's tokens are MACs under a ring that it keeps on disk: no coordinator is needed to check one, nor after a restart.

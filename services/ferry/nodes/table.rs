@@ -6,11 +6,32 @@ use comfy_table::{ContentArrangement, Table, presets::NOTHING};
 use ferry_proto::v1;
 use serde_json::{Value, json};
 
-/// A table, one line for each node.
-pub(crate) fn list(nodes: &[v1::NodeStatus]) -> String {
-    if nodes.is_empty() {
-        return "no node has registered yet".to_owned();
+/// A table, one line for each node; of a gateway's, a line that says how old it is.
+pub(crate) fn list(listed: &v1::ListNodesResponse) -> String {
+    let nodes = match listed.nodes.is_empty() {
+        true => "no node has registered yet".to_owned(),
+        false => rows(&listed.nodes),
+    };
+    match age(listed) {
+        Some(age) => format!("{nodes}\n\n{age}"),
+        None => nodes,
     }
+}
+
+/// How old a gateway's table is.
+fn age(listed: &v1::ListNodesResponse) -> Option<String> {
+    let gateway = Some(&listed.gateway_id).filter(|id| !id.is_empty())?;
+    Some(match listed.heard_ms_ago {
+        Some(millis) => {
+            format!("the table of gateway {gateway}; a coordinator was last heard {} s ago", millis.div_ceil(1000))
+        }
+        None => {
+            format!("the table of gateway {gateway}, from its copy on disk: no coordinator was heard since it started")
+        }
+    })
+}
+
+fn rows(nodes: &[v1::NodeStatus]) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header([
         "NODE",
@@ -140,6 +161,9 @@ fn since(node: &v1::NodeStatus) -> String {
 }
 
 fn ago(unix_ms: u64) -> String {
+    if unix_ms == 0 {
+        return dash("");
+    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let span = now.saturating_sub(Duration::from_millis(unix_ms)).as_secs();
     match span {

@@ -56,6 +56,7 @@ impl v1::cluster_service_server::ClusterService for Cluster {
             nodes: nodes.iter().map(status).collect(),
             coordinator_id: self.id.clone(),
             coordinators: coordinators.iter().map(Into::into).collect(),
+            ..Default::default()
         }))
     }
 
