@@ -209,7 +209,10 @@ impl Store {
         };
         let object = self.inner().in_place_or_on_a_helper(move || inner.make(ledger)).await?;
         match self.inner().reserve(&object, 0).await {
-            Ok(()) => Ok(Some(object)),
+            Ok(()) => {
+                object.list_later();
+                Ok(Some(object))
+            }
             Err(error) => {
                 object.give_up().await;
                 match error {
@@ -404,6 +407,7 @@ impl Store {
             object.state().unlisted.queued = false;
             if let Err(error) = object.list().await {
                 tracing::warn!(key = object.key(), %error, "what came of an object was not listed in the cache");
+                object.list_later();
             }
         }
     }

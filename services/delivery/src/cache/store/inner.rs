@@ -263,8 +263,9 @@ impl Inner {
             _ => {}
         }
         let Some((ledger, journal)) = self.read(id)? else {
-            self.index().remove(key);
-            return Ok(None);
+            let gone = self.index().remove(key);
+            // Other hands took its metadata.
+            return gone.map_or(Ok(()), |gone| self.sweep(id, gone.number)).map(|()| None);
         };
         let (number, key): (_, Arc<str>) = (ledger.number, ledger.key.as_str().into());
         let data = match self.files.open(&id.name(Kind::Data(number)), self.settings.mode == Mode::ReadWrite) {
@@ -307,37 +308,34 @@ impl Inner {
         Ok(Some((ledger, journal)))
     }
 
-    /// Makes an object, in place of any of its key. Blocks.
+    /// Makes an object, in place of any of its key. It has no metadata yet: those are made when there is something to list
+    /// ([`Object::list`]), and until then a crash leaves none. Blocks.
     pub(super) fn make(self: &Arc<Self>, ledger: Ledger) -> io::Result<Arc<Object>> {
         let (id, number) = (Id::of(&ledger.key), ledger.number);
         let _shelf = self.shelf(id);
         let data = self.files.create(&id.name(Kind::Data(number)))?;
-        let octets = ledger.write();
-        let written = self.put(id, number, &octets, &data, ledger.length);
-        if let Err(error) = written {
-            let _ = self.files.remove(&id.name(Kind::New(number)));
+        let length = ledger.length.map_or(Ok(()), |length| self.files.set_length(&data, length));
+        if let Err(error) = length.and_then(|()| self.displace(id, &ledger.key)) {
             let _ = self.files.remove(&id.name(Kind::Data(number)));
             return Err(error);
         }
-        let journal = Journal { end: octets.len() as u64, compact: octets.len() as u64, linked: true };
+        let journal = Journal::unwritten();
         let object = Arc::new(Object::new(Arc::clone(self), id, ledger, journal, self.descriptor(data.into()), 0));
         if let Some(old) = self.enter(&object) {
-            self.cut_loose(&old);
+            self.let_go(old.number);
             // Nothing names its bytes any more.
             let _ = self.files.remove(&id.name(Kind::Data(old.number)));
         }
         Ok(object)
     }
 
-    /// From the rename on there is an object; nothing is forced to the disk for one that is empty.
-    fn put(&self, id: Id, number: u64, octets: &[u8], data: &File, length: Option<u64>) -> io::Result<()> {
-        if let Some(length) = length {
-            self.files.set_length(data, length)?;
+    /// Takes the metadata of whatever had a key before: it must not come back where the process ends before the new object is listed.
+    fn displace(&self, id: Id, key: &str) -> io::Result<()> {
+        let old = self.index().get(key).and_then(|entry| entry.object.upgrade());
+        if let Some(old) = old {
+            old.journal().linked = false;
         }
-        let new = id.name(Kind::New(number));
-        let file = self.files.create(&new)?;
-        self.files.write_at(&file, octets, 0)?;
-        self.files.rename(&new, &id.name(Kind::Meta))
+        self.files.remove(&id.name(Kind::Meta))
     }
 
     fn descriptor(&self, data: OwnedFd) -> Descriptor {

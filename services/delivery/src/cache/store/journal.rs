@@ -4,9 +4,12 @@
 //! appended to the metadata. The record itself is forced to the disk by nobody: a crash that takes it costs its blocks, and a torn one does
 //! not hold ([`super::record`]). So whatever a crash leaves, what is listed is there (invariant B2).
 //!
+//! The file itself is made when there is something to list: who waits for the first byte of a new object does not wait for it, and what a crash
+//! leaves of an object before is bytes that nothing names, and no object.
+//!
 //! It is done in batches, since forcing is slow: at the end of a fill, after so many bytes, and for what comes slowly from time to time.
 
-use std::{io, sync::Arc, time::SystemTime};
+use std::{fs::File, io, sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
 
@@ -26,15 +29,53 @@ const WORTH_COMPACTING: u64 = 64 * 1024;
 /// What is known of an object's metadata file.
 #[derive(Debug)]
 pub(super) struct Journal {
-    /// Where the next record goes.
+    /// Where the next record goes; 0 while there is no file.
     pub(super) end: u64,
     /// How long the file was when it was last written as a whole.
     pub(super) compact: u64,
-    /// Whether the file has its name: not that of an object that was purged, replaced or given up.
+    /// Whether the file has its name, or may be given it: not that of an object that was purged, replaced or given up.
     pub(super) linked: bool,
 }
 
+impl Journal {
+    /// Of a new object.
+    pub(super) const fn unwritten() -> Self {
+        Self { end: 0, compact: 0, linked: true }
+    }
+}
+
 impl Object {
+    /// Makes the metadata file, if there is none yet; returns it then. From the rename on there is an object; nothing is forced to the disk for one that
+    /// is empty.
+    pub(super) fn begin(&self) -> io::Result<Option<File>> {
+        if self.journal().end > 0 {
+            return Ok(None);
+        }
+        let (inner, files) = (&self.inner, &self.inner.files);
+        let _shelf = inner.shelf(self.id);
+        let mut journal = self.journal();
+        // Another object may have the name by now, and its metadata are not to be overwritten.
+        journal.linked &= inner.index().get(&self.key).is_some_and(|entry| entry.number == self.number);
+        if !journal.linked || journal.end > 0 {
+            return Ok(None);
+        }
+        let (octets, new) = (self.birth().write(), self.id.name(Kind::New(self.number)));
+        let begun = files.create(&new).and_then(|file| {
+            files.write_at(&file, &octets, 0)?;
+            files.rename(&new, &self.id.name(Kind::Meta)).map(|()| file)
+        });
+        match begun {
+            Ok(file) => {
+                (journal.end, journal.compact) = (octets.len() as u64, octets.len() as u64);
+                Ok(Some(file))
+            }
+            Err(error) => {
+                let _ = files.remove(&new);
+                Err(error)
+            }
+        }
+    }
+
     /// Lists on the disk what is here and was not listed; if that fails, the object is given up. Waits for the disk; what takes too long goes on
     /// by itself.
     pub(super) async fn list(self: &Arc<Self>) -> io::Result<()> {
@@ -78,6 +119,7 @@ impl Object {
 
     /// Blocks on the disk.
     fn list_now(&self) -> io::Result<()> {
+        let new = self.begin()?;
         let mut journal = self.journal();
         let (unlisted, length) = {
             let mut state = self.state();
@@ -100,7 +142,10 @@ impl Object {
         let length = length.filter(|_| unlisted.length).map(Record::Length);
         let mut records: Vec<Record> = length.into_iter().chain(ledger::runs(blocks)).collect();
         records.extend(self.unnoted_use());
-        self.append(&mut journal, &records)?;
+        match new {
+            Some(file) => self.append_to(&file, &mut journal, &records)?,
+            None => self.append(&mut journal, &records)?,
+        }
         self.inner.measure(self);
         let worth = journal.end > WORTH_COMPACTING.max(journal.compact.saturating_mul(4));
         drop(journal);
@@ -123,8 +168,6 @@ impl Object {
         if !journal.linked || records.is_empty() {
             return Ok(());
         }
-        let mut octets = Vec::new();
-        records.iter().for_each(|record| record.append(self.number, journal.end, &mut octets));
         let files = &self.inner.files;
         let file = files.open(&self.id.name(Kind::Meta), true)?;
         let mut header = [0; HEADER_BYTES];
@@ -134,9 +177,16 @@ impl Object {
             journal.linked = false;
             return Ok(());
         }
-        if let Err(error) = files.write_at(&file, &octets, journal.end) {
+        self.append_to(&file, journal, records)
+    }
+
+    /// The same, to a file that is this object's.
+    fn append_to(&self, file: &File, journal: &mut Journal, records: &[Record]) -> io::Result<()> {
+        let (mut octets, files) = (Vec::new(), &self.inner.files);
+        records.iter().for_each(|record| record.append(self.number, journal.end, &mut octets));
+        if let Err(error) = files.write_at(file, &octets, journal.end) {
             // A record that is there as a whole, and that nobody knows of, must not come back later.
-            journal.linked = files.set_length(&file, journal.end).is_ok();
+            journal.linked = files.set_length(file, journal.end).is_ok();
             return Err(error);
         }
         journal.end += octets.len() as u64;
@@ -176,6 +226,7 @@ impl Object {
         }
         let (object, validated) = (Arc::clone(self), millis(validated));
         let kept = self.inner.on_a_helper(move || {
+            object.begin()?;
             let mut journal = object.journal();
             if object.inner.settings.mode == Mode::ReadWrite {
                 object.append(&mut journal, &[Record::Head { validated, head: head.clone() }])?;

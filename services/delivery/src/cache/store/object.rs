@@ -7,6 +7,7 @@
 //! here or claimed.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -81,6 +82,8 @@ pub(super) struct State {
 pub(super) struct Unlisted {
     /// Blocks that are whole, with their checksums where one fill saw all of them.
     pub(super) blocks: Vec<(u32, Option<u64>)>,
+    /// That there is such an object.
+    pub(super) birth: bool,
     pub(super) length: bool,
     /// How many bytes were written since data were last forced to the disk.
     pub(super) bytes: u64,
@@ -119,7 +122,7 @@ impl Object {
             digest: ledger.digest,
             here,
             claimed: Spans::default(),
-            unlisted: Unlisted::default(),
+            unlisted: Unlisted { birth: journal.end == 0, ..Unlisted::default() },
             lost: false,
         };
         Self {
@@ -155,6 +158,25 @@ impl Object {
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// What its metadata begin with: no block is listed there.
+    pub(super) fn birth(&self) -> Ledger {
+        let state = self.state();
+        Ledger {
+            number: self.number,
+            key: self.key.as_ref().to_owned(),
+            block_bytes: self.block_bytes,
+            created: self.created,
+            validator: self.validator.clone(),
+            validated: state.validated,
+            head: state.head.clone(),
+            length: state.length,
+            blocks: BTreeMap::new(),
+            digest: None,
+            used: self.created,
+            hits: 0,
+        }
     }
 
     /// The stored head.
@@ -334,7 +356,7 @@ impl Object {
 impl Unlisted {
     /// Whether there is anything that the disk is to know.
     pub(super) fn is_any(&self) -> bool {
-        !self.blocks.is_empty() || self.length
+        !self.blocks.is_empty() || self.length || self.birth
     }
 }
 

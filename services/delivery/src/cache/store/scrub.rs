@@ -70,6 +70,7 @@ impl Inner {
 impl Walk {
     fn begin(inner: &Arc<Inner>, key: &str) -> io::Result<Option<Self>> {
         let Some(object) = inner.load(key)? else { return Ok(None) };
+        object.begin()?;
         let Some(ledger) = object.ledger()? else { return Ok(None) };
         let wanted = ledger.digest.is_none() && object.is_whole();
         let (layout, blocks) = (ledger.layout(), ledger.blocks);
@@ -163,6 +164,7 @@ impl Object {
     /// Keeps the digest of all of it.
     pub(super) fn note_digest(&self, digest: &Digest) -> io::Result<()> {
         let digest = digest.as_ref().try_into().map_err(io::Error::other)?;
+        self.begin()?;
         let mut journal = self.journal();
         if self.inner.settings.mode == Mode::ReadWrite {
             self.append(&mut journal, &[Record::Digest(digest)])?;

@@ -11,6 +11,7 @@ mod replaced;
 mod room;
 mod scrub;
 mod trouble;
+mod unlisted;
 mod whole;
 
 use std::{

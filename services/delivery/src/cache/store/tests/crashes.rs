@@ -156,6 +156,7 @@ async fn a_record_behind_a_torn_one_never_comes_back() {
     let world = World::new();
     let (content, store) = (pattern(2_000), world.open().await);
     let object = create(&store, "a", 2_000).await;
+    store.settle().await;
     drop((object, store));
     // Two records of the same length, of which a power cut took the first.
     let meta = world.files("meta").remove(0);

@@ -76,6 +76,7 @@ async fn empty_objects_take_room_too() {
         assert!(store.usage().bytes <= LIMIT, "{:?}", store.usage());
     }
     assert_eq!((held.len() as u64, store.usage().objects), (LIMIT / 8192, held.len()));
+    store.settle().await;
     assert_eq!((world.files("meta").len(), world.files("data").len()), (held.len(), held.len()));
     held.clear();
     assert!(store.create("later", new(None)).await.expect("a good disk").is_some());

@@ -79,7 +79,8 @@ async fn a_store_without_room_makes_no_object_and_leaves_no_trace() {
         create(&store, "other", 10).await;
         faults.calls() - before
     };
-    assert!(calls > 3, "{calls}");
+    assert!(calls >= 3, "{calls}");
+    store.settle().await;
     for call in 0..calls {
         faults.fail_one_after(call, Fault::Full);
         assert!(store.create("a", new(Some(10))).await.is_err(), "{call}");
