@@ -9,6 +9,7 @@
 
 mod claims;
 mod fetch;
+mod inflow;
 mod pour;
 mod shared_rest;
 mod trouble;

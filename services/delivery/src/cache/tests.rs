@@ -4,6 +4,7 @@ mod crowd;
 mod disk;
 mod heads;
 mod matrix;
+mod pace;
 mod poison;
 mod truth;
 mod world;

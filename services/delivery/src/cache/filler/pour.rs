@@ -2,14 +2,18 @@
 
 use std::{future, sync::Arc};
 
-use bytes::Buf as _;
 use http::StatusCode;
 use tokio::{
     sync::oneshot,
     time::{self, Instant},
 };
 
-use super::{Filler, Rest, State, Trouble, claims::Claims, shared_rest::SharedRest};
+use super::{
+    Filler, Rest, State, Trouble,
+    claims::Claims,
+    inflow::{Inflow, STEP},
+    shared_rest::SharedRest,
+};
 use crate::{
     cache::{
         found::Entry,
@@ -25,6 +29,11 @@ async fn over(until: Option<Instant>) {
         Some(until) => time::sleep_until(until).await,
         None => future::pending().await,
     }
+}
+
+/// How much is missing to the end of a step.
+const fn step(at: u64) -> usize {
+    (STEP - at % STEP) as usize
 }
 
 /// The first fetch of a new object, which began before anybody could ask for more.
@@ -80,7 +89,7 @@ impl Filler {
     /// Writes a body from `at` on, until `end`, or until somebody else brings what comes next.
     pub(super) async fn pour(
         self: &Arc<Self>,
-        mut body: Body,
+        body: Body,
         mut at: u64,
         claims: &mut Claims,
         end: u64,
@@ -88,6 +97,8 @@ impl Filler {
     ) -> Result<(), Trouble> {
         // Since when nobody waits for it.
         let mut alone = None;
+        // What comes first goes out at once.
+        let (mut inflow, mut enough) = (Inflow::of(body), 0);
         while at < end {
             let mut read = std::pin::pin!(self.read.notified());
             // From here on no change is missed.
@@ -103,45 +114,42 @@ impl Filler {
             let next = tokio::select! {
                 biased;
                 () = over(until) => return Ok(()),
-                next = body.next() => next,
+                next = inflow.next() => next,
                 // An origin may keep silent for long. Who left meanwhile does not need it any more.
                 () = read => continue,
             };
-            let mut bytes = match next {
-                Some(Ok(bytes)) => bytes,
+            match next {
+                Some(Ok(())) => {}
                 Some(Err(error)) => return Err(Trouble::Body(Arc::new(error))),
                 // Asked again at once, it would say the same.
                 None if first.is_some() => return Err(Trouble::Nothing),
                 None => break,
+            }
+            inflow.gather(enough).await;
+            let Some(filling) = self.claimed(claims, at, end, inflow.length()) else {
+                // Somebody else brings it, or has brought it: what comes after is for whoever needs that.
+                return Ok(());
             };
-            self.shared.stats.came(bytes.len() as u64);
-            while !bytes.is_empty() {
-                let Some(filling) = self.claimed(claims, at, end, bytes.len()) else {
-                    // Somebody else brings it, or has brought it: what comes after is for whoever needs that.
-                    return Ok(());
-                };
-                let ahead = filling.rest().start - at;
-                if ahead > 0 {
-                    // It was here before: the origin knows no ranges.
-                    let skipped = ahead.min(bytes.len() as u64);
-                    bytes.advance(usize::try_from(skipped).unwrap_or(bytes.len()));
-                    at += skipped;
-                    continue;
-                }
-                match filling.write(&bytes).await {
-                    Ok(count) => {
-                        bytes.advance(count);
-                        at += count as u64;
-                    }
+            let ahead = filling.rest().start - at;
+            let count = if ahead > 0 {
+                // It was here before: the origin knows no ranges.
+                usize::try_from(ahead).map_or(inflow.length(), |ahead| ahead.min(inflow.length()))
+            } else {
+                match filling.write_all(&inflow.front(step(at))).await {
+                    Ok(count) => count,
                     Err(error) => {
                         tracing::warn!(key = self.object.key(), %error, "an object is not kept: its bytes pass by");
-                        self.leave(Rest { at, bytes, body });
+                        self.leave(inflow.into_rest(at).map_err(|error| Trouble::Body(Arc::new(error)))?);
                         return Ok(());
                     }
                 }
-                if let Some(first) = first.take() {
-                    let _ = first.send(());
-                }
+            };
+            inflow.advance(count);
+            at += count as u64;
+            self.shared.stats.came(count as u64);
+            enough = step(at);
+            if let Some(first) = first.take_if(|_| ahead == 0) {
+                let _ = first.send(());
             }
         }
         self.close(claims.last(), at).await

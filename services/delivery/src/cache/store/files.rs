@@ -4,7 +4,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, IoSliceMut},
+    io::{self, IoSlice, IoSliceMut},
     num::NonZeroU64,
     os::{
         fd::AsFd,
@@ -13,15 +13,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use bytes::Bytes;
 use rustix::{
     fs::{Advice, fadvise, fdatasync, fstat, ftruncate, stat, statvfs},
-    io::{ReadWriteFlags, pread, preadv2, pwrite, retry_on_intr},
+    io::{ReadWriteFlags, pread, preadv2, pwrite, pwritev, retry_on_intr},
 };
 
 use super::{faulty::Twin, layout::PRIVATE_DIRECTORY, place::Identity};
 
 /// Only this user reads what was cached for others.
 const PRIVATE: u32 = 0o600;
+
+/// How much is written by one call. The kernel makes room for each call in as few runs of memory as it can; runs longer than this are rare where the
+/// page cache has all the memory that there is, and to make one of others' pages costs more than to copy it full.
+const WRITTEN_AT_ONCE: u64 = 32 * 1024;
 
 /// The directory, and what stands between it and the store in tests.
 #[derive(Debug)]
@@ -108,6 +113,28 @@ impl Files {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 count => (octets, offset) = (&octets[count..], offset + count as u64),
             }
+        }
+        Ok(())
+    }
+
+    /// The same of several pieces, one behind the other, in calls that end at multiples of [`WRITTEN_AT_ONCE`].
+    pub(super) fn write_all_at(&self, file: &impl AsFd, pieces: &[Bytes], mut offset: u64) -> io::Result<()> {
+        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        let mut slices = &mut slices[..];
+        while let Some(first) = slices.first() {
+            let window = (WRITTEN_AT_ONCE - offset % WRITTEN_AT_ONCE) as usize;
+            let count = if self.twin.is_some() || first.len() >= window {
+                let most = first.len().min(window);
+                self.write_at(file, &first[..most], offset)?;
+                most
+            } else {
+                match retry_on_intr(|| pwritev(file, &within(slices, window), offset))? {
+                    0 => return Err(io::ErrorKind::WriteZero.into()),
+                    count => count,
+                }
+            };
+            IoSlice::advance_slices(&mut slices, count);
+            offset += count as u64;
         }
         Ok(())
     }
@@ -203,4 +230,18 @@ impl Files {
         // Only advice.
         let _ = fadvise(file, offset, NonZeroU64::new(length), Advice::DontNeed);
     }
+}
+
+/// The first so many bytes of these slices.
+fn within<'s>(slices: &'s [IoSlice<'_>], mut window: usize) -> Vec<IoSlice<'s>> {
+    let mut some = Vec::with_capacity(2);
+    for slice in slices {
+        if window == 0 {
+            break;
+        }
+        let most = slice.len().min(window);
+        some.push(IoSlice::new(&slice[..most]));
+        window -= most;
+    }
+    some
 }

@@ -5,7 +5,7 @@
 //! what does ([`super::Settings::flush_bytes`]), and once a write took long all the same, writes go to helper threads for a while. So
 //! they do on file systems that may hang.
 
-use std::{fmt, hash::Hasher as _, sync::Arc};
+use std::{fmt, hash::Hasher as _, slice, sync::Arc};
 
 use bytes::Bytes;
 use ring::digest::{Context, SHA256};
@@ -59,12 +59,25 @@ impl Fill {
     /// After an error the object is gone from the store, and everybody who waits for it is told ([`super::Arrival::Lost`]): what comes goes on
     /// to its clients past the cache. Cancelling may leave the bytes written and not counted; the fill is to be dropped then.
     pub async fn write(&mut self, bytes: &Bytes) -> Result<usize, FillError> {
-        let count = usize::try_from(self.end() - self.at).map_or(bytes.len(), |left| left.min(bytes.len()));
-        let bytes = bytes.slice(..count);
+        self.write_all(slice::from_ref(bytes)).await
+    }
+
+    /// The same of several pieces, one behind the other: one call to the system for all of them.
+    pub async fn write_all(&mut self, pieces: &[Bytes]) -> Result<usize, FillError> {
+        let mut left = usize::try_from(self.end() - self.at).unwrap_or(usize::MAX);
+        let mut taken = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            let count = piece.len().min(left);
+            left -= count;
+            if count > 0 {
+                taken.push(piece.slice(..count));
+            }
+        }
+        let count = taken.iter().map(Bytes::len).sum();
         if count == 0 {
             return Ok(0);
         }
-        match self.put(&bytes).await {
+        match self.put(taken.into(), count as u64).await {
             Ok(()) => Ok(count),
             Err(error) => {
                 self.object.give_up().await;
@@ -73,15 +86,15 @@ impl Fill {
         }
     }
 
-    async fn put(&mut self, bytes: &Bytes) -> Result<(), FillError> {
+    async fn put(&mut self, pieces: Arc<[Bytes]>, length: u64) -> Result<(), FillError> {
         if self.object.is_lost() {
             return Err(FillError::Lost);
         }
-        let span = Span::at(self.at, bytes.len() as u64);
+        let span = Span::at(self.at, length);
         self.reserve(span.length()).await?;
-        self.store(bytes).await.map_err(FillError::of)?;
+        self.store(Arc::clone(&pieces)).await.map_err(FillError::of)?;
         let layout = Blocks { bytes: self.object.block_bytes, length: self.object.length() };
-        let sums = self.hash(bytes, layout);
+        let sums = self.hash(&pieces, layout);
         // Who was told that nothing more comes would not look for it in the file.
         let came = self.object.change(|state, layout| {
             (!state.lost).then(|| {
@@ -92,7 +105,7 @@ impl Fill {
         let unlisted = came.ok_or(FillError::Lost)?;
         self.at = span.end;
         if let Some(digest) = &mut self.digest {
-            digest.update(bytes);
+            pieces.iter().for_each(|piece| digest.update(piece));
         }
         self.object.inner.count_written(span.length());
         self.object.list_soon(unlisted).await.map_err(FillError::of)
@@ -109,15 +122,22 @@ impl Fill {
         Ok(())
     }
 
-    async fn store(&self, bytes: &Bytes) -> std::io::Result<()> {
-        let (inner, at) = (&self.object.inner, self.at);
-        let (object, bytes) = (Arc::clone(&self.object), bytes.clone());
-        inner.in_place_or_on_a_helper(move || object.inner.files.write_at(&*object.data, &bytes, at)).await
+    async fn store(&self, pieces: Arc<[Bytes]>) -> std::io::Result<()> {
+        let (inner, object, at) = (&self.object.inner, Arc::clone(&self.object), self.at);
+        inner.in_place_or_on_a_helper(move || object.inner.files.write_all_at(&*object.data, &pieces, at)).await
     }
 
-    /// The checksums of the blocks that end within `bytes`, and that this fill wrote from their beginnings.
-    fn hash(&mut self, mut bytes: &[u8], layout: Blocks) -> Vec<(u32, u64)> {
+    /// The checksums of the blocks that end within these pieces, and that this fill wrote from their beginnings.
+    fn hash(&mut self, pieces: &[Bytes], layout: Blocks) -> Vec<(u32, u64)> {
         let (mut at, mut sums) = (self.at, Vec::new());
+        for piece in pieces {
+            self.hash_piece(piece, at, layout, &mut sums);
+            at += piece.len() as u64;
+        }
+        sums
+    }
+
+    fn hash_piece(&mut self, mut bytes: &[u8], mut at: u64, layout: Blocks, sums: &mut Vec<(u32, u64)>) {
         while let (false, Some(block)) = (bytes.is_empty(), layout.of(at)) {
             let span = layout.span(block);
             let (part, rest) =
@@ -133,7 +153,6 @@ impl Fill {
                 sums.extend(self.block.take().map(|hash| (block, hash.finish())));
             }
         }
-        sums
     }
 
     /// Says how long the object is, once that is known: at the end of an answer that did not say so at its beginning.

@@ -143,6 +143,43 @@ async fn a_slow_fill_is_listed_from_time_to_time() {
 }
 
 #[tokio::test]
+async fn pieces_of_any_length_are_written_one_behind_the_other() {
+    let world = World::new();
+    let (content, store) = (pattern(300_000), world.open().await);
+    // Some that end where a call ends, some that hold several of them, and many within one.
+    for sizes in [&[32_768, 32_768][..], &[1, 70_000, 3, 5, 7_000, 32_763], &[999], &[300_000], &[32_767, 1, 1, 32_767]]
+    {
+        let object = create(&store, &format!("{sizes:?}"), content.len()).await;
+        let (mut fill, mut rest) = (object.claim(Span::at(0, 300_000)).expect("nobody has it"), content.clone());
+        while !rest.is_empty() {
+            let mut pieces: Vec<Bytes> = Vec::new();
+            for size in sizes {
+                pieces.push(rest.split_to(rest.len().min(*size)));
+            }
+            let count: usize = pieces.iter().map(Bytes::len).sum();
+            assert_eq!(fill.write_all(&pieces).await.expect("a good disk"), count);
+        }
+        fill.finish().await.expect("a good disk");
+        assert_eq!(check(&object, &content), 300_000);
+        let proof = store.prove(object.key()).await.expect("a good disk").expect("it is here");
+        assert_eq!((proof.good, proof.bad), (300_000, vec![]), "{sizes:?}");
+    }
+}
+
+#[tokio::test]
+async fn pieces_end_with_the_claim() {
+    let world = World::new();
+    let (content, store) = (pattern(3_000), world.open().await);
+    let object = create(&store, "a", 3_000).await;
+    let mut fill = object.claim(Span::at(0, 2_000)).expect("nobody has it");
+    let pieces =
+        [content.slice(..1_500), content.slice(1_500..1_500), content.slice(1_500..2_500), content.slice(2_500..)];
+    assert_eq!(fill.write_all(&pieces).await.expect("a good disk"), 2_000);
+    assert_eq!(fill.write_all(&pieces).await.expect("a good disk"), 0);
+    assert_eq!(check(&object, &content), 2_000);
+}
+
+#[tokio::test]
 async fn metadata_that_were_overruled_many_times_are_written_anew() {
     let world = World::new();
     let (content, store) = (pattern(2_000), world.open().await);
