@@ -71,6 +71,9 @@ use object::millis;
 /// How often the limits of [`Space`] are looked after.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// How many objects are listed by one call on a helper thread.
+const LISTED_AT_ONCE: usize = 32;
+
 /// How many keys are purged by one call on a helper thread: one by one, or in bulk.
 const PURGED_AT_ONCE: usize = 64;
 const PURGED_IN_BULK: usize = 10_000;
@@ -347,8 +350,11 @@ impl Store {
         let flush_every = self.inner().settings.flush_every;
         let mut settled = Instant::now();
         loop {
-            time::sleep(flush_every.min(LOOK_EVERY)).await;
-            if settled.elapsed() >= flush_every {
+            let much = tokio::select! {
+                () = self.inner().much_to_list.notified() => true,
+                () = time::sleep(flush_every.min(LOOK_EVERY)) => false,
+            };
+            if much || settled.elapsed() >= flush_every {
                 settled = Instant::now();
                 self.settle().await;
             }
@@ -402,12 +408,18 @@ impl Store {
 
     /// Lists on the disk all that is here: before the process ends, so that the next one finds it.
     pub async fn settle(&self) {
-        let queued = std::mem::take(&mut *self.inner().queued());
-        for object in queued {
-            object.state().unlisted.queued = false;
-            if let Err(error) = object.list().await {
-                tracing::warn!(key = object.key(), %error, "what came of an object was not listed in the cache");
-                object.list_later();
+        let mut queued = std::mem::take(&mut *self.inner().queued()).into_iter();
+        while !queued.as_slice().is_empty() {
+            let batch: Vec<_> = queued.by_ref().take(LISTED_AT_ONCE).collect();
+            let objects = batch.clone();
+            batch.iter().for_each(|object| object.state().unlisted.queued = false);
+            let listed = self.inner().on_a_helper(move || {
+                objects.iter().for_each(Object::list_or_warn);
+                Ok(())
+            });
+            if let Err(error) = listed.await {
+                tracing::warn!(%error, "what came of some objects is not listed in the cache yet");
+                batch.iter().for_each(Object::list_later);
             }
         }
     }

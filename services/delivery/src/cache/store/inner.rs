@@ -18,7 +18,7 @@ use std::{
 
 use quick_cache::{UnitWeighter, sync};
 use rustix::process::{Resource, getrlimit};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{
     files::Files,
@@ -67,6 +67,8 @@ pub(super) struct Inner {
     queue: Mutex<Vec<Arc<Object>>>,
     /// How many of them are open for that alone, at most.
     most_queued: usize,
+    /// Told when it comes to that: it is not put off any longer.
+    pub(super) much_to_list: Notify,
     /// Whether all that is on the disk is in the index.
     pub(super) stocked: Arc<watch::Sender<bool>>,
     /// Whether the store was let go: what goes on in the background ends.
@@ -126,6 +128,7 @@ impl Inner {
             kept,
             queue: Mutex::default(),
             most_queued: open.div_ceil(2),
+            much_to_list: Notify::new(),
             stocked: Arc::new(watch::Sender::new(false)),
             closed: AtomicBool::new(false),
             purged: Mutex::default(),
@@ -231,8 +234,13 @@ impl Inner {
 
     /// An object that has something to list.
     pub(super) fn queue(&self, object: Arc<Object>) {
-        if !self.closed.load(Relaxed) {
-            self.queued().push(object);
+        if self.closed.load(Relaxed) {
+            return;
+        }
+        let mut queued = self.queued();
+        queued.push(object);
+        if queued.len() == self.most_queued - self.most_queued / 4 {
+            self.much_to_list.notify_one();
         }
     }
 

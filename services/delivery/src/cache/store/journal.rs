@@ -83,6 +83,13 @@ impl Object {
         self.inner.on_a_helper(move || object.list_or_give_up()).await
     }
 
+    /// Lists on the disk what is here and was not listed, and says so where that fails. Blocks.
+    pub(super) fn list_or_warn(self: &Arc<Self>) {
+        if let Err(error) = self.list_or_give_up() {
+            tracing::warn!(key = self.key(), %error, "what came of an object was not listed in the cache");
+        }
+    }
+
     fn list_or_give_up(self: &Arc<Self>) -> io::Result<()> {
         self.list_now().inspect_err(|_| self.give_up_now())
     }

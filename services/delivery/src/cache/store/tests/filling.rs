@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use proptest::{collection::vec, prelude::*};
 
-use super::*;
+use super::{faulty::Fault, *};
 use crate::{disk::About, semantics::validators::Validators};
 
 fn poll<T>(future: std::pin::Pin<&mut impl Future<Output = T>>) -> Poll<T> {
@@ -177,6 +177,41 @@ async fn pieces_end_with_the_claim() {
     assert_eq!(fill.write_all(&pieces).await.expect("a good disk"), 2_000);
     assert_eq!(fill.write_all(&pieces).await.expect("a good disk"), 0);
     assert_eq!(check(&object, &content), 2_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_to_be_listed_is_listed_at_once_where_it_is_much() {
+    let world = World::new();
+    let (content, store) = (pattern(1_000), world.open_with(Settings { open_objects: 8, ..settings() }).await);
+    let mut objects = Vec::new();
+    for key in 0..3 {
+        let object = create(&store, &key.to_string(), 1_000).await;
+        let mut fill = object.claim(Span::at(0, 1_000)).expect("nobody has it");
+        fill.write(&content).await.expect("a good disk");
+        fill.leave().await;
+        objects.push(object);
+    }
+    assert_eq!(world.files("meta").len(), 0);
+    let early = tokio::time::timeout(settings().flush_every / 10, store.tend()).await;
+    assert!(early.is_err(), "it goes on");
+    assert_eq!(world.files("meta").len(), 3);
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_listed_keeps_no_other_from_it() {
+    let world = World::new();
+    let (content, (store, faults)) = (pattern(1_000), world.open_faulty().await);
+    let mut objects = Vec::new();
+    for key in 0..40 {
+        let object = create(&store, &format!("{key:02}"), 1_000).await;
+        let mut fill = object.claim(Span::at(0, 1_000)).expect("nobody has it");
+        fill.write(&content).await.expect("a good disk");
+        objects.push(object);
+    }
+    faults.fail_one_after(7, Fault::Full);
+    store.settle().await;
+    let lost: Vec<_> = objects.iter().filter(|object| object.is_lost()).collect();
+    assert_eq!((lost.len(), world.files("meta").len(), world.files("data").len()), (1, 39, 39));
 }
 
 #[tokio::test]
