@@ -249,7 +249,8 @@ impl Cache {
             Joined::First(ticket) => {
                 let (first, own) = oneshot::channel();
                 let errand = visit.errand(range, stale);
-                self.shared.tasks.spawn("cache exchange", self.clone().fly(errand, ticket, first));
+                // In a box: on its way into its task it would be copied several times.
+                self.shared.tasks.spawn("cache exchange", Box::pin(self.clone().fly(errand, ticket, first)));
                 (Some(own), false)
             }
         };
@@ -333,7 +334,7 @@ impl Cache {
         let Looked::This(entry) = looked else { return };
         let errand = visit.errand(None, Some(entry));
         let (nobody, _) = oneshot::channel();
-        self.shared.tasks.spawn("cache validation", self.clone().fly(errand, ticket, nobody));
+        self.shared.tasks.spawn("cache validation", Box::pin(self.clone().fly(errand, ticket, nobody)));
     }
 
     /// What is asked of the origin where nothing is here: the blocks that the client's one range lies in. `None` is all of it.
