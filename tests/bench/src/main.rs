@@ -4,6 +4,7 @@
 //! run, and all figures are ratios. `tests/bench/run` builds and starts it; README.md says what each row means.
 
 mod cached;
+mod control;
 mod cores;
 mod docs;
 mod get;

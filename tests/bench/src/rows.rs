@@ -3,6 +3,7 @@
 mod cache_crowd;
 mod cache_hit;
 mod cache_miss;
+mod control_scale;
 mod failover;
 mod files;
 mod h2;
@@ -100,7 +101,7 @@ pub(crate) struct Row {
 }
 
 /// In the order in which they are measured.
-pub(crate) const ROWS: [Row; 16] = [
+pub(crate) const ROWS: [Row; 17] = [
     Row { name: "plain", about: "files over HTTP/1.1: server CPU", measure: files::plain },
     Row { name: "tls", about: "files over TLS 1.3: server CPU", measure: files::tls },
     Row { name: "h2", about: "files over HTTP/2 and TLS 1.3: server CPU", measure: h2::measure },
@@ -119,6 +120,7 @@ pub(crate) const ROWS: [Row; 16] = [
         about: "100 clients, one miss: origin, first byte, memory",
         measure: cache_crowd::measure,
     },
+    Row { name: "control-scale", about: "10,000 nodes at one coordinator", measure: control_scale::measure },
     Row { name: "failover", about: "a node is gone: the last redirect that names it", measure: failover::measure },
     Row { name: "plots", about: "the two plots: cost by size, memory by connections", measure: plots::measure },
 ];
