@@ -8,7 +8,7 @@ use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{Instrument, error, info_span, warn};
+use tracing::{Instrument, Span, debug_span, error, info_span, warn};
 
 /// How long dropped tasks get to run their destructors before [`Tasks::finish`] returns without them.
 const LAST_WORDS: Duration = Duration::from_millis(200);
@@ -64,6 +64,20 @@ impl Tasks {
     ///
     /// Outside a tokio runtime.
     pub fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_in(info_span!("task", name), name, task);
+    }
+
+    /// The same, for tasks of which there are thousands, such as one for each connection: what they log bears their name only where DEBUG
+    /// is logged. A span takes more than a KiB, for as long as its task runs.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn spawn_one_of_many(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_in(debug_span!("task", name), name, task);
+    }
+
+    fn spawn_in(&self, span: Span, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();
         let waiting_above: Vec<_> = self.above.iter().map(TaskTracker::token).collect();
         // A future that wraps another has room for it twice, as what it was given and as what it waits for; four layers of that are
@@ -72,12 +86,12 @@ impl Tasks {
         let whole = async move {
             match cut.run_until_cancelled(task.catch_unwind()).await {
                 Some(Ok(())) => {}
-                Some(Err(panic)) => error!(panic = panic_text(&*panic), "a task panicked"),
-                None => warn!("dropped a task that had not ended in time"),
+                Some(Err(panic)) => error!(task = name, panic = panic_text(&*panic), "a task panicked"),
+                None => warn!(task = name, "dropped a task that had not ended in time"),
             }
             drop(waiting_above);
         };
-        self.tracker.spawn(whole.instrument(info_span!("task", name)));
+        self.tracker.spawn(whole.instrument(span));
     }
 
     /// Runs what the process cannot be without. If it ends before it is asked to, or panics, that is the end of the process:

@@ -68,7 +68,7 @@ impl v1::membership_service_server::MembershipService for Attendance {
         debug!(%node, session = session.0, "node attends");
         self.handle.put(Input::Attend { session, registration: Box::new(registration), outbox }).await?;
         let (handle, stop, figures) = (self.handle.clone(), self.tasks.stop_token(), self.figures.clone());
-        self.tasks.spawn("node stream", async move {
+        self.tasks.spawn_one_of_many("node stream", async move {
             let end = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,

@@ -68,7 +68,7 @@ impl Acceptor {
                 Ok((stream, peer)) => {
                     failing = false;
                     let connection = self.connection(stream, peer);
-                    self.tasks.spawn("admin-connection", async move {
+                    self.tasks.spawn_one_of_many("admin-connection", async move {
                         connection.await;
                         drop(slot);
                     });
@@ -171,7 +171,7 @@ where
     F::Output: Send,
 {
     fn execute(&self, future: F) {
-        self.0.spawn("admin-stream", future.map(drop));
+        self.0.spawn_one_of_many("admin-stream", future.map(drop));
     }
 }
 
