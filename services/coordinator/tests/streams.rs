@@ -380,3 +380,44 @@ async fn a_restart_of_the_coordinator_opens_nothing_that_a_gateway_closed() {
     assert_eq!(welcome.cluster.expect("facts").access(), v1::Access::Guarded);
     running.stop().await;
 }
+
+/// Thousands that change within a second would fill what waits for a gateway, and it would be cut off.
+#[tokio::test]
+async fn many_nodes_that_change_one_after_the_other_are_few_messages() {
+    const NODES: usize = 200;
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let mut players = Vec::new();
+    for number in 0..NODES {
+        players.push(join(&running, &format!("n{number}"), 1, 1).await);
+    }
+    let mut updates = running.watch().await;
+    let began = std::time::Instant::now();
+    for player in &players {
+        let load = Some(v1::Load::default());
+        let beat = attend_request::Body::Beat(v1::Beat { sequence: 1, load, draining: true });
+        player.say.send(v1::AttendRequest { body: Some(beat) }).await.expect("room");
+        // Each by itself: what comes to the loop in one piece would be one message anyway.
+        let asked = v1::GetNodeRequest { node_id: "n0".into() };
+        running.cluster().get_node(asked).await.expect("an answer");
+    }
+    let (mut draining, mut messages) = (std::collections::HashSet::new(), 0_u128);
+    let all = async {
+        while draining.len() < NODES {
+            let update = updates.message().await.expect("the stream stands").expect("an update");
+            messages += 1;
+            let views = match update.body {
+                Some(routing_update::Body::Snapshot(snapshot)) => snapshot.nodes,
+                Some(routing_update::Body::Delta(delta)) => delta.nodes,
+                _ => continue,
+            };
+            let drains = views.into_iter().filter(|view| view.state() == v1::NodeState::Draining);
+            draining.extend(drains.filter_map(|view| view.facts).map(|facts| facts.node_id));
+        }
+    };
+    tokio::time::timeout(LIMIT, all).await.expect("every node's word in time");
+    // One for each 10 ms, some marks, the snapshot, and what was on its way before.
+    let most = began.elapsed().as_millis() * 11 / 100 + 8;
+    assert!(messages <= most, "{messages} messages, and {most} would have done");
+    running.stop().await;
+}
