@@ -67,6 +67,8 @@ pub(super) struct Life {
     draining: bool,
     heard: Tick,
     ending: Ending,
+    /// It was found dead, and nothing came of it since: no forgiveness of later stalls brings it back.
+    over: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,7 +179,9 @@ impl Member {
     /// It was found dead; that is remembered, unless it was meant.
     pub(super) fn died(&mut self, now: Tick) {
         self.returning = None;
-        if self.life.as_ref().is_some_and(|life| life.ending != Ending::Goodbye) {
+        let Some(life) = &mut self.life else { return };
+        life.over = true;
+        if life.ending != Ending::Goodbye {
             self.deaths.count(now);
         }
     }
@@ -307,6 +311,7 @@ impl Life {
             draining: registration.draining,
             heard: now,
             ending: Ending::None,
+            over: false,
         }
     }
 
@@ -322,6 +327,7 @@ impl Life {
         self.load = load;
         self.draining = draining;
         self.heard = now;
+        self.over = false;
         true
     }
 
@@ -333,6 +339,7 @@ impl Life {
     pub(super) fn dead_at(&self, timing: &Timing, forgiving_until: Tick) -> Tick {
         let silent = self.heard + timing.dead_after;
         match self.ending {
+            _ if self.over => Tick::default(),
             Ending::None | Ending::Unheard => silent,
             Ending::Broken(at) => silent.min((at + timing.redial_within).max(forgiving_until)),
             Ending::Goodbye => Tick::default(),

@@ -159,3 +159,18 @@ fn streams_that_broke_while_the_observer_was_away_have_time_to_be_redialled() {
     assert!(fleet.states()[0].selectable(), "it came");
     assert_eq!(fleet.states()[1], NodeState::Down, "the other did not");
 }
+
+#[test]
+fn what_an_observer_forgives_after_a_stall_raises_nobody_from_the_dead() {
+    let mut membership = one_node();
+    let _ = say(&mut membership, at(900), beat(1, 1));
+    let _ = say(&mut membership, at(1000), ended(1, End::Broken));
+    let _ = advance(&mut membership, at(1600));
+    assert_eq!(state(&membership, at(1600), "n"), Some(NodeState::Down));
+    // Two seconds are lost, and broken streams have four seconds from now on. An operator's word makes it look at the node again.
+    let back = at(4600);
+    let _ = membership.step(back, record("n", 2, true));
+    let _ = membership.step(back, record("n", 3, false));
+    assert_eq!(state(&membership, back, "n"), Some(NodeState::Down), "its death was before");
+    assert!(membership.is_sound(back));
+}
