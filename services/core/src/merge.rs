@@ -3,6 +3,10 @@
 //! Pure: the caller supplies `now`. The words of all live coordinators are merged; while none is live, the last merged words stand.
 //! What a message costs is what it says: a delta settles its own nodes again, and all of them only when a coordinator comes or goes.
 //!
+//! Whether one of several fell silent is judged by the others: a gateway that is cut off loses all of them one after another within half a second, and the
+//! last to go may be the one that knew least. So a silent word counts until somebody else was heard [`LIVE_FOR`] after it, and one whose stream broke until
+//! somebody else was heard after that.
+//!
 //! - Invariant G1: while any coordinator is live, a node is selectable if and only if a live one says that it hears it, and no newer
 //!   decision of an operator speaks against it.
 //! - Invariant G2: time alone never empties the table: losing coordinators changes no node.
@@ -165,10 +169,10 @@ impl Merge {
         }
     }
 
-    /// The stream to this coordinator broke: what it last said no longer counts while another one is live.
+    /// The stream to this coordinator broke: what it last said no longer counts once another one speaks.
     pub fn closed(&mut self, now: Tick, coordinator: &CoordinatorId) {
         if let Some(word) = self.words.get_mut(coordinator) {
-            word.close();
+            word.close(now);
         }
         self.settle(now, &[]);
     }
@@ -206,7 +210,7 @@ impl Merge {
         Ok(())
     }
 
-    /// Notes that time passed: a coordinator that fell silent no longer counts.
+    /// Notes that time passed: a coordinator that fell silent is no longer live, and no longer counts if others speak on.
     pub fn pass(&mut self, now: Tick) {
         self.settle(now, &[]);
     }

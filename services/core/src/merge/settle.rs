@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Merge, Peer, combine::combine};
+use super::{Merge, Peer, combine::combine, word::Word};
 use crate::{
     id::{CoordinatorId, NodeId},
     node::NodeView,
@@ -17,19 +17,21 @@ impl Merge {
             self.owed |= !touched.is_empty();
             return;
         };
-        let others = self.words.values().any(|word| word.counts != word.is_live(now));
+        // Who does not count any more does not do so again because whoever was heard since is gone, too.
+        let heard = self.last_live.map_or(heard, |last| last.max(heard));
+        let others = self.words.values().any(|word| word.counts != word.is_counted(heard));
         if others || self.owed {
-            self.settle_all(now);
+            self.settle_all(heard);
         } else {
             for id in touched {
-                self.settle_one(now, id);
+                self.settle_one(heard, id);
             }
         }
-        self.last_live = self.last_live.max(Some(heard));
+        self.last_live = Some(heard);
     }
 
-    fn settle_one(&mut self, now: Tick, id: &NodeId) {
-        let after = self.merged(now, id);
+    fn settle_one(&mut self, heard: Tick, id: &NodeId) {
+        let after = self.merged(heard, id);
         let before = match after.clone() {
             Some(view) => self.settled.insert(id.clone(), view),
             None => self.settled.remove(id),
@@ -37,8 +39,8 @@ impl Merge {
         self.changes.note(id, before.as_ref(), after.as_ref());
     }
 
-    fn settle_all(&mut self, now: Tick) {
-        let merged = self.merge_all(now);
+    fn settle_all(&mut self, heard: Tick) {
+        let merged = self.merge_all(heard);
         let before = std::mem::replace(&mut self.settled, merged);
         for (id, view) in &self.settled {
             self.changes.note(id, before.get(id), Some(view));
@@ -46,27 +48,27 @@ impl Merge {
         for (id, view) in before.iter().filter(|(id, _)| !self.settled.contains_key(*id)) {
             self.changes.note(id, Some(view), None);
         }
-        let peers = self.peers(now);
+        let peers = self.peers(heard);
         self.changes.lasting |= self.facts.coordinators != peers;
         self.facts.coordinators = peers;
         for word in self.words.values_mut() {
-            word.counts = word.is_live(now);
+            word.counts = word.is_counted(heard);
         }
         self.owed = false;
     }
 
     /// What the live coordinators say of one node together.
-    fn merged(&self, now: Tick, id: &NodeId) -> Option<NodeView> {
-        let mut views = self.live(now).filter_map(|word| word.nodes.get(id));
+    fn merged(&self, heard: Tick, id: &NodeId) -> Option<NodeView> {
+        let mut views = self.counted(heard).filter_map(|word| word.nodes.get(id));
         let first = views.next()?.clone();
         let merged = views.fold(first, |merged, view| combine(&merged, view));
         self.stands(id, &merged).then_some(merged)
     }
 
     /// The same of every node, from nothing.
-    pub(super) fn merge_all(&self, now: Tick) -> BTreeMap<NodeId, NodeView> {
+    pub(super) fn merge_all(&self, heard: Tick) -> BTreeMap<NodeId, NodeView> {
         let mut merged: BTreeMap<NodeId, NodeView> = BTreeMap::new();
-        for (id, view) in self.live(now).flat_map(|word| &word.nodes) {
+        for (id, view) in self.counted(heard).flat_map(|word| &word.nodes) {
             match merged.get_mut(id) {
                 None => drop(merged.insert(id.clone(), view.clone())),
                 Some(other) => *other = combine(other, view),
@@ -77,10 +79,15 @@ impl Merge {
     }
 
     /// Every coordinator that a live one knows.
-    pub(super) fn peers(&self, now: Tick) -> Vec<Peer> {
-        let known = self.live(now).flat_map(|word| &word.coordinators);
+    pub(super) fn peers(&self, heard: Tick) -> Vec<Peer> {
+        let known = self.counted(heard).flat_map(|word| &word.coordinators);
         let named: BTreeMap<&CoordinatorId, &Peer> = known.map(|peer| (&peer.id, peer)).collect();
         named.into_values().cloned().collect()
+    }
+
+    /// Those whose words count while `heard` is when anybody was last heard.
+    fn counted(&self, heard: Tick) -> impl Iterator<Item = &Word> {
+        self.words.values().filter(move |word| word.is_counted(heard))
     }
 
     /// Whether no removal is newer than what is said of the node.

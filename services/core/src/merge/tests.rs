@@ -72,8 +72,32 @@ fn a_node_lives_while_any_live_coordinator_hears_it() {
     assert_eq!(states(&merge), [("a", NodeState::Up)], "even with an older report: c lost its stream");
     // d falls silent: its word no longer counts.
     merge.apply(at(1000), &epoch("c", 2), Body::Mark).expect("fresh");
-    merge.pass(at(1500));
+    merge.apply(at(1500), &epoch("c", 3), Body::Mark).expect("fresh");
     assert_eq!(states(&merge), [("a", NodeState::Down)]);
+}
+
+#[test]
+fn a_gateway_that_is_cut_off_is_not_left_with_the_word_of_whoever_goes_last() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 5, 1)])).expect("fresh");
+    merge.apply(at(400), &epoch("d", 1), snapshot(vec![view("a", NodeState::Down, 1, 5, 1)])).expect("fresh");
+    // c is silent for long enough, and so is d but for what it said before c could speak again.
+    for millis in [1500, 1700, 1899, 1900, 600_000] {
+        merge.pass(at(millis));
+        assert_eq!(states(&merge), [("a", NodeState::Up)], "after {millis} ms");
+    }
+    assert_eq!((merge.live_coordinators(at(1899)), merge.live_coordinators(at(1900))), (1, 0));
+}
+
+#[test]
+fn a_gateway_whose_streams_all_break_is_not_left_with_the_word_of_whoever_breaks_last() {
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 5, 1)])).expect("fresh");
+    merge.apply(at(10), &epoch("d", 1), snapshot(vec![view("a", NodeState::Down, 1, 5, 1)])).expect("fresh");
+    merge.closed(at(20), &"c".parse().expect("valid"));
+    assert_eq!(states(&merge), [("a", NodeState::Up)], "d has not spoken since");
+    merge.closed(at(21), &"d".parse().expect("valid"));
+    assert_eq!(states(&merge), [("a", NodeState::Up)]);
 }
 
 #[test]
@@ -266,7 +290,9 @@ proptest! {
                 said.insert((coordinator, node), (state, beats[node]));
                 spoke.insert(coordinator, now);
             }
-            let live = |who: &usize| spoke.get(who).is_some_and(|at| now < *at + LIVE_FOR);
+            // Silence counts from when anybody was last heard.
+            let judged = spoke.values().copied().max().filter(|last| now < *last + LIVE_FOR).unwrap_or(now);
+            let live = |who: &usize| spoke.get(who).is_some_and(|at| judged < *at + LIVE_FOR);
             for (index, name) in ["a", "b"].iter().enumerate() {
                 let heard = said.iter().any(|((who, which), (state, _))| live(who) && *which == index && state.selectable());
                 let merged = merge.views().find(|view| view.facts.id.as_str() == *name);

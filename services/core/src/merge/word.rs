@@ -16,8 +16,8 @@ pub(super) struct Word {
     sequence: u64,
     /// A new stream stands, and its snapshot has not come.
     awaits_snapshot: bool,
-    /// The stream broke.
-    closed: bool,
+    /// When the stream broke.
+    closed: Option<Tick>,
     /// The merged words follow from this one, among others.
     pub(super) counts: bool,
     pub(super) heard: Tick,
@@ -31,7 +31,7 @@ impl Word {
             incarnation: epoch.incarnation,
             sequence: epoch.sequence,
             awaits_snapshot: false,
-            closed: false,
+            closed: None,
             counts: false,
             heard: now,
             nodes: nodes.into_iter().map(|view| (view.facts.id.clone(), view)).collect(),
@@ -40,11 +40,16 @@ impl Word {
     }
 
     pub(super) fn is_live(&self, now: Tick) -> bool {
-        !self.closed && now < self.heard + LIVE_FOR
+        self.closed.is_none() && now < self.heard + LIVE_FOR
     }
 
-    pub(super) const fn close(&mut self) {
-        self.closed = true;
+    /// Whether it counts while `then` is when anybody was last heard.
+    pub(super) fn is_counted(&self, then: Tick) -> bool {
+        then < self.heard + LIVE_FOR && self.closed.is_none_or(|closed| then <= closed)
+    }
+
+    pub(super) fn close(&mut self, now: Tick) {
+        self.closed = self.closed.or(Some(now));
     }
 
     pub(super) const fn reopen(&mut self) {
