@@ -5,7 +5,7 @@
 //!
 //! Many silent nodes at once are more likely one deaf observer. While more than three in ten of those whose streams stand are silent, they stay SUSPECT,
 //! marked as in doubt. Whoever is silent is probed, and a probe that finds a node that does not answer is believed; one that does not even get through to it, if
-//! anybody else at all is heard. Streams that ended are never doubted.
+//! anybody else at all was heard after the node should have been. Streams that ended are never doubted.
 //!
 //! - Invariant M1: a node is selectable only before its beat deadline, and only while its stream stands or could be redialled; but for those in doubt.
 //! - Invariant M2: at most one session speaks for a node: the one with the highest incarnation.
@@ -65,8 +65,8 @@ pub struct Membership {
     away: Duration,
     /// Until when a broken stream says no more than silence, since the observer was away.
     forgiving_until: Tick,
-    /// When a probe was last answered.
-    reached: Option<Tick>,
+    /// When any node was last heard, or answered a probe.
+    heard: Option<Tick>,
     census: Census,
 }
 
@@ -87,7 +87,7 @@ impl Membership {
             looked: None,
             away: Duration::ZERO,
             forgiving_until: Tick::default(),
-            reached: None,
+            heard: None,
             census: Census::default(),
         }
     }
@@ -270,6 +270,7 @@ impl Membership {
             effects.push(Effect::Ignored { session });
             return;
         }
+        self.heard = Some(now);
         self.touched.insert(id.clone());
         if was_down {
             self.timers.insert((now + self.timing.suspect_after, id.clone()));
@@ -287,12 +288,10 @@ impl Membership {
 
     fn probed(&mut self, now: Tick, id: &NodeId, life: Incarnation, probe: Probe, effects: &mut Vec<Effect>) {
         if probe != Probe::Unreached {
-            self.reached = Some(now);
+            self.heard = Some(now);
         }
-        let reaches = self.reached.is_some_and(|at| now < at + self.timing.dead_after);
-        let hears = self.in_time > 0 || reaches;
         let Some(member) = self.members.get_mut(id) else { return };
-        member.probed(life, probe, hears);
+        member.probed(&self.timing, life, probe, self.heard);
         self.settle(now, id, effects);
     }
 
@@ -320,8 +319,7 @@ impl Membership {
 
     /// The same, or so a moment ago: when it hears again, not everybody has spoken yet.
     fn is_in_doubt(&self, now: Tick) -> bool {
-        let spread = self.timing.beat_every.mul_f32(1.5);
-        self.is_mostly_deaf() || self.doubted.is_some_and(|at| now < at + spread)
+        self.is_mostly_deaf() || self.doubted.is_some_and(|at| now < at + self.timing.beats_within())
     }
 
     fn observer(&self, now: Tick) -> Observer {

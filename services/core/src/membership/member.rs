@@ -186,11 +186,11 @@ impl Member {
         }
     }
 
-    /// What a probe of this life came to, and whether the observer heard anybody meanwhile: one that does not is cut off itself, perhaps.
-    pub(super) fn probed(&mut self, incarnation: Incarnation, probe: Probe, hears: bool) {
-        if self.life.as_ref().is_none_or(|life| life.incarnation != incarnation) {
-            return;
-        }
+    /// What a probe of this life came to, and when the observer last heard anybody. It is cut off itself, perhaps, unless that was after this node
+    /// should have been heard again: in a cut all fall silent, each after its last beat.
+    pub(super) fn probed(&mut self, timing: &Timing, incarnation: Incarnation, probe: Probe, heard: Option<Tick>) {
+        let Some(life) = self.life.as_ref().filter(|life| life.incarnation == incarnation) else { return };
+        let hears = heard.is_some_and(|at| at >= life.heard + timing.beats_within());
         self.probing.under_way = false;
         self.probing.refuted = Some(match probe {
             Probe::Well => false,

@@ -21,6 +21,13 @@ pub struct Timing {
     pub unreachable_for: Duration,
 }
 
+impl Timing {
+    /// A node that lives, and that is heard, is heard again within this.
+    pub(super) fn beats_within(&self) -> Duration {
+        self.beat_every.mul_f32(1.5)
+    }
+}
+
 impl Default for Timing {
     fn default() -> Self {
         Self {

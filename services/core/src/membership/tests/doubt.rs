@@ -8,19 +8,25 @@ struct Fleet {
     count: u64,
     now: u64,
     beats: u64,
+    /// How long each node beats after the one before it.
+    apart: u64,
     /// When which probe comes to its end.
     probing: Vec<(u64, String)>,
 }
 
 impl Fleet {
     fn new(count: u64) -> Self {
+        Self::spread(count, 0)
+    }
+
+    fn spread(count: u64, apart: u64) -> Self {
         let mut membership = Membership::new(Timing::default(), at(0));
         for n in 0..count {
             let id = name(n);
             let _ = membership.step(at(0), record(&id, n + 1, false));
             let _ = membership.step(at(0), attend(&id, n, 7, OURS));
         }
-        let mut fleet = Self { membership, count, now: 0, beats: 0, probing: Vec::new() };
+        let mut fleet = Self { membership, count, now: 0, beats: 0, apart, probing: Vec::new() };
         fleet.run(5000, |_| true, |_| Probe::Well);
         fleet
     }
@@ -31,9 +37,9 @@ impl Fleet {
         while self.now < until {
             self.now += 100;
             let mut effects = self.membership.step(at(self.now), Event::TimePassed);
-            if self.now.is_multiple_of(1000) {
-                self.beats += 1;
-                for n in (0..self.count).filter(|n| heard(*n)) {
+            self.beats += 1;
+            for n in (0..self.count).filter(|n| heard(*n)) {
+                if (self.now + n * self.apart).is_multiple_of(1000) {
                     effects.extend(self.membership.step(at(self.now), beat(n, self.beats)));
                 }
             }
@@ -95,6 +101,22 @@ fn an_observer_that_is_cut_off_declares_nobody_dead() {
         (vec![NodeState::Up; 10], 0),
         "nobody has to prove himself for that"
     );
+}
+
+#[test]
+fn nobody_is_dead_for_having_been_heard_a_moment_before_the_others_when_all_are_cut_off() {
+    let mut fleet = Fleet::spread(10, 100);
+    fleet.run(30_000, |_| false, |_| Probe::Unreached);
+    assert_eq!(fleet.states(), [NodeState::Suspect; 10]);
+}
+
+#[test]
+fn one_of_two_nodes_whose_cable_is_cut_is_down_in_time_whenever_the_other_beats() {
+    for apart in [100, 300, 500, 700, 900] {
+        let mut fleet = Fleet::spread(2, apart);
+        fleet.run(5000, |n| n == 0, |_| Probe::Unreached);
+        assert_eq!(fleet.states(), [NodeState::Up, NodeState::Down], "{apart} ms apart");
+    }
 }
 
 #[test]
