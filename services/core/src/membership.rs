@@ -263,8 +263,8 @@ impl Membership {
     ) {
         let Some(id) = self.sessions.get(&session).cloned() else { return };
         let Some(member) = self.members.get_mut(&id) else { return };
-        // The timers of a dead member have all fired: one that comes back needs a new one.
-        let was_down = member.state == NodeState::Down;
+        // The timers of one that nobody missed any more have all fired: if it comes back, it needs a new one.
+        let was_missed = !matches!(member.state, NodeState::Down | NodeState::Maintenance);
         if !member.beat(now, sequence, load, draining) {
             // A replayed or reordered beat says nothing about now.
             effects.push(Effect::Ignored { session });
@@ -272,7 +272,7 @@ impl Membership {
         }
         self.heard = Some(now);
         self.touched.insert(id.clone());
-        if was_down {
+        if !was_missed {
             self.timers.insert((now + self.timing.suspect_after, id.clone()));
         }
         self.settle(now, &id, effects);

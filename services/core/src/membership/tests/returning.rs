@@ -94,13 +94,15 @@ fn each_fall_makes_the_way_back_longer() {
     assert_eq!(ways, [1500, 2000, 4000, 8000, 10_000, 10_000]);
 }
 
+/// An operator's decision about node `n`.
+fn duty(duty: Duty, revision: u64) -> Event {
+    let Event::Record(record) = record("n", revision, false) else { unreachable!("a record") };
+    Event::Record(Record { intent: Intent { duty, revision }, ..record })
+}
+
 #[test]
 fn maintenance_covers_a_node_that_is_away_and_one_that_comes_back_from_it_proves_itself() {
     let mut membership = one_node();
-    let duty = |duty, revision| {
-        let Event::Record(record) = record("n", revision, false) else { unreachable!("a record") };
-        Event::Record(Record { intent: Intent { duty, revision }, ..record })
-    };
     let effects = say(&mut membership, at(100), duty(Duty::Maintenance, 2));
     assert!(
         effects.iter().any(|effect| matches!(effect, Effect::Command { intent, .. } if intent.drains())),
@@ -115,6 +117,29 @@ fn maintenance_covers_a_node_that_is_away_and_one_that_comes_back_from_it_proves
     assert_eq!(state(&membership, at(11_000), "n"), Some(NodeState::Maintenance), "a restart ends nothing");
     let _ = say(&mut membership, at(12_000), duty(Duty::Serve, 3));
     assert_eq!(state(&membership, at(12_000), "n"), Some(NodeState::Probation));
+}
+
+#[test]
+fn a_node_that_was_silent_in_maintenance_is_missed_again_afterwards() {
+    let mut membership = one_node();
+    let _ = say(&mut membership, at(500), duty(Duty::Maintenance, 2));
+    // Its stream stands all the time.
+    for second in 10..20 {
+        let _ = say(&mut membership, at(second * 1000), beat(1, second));
+    }
+    let _ = say(&mut membership, at(19_100), duty(Duty::Serve, 3));
+    for second in 20..30 {
+        let effects = say(&mut membership, at(second * 1000), beat(1, second));
+        if !probes(&effects).is_empty() {
+            let _ = membership.step(at(second * 1000), probed("n", 7, Probe::Well));
+        }
+    }
+    assert_eq!(state(&membership, at(29_000), "n"), Some(NodeState::Up));
+    let effects = advance(&mut membership, at(32_000));
+    assert_eq!(probes(&effects), ["n"], "its silence is looked into");
+    let _ = membership.step(at(32_000), probed("n", 7, Probe::Unwell));
+    let _ = advance(&mut membership, at(33_100));
+    assert_eq!(state(&membership, at(33_100), "n"), Some(NodeState::Down));
 }
 
 #[test]
