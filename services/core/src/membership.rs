@@ -119,10 +119,17 @@ impl Membership {
     }
 
     /// Whether silence may be believed: every node on record was heard since the start, or had the time to speak.
-    /// A coordinator that spoke earlier would tell gateways that living nodes are dead.
+    /// A coordinator that spoke earlier would tell gateways that living nodes are dead; and one that hears nobody at all is more likely cut off than
+    /// right, so it keeps silent for longer ([`Timing::alone_for`]): gateways have their last words, and eyes of their own.
     #[must_use]
     pub fn has_learned(&self, now: Tick) -> bool {
-        self.own(now) >= self.learned_by || self.members.values().all(|member| member.life.is_some())
+        let (mut anybody, mut all) = (self.members.is_empty(), true);
+        for member in self.members.values() {
+            anybody |= member.life.is_some();
+            all &= member.life.is_some();
+        }
+        let alone_until = self.learned_by + self.timing.alone_for;
+        all || self.own(now) >= if anybody { self.learned_by } else { alone_until }
     }
 
     /// The store was read for the first time: from now on nodes are let in, and have their time to speak.
