@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -25,7 +25,7 @@ use prometheus_client::metrics::counter::Counter;
 use rand::RngExt as _;
 use tokio::{
     sync::{mpsc, watch},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -45,8 +45,9 @@ const OUTBOX: usize = 8;
 /// How long the last words may take.
 const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
 
-/// A thread that ran nothing for so long hangs.
+/// A thread that ran nothing for so long hangs, if it is still so a moment later.
 const HANGS: Duration = Duration::from_millis(1500);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Beats are spread by so much, so that a thousand nodes that start together do not beat together.
 const SPREAD: f64 = 0.2;
@@ -66,6 +67,8 @@ pub(crate) struct Agent {
     pub(crate) beats: Counter,
     /// Who serves clients: a node whose threads hang must not say that it is well.
     pub(crate) workers: Workers,
+    /// Whether all of them ran when that was last looked at.
+    pub(crate) served: AtomicBool,
     /// Counts the beats of this life over all streams.
     pub(crate) sequence: AtomicU64,
 }
@@ -90,11 +93,15 @@ impl Agent {
         })
     }
 
-    /// Whether every thread that serves clients runs.
-    fn serves(&self) -> bool {
+    /// Whether every thread that serves clients runs. Takes a moment where it looks as if one did not.
+    async fn serves(&self) -> bool {
+        if self.workers.longest_silence() >= HANGS {
+            // After the whole process was stopped, every thread is late; those that live say so at once.
+            sleep(LOOK_AGAIN).await;
+        }
         let silence = self.workers.longest_silence();
         let serves = silence < HANGS;
-        if !serves {
+        if self.served.swap(serves, Relaxed) && !serves {
             tracing::error!(?silence, "a thread that serves clients hangs: the node does not beat");
         }
         serves
@@ -141,7 +148,7 @@ impl Agent {
 
 impl Stream<'_> {
     async fn run(mut self) -> Result<(), Ending> {
-        let mut told = self.beat_if_well()?;
+        let mut told = self.beat_if_well().await?;
         let mut next = self.next_beat();
         loop {
             let due = tokio::select! {
@@ -159,7 +166,7 @@ impl Stream<'_> {
             };
             if due {
                 next = self.next_beat();
-                told = self.beat_if_well()?;
+                told = self.beat_if_well().await?;
             }
         }
     }
@@ -182,8 +189,8 @@ impl Stream<'_> {
     }
 
     /// Beats, unless its clients are not served; returns whether it said that the node stops.
-    fn beat_if_well(&self) -> Result<bool, Ending> {
-        if self.agent.drain.is_stopping() || self.agent.serves() { self.beat() } else { Ok(false) }
+    async fn beat_if_well(&self) -> Result<bool, Ending> {
+        if self.agent.drain.is_stopping() || self.agent.serves().await { self.beat() } else { Ok(false) }
     }
 
     fn beat(&self) -> Result<bool, Ending> {

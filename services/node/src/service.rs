@@ -5,7 +5,10 @@ mod running;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock, atomic::AtomicU64},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 use ferry_core::{
@@ -228,6 +231,7 @@ impl Node {
                 join,
                 beats: figures.beats,
                 workers: workers.clone(),
+                served: AtomicBool::new(true),
                 sequence: AtomicU64::new(0),
             };
             inspection.links.get_or_init(|| agent.start(config.coordinators));

@@ -60,6 +60,7 @@ impl Attending {
             join: None,
             beats: Counter::default(),
             workers,
+            served: AtomicBool::new(true),
             sequence: AtomicU64::new(0),
         };
         let links = agent.start(coordinators.iter().map(|twin| twin.url.clone()).collect());
