@@ -132,7 +132,11 @@ impl Keeper {
                 }
                 outcome = finished(&mut saving) => {
                     saving = None;
-                    self.note_saved(outcome);
+                    match outcome {
+                        Some(saved) => self.note_saved(saved),
+                        // A writer that panicked has not written; its panic is in the log.
+                        None => (self.dirty, self.may_save_at) = (true, self.clock.now() + SAVE_AGAIN),
+                    }
                 }
                 () = self.clock.sleep_until(deadline) => {
                     self.merge.pass(self.clock.now());
@@ -244,14 +248,10 @@ struct Saved {
     took: Duration,
 }
 
-/// Ends when the copy that is being written is done; never if none is.
-async fn finished(saving: &mut Option<Saving>) -> Saved {
+/// Ends when the copy that is being written is done, with nothing if its writer panicked; never if none is.
+async fn finished(saving: &mut Option<Saving>) -> Option<Saved> {
     match saving {
-        // A writer that panicked has not written; its panic is in the log.
-        Some(writing) => match writing.await {
-            Ok(saved) => saved,
-            Err(_) => std::future::pending().await,
-        },
+        Some(writing) => writing.await.ok(),
         None => std::future::pending().await,
     }
 }

@@ -21,8 +21,8 @@ use crate::keeper::Update;
 
 /// Marks come every 500 ms; a stream that is silent for so long is dead, whatever TCP believes.
 const SILENT_FOR: Duration = Duration::from_secs(3);
-/// A coordinator that is learning what lives speaks late.
-const FIRST_WITHIN: Duration = Duration::from_secs(10);
+/// A coordinator that is learning what lives speaks late, and later still while it hears nobody. That it is there at all, pings tell.
+const FIRST_WITHIN: Duration = Duration::from_secs(30);
 /// A snapshot of ten thousand nodes has about 2 MiB.
 const LARGEST_UPDATE: usize = 64 << 20;
 

@@ -67,7 +67,7 @@ impl Sight {
     /// A node as it is taken to be.
     pub(crate) fn word<'v>(&self, now: Tick, merge: &'v Merge, id: &NodeId) -> Option<Cow<'v, NodeView>> {
         let view = merge.view(id)?;
-        let state = self.probing.judge(now, view);
+        let state = self.probing.judge(view);
         let load = match (&self.fading, self.silence(now, merge)) {
             (Some(fading), Some(silence)) => faded(view, &fading.average, silence),
             _ => view.load,

@@ -156,12 +156,12 @@ impl Driver {
             let publish = self.has_news().then_some(self.publish_at);
             let deadline = [self.membership.next_deadline(), publish].into_iter().flatten().fold(mark_at, Tick::min);
             tokio::select! {
-                biased; // stop before work, work before timers
+                biased; // stop before work, work before timers; and the store before nodes, however much they say
                 () = stop.cancelled() => return,
+                event = watch.next() => self.see(event),
                 _ = inbox.recv_many(&mut batch, BATCH) => for input in batch.drain(..) {
                     self.take(input);
                 },
-                event = watch.next() => self.see(event),
                 () = self.clock.sleep_until(Some(deadline)) => self.happen(Event::TimePassed),
             }
             let now = self.clock.now();

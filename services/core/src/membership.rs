@@ -184,8 +184,8 @@ impl Membership {
             let member = Member::on_record(record, now);
             self.census.enter(member.state);
             self.members.insert(id.clone(), member);
-            effects.push(Effect::Publish { id });
-            return;
+            effects.push(Effect::Publish { id: id.clone() });
+            return self.settle(now, &id, effects);
         };
         if record.intent.revision <= member.record.intent.revision {
             return; // An answer that a later watch event overtook.
@@ -196,8 +196,9 @@ impl Membership {
         let facts = if member.life.is_some() { member.record.facts.clone() } else { record.facts.clone() };
         member.record = Record { facts, ..record };
         if duty_changed && duty == Duty::Maintenance {
-            // Nobody watched it meanwhile.
+            // Nobody watched it meanwhile, and no timer was kept for it.
             member.come_back(now);
+            self.timers.insert((now, id.clone()));
         }
         if duty_changed && let Some(session) = member.session() {
             effects.push(Effect::Command { session, intent: member.record.intent });

@@ -196,6 +196,7 @@ impl Merge {
                 word.advance(now, epoch)?;
                 touched.extend(nodes.iter().map(|view| view.facts.id.clone()));
                 word.update(nodes);
+                word.forget(&removed);
                 touched.extend(loads.into_iter().filter_map(|report| word.report(report)));
                 if let Some(facts) = facts {
                     word.coordinators.clone_from(&facts.coordinators);

@@ -34,8 +34,8 @@ const MOST_A_SECOND: u32 = 50;
 /// Failures in a row that make a node DOWN when nobody speaks, and answers in a row that bring one back.
 const IN_A_ROW: u32 = 2;
 
-/// How long somebody who was reached shows that others could be.
-const REACHED_FOR: Duration = Duration::from_secs(10);
+/// How long a probe takes at most.
+const PROBE_TAKES: Duration = Duration::from_millis(1400);
 
 /// What one gateway sees with its own eyes.
 #[derive(Debug, Default)]
@@ -58,6 +58,8 @@ struct Seen {
     last: Option<Probe>,
     /// Probes in a row that came out as the last one did: well, or not.
     in_a_row: u32,
+    /// When the first of those was begun.
+    since: Tick,
 }
 
 impl Probing {
@@ -135,8 +137,9 @@ impl Probing {
         let Some(seen) = self.nodes.get_mut(id) else { return };
         seen.under_way = false;
         if seen.incarnation == incarnation {
+            let begun = now - PROBE_TAKES;
             let same = seen.last.is_some_and(|last| (last == Probe::Well) == (probe == Probe::Well));
-            seen.in_a_row = if same { seen.in_a_row.saturating_add(1) } else { 1 };
+            (seen.in_a_row, seen.since) = if same { (seen.in_a_row.saturating_add(1), seen.since) } else { (1, begun) };
             seen.last = Some(probe);
         }
         let next = match (seen.in_doubt, self.old) {
@@ -149,7 +152,7 @@ impl Probing {
 
     /// What this gateway takes a node for.
     #[must_use]
-    pub fn judge(&self, now: Tick, view: &NodeView) -> NodeState {
+    pub fn judge(&self, view: &NodeView) -> NodeState {
         // O1.
         if matches!(view.state, NodeState::Draining | NodeState::Maintenance) {
             return view.state;
@@ -163,13 +166,14 @@ impl Probing {
             Some(Probe::Well) if self.old && !view.state.is_well() => NodeState::Up,
             Some(Probe::Unwell) => NodeState::Down,
             // O2.
-            Some(Probe::Unreached) if self.nodes.len() == 1 || self.reaches(now) => NodeState::Down,
+            Some(Probe::Unreached) if self.nodes.len() == 1 || self.reached_since(seen.since) => NodeState::Down,
             Some(Probe::Well | Probe::Unreached) | None => view.state,
         }
     }
 
-    fn reaches(&self, now: Tick) -> bool {
-        self.reached.is_some_and(|at| now < at + REACHED_FOR)
+    /// Whether anybody was reached while this node was not.
+    fn reached_since(&self, since: Tick) -> bool {
+        self.reached.is_some_and(|at| at >= since)
     }
 
     fn plan(&mut self, id: &NodeId, at: Option<Tick>) {
@@ -190,6 +194,7 @@ impl Seen {
             under_way: false,
             last: None,
             in_a_row: 0,
+            since: Tick::from_origin(Duration::ZERO),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Whether the node wants new clients: it was asked to stop, or an operator's word reached it.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use ferry_core::node::{Duty, Intent};
 use tokio::sync::watch;
@@ -9,6 +12,8 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub(crate) struct Drain {
     state: Arc<watch::Sender<State>>,
+    /// Apart, since every request looks at it.
+    closing: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,12 +30,22 @@ impl State {
 
 impl Drain {
     pub(crate) fn new() -> Self {
-        Self { state: Arc::new(watch::Sender::new(State::default())) }
+        Self { state: Arc::new(watch::Sender::new(State::default())), closing: Arc::default() }
     }
 
     /// The process ends: nothing takes this back.
     pub(crate) fn stop(&self) {
         self.change(|state| state.stopping = true);
+    }
+
+    /// Its grace is over: from now on it serves nothing new, whoever asks.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Relaxed);
+    }
+
+    /// Whether it serves nothing new.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
     }
 
     /// What operators decided, as some coordinator knows it: the highest revision is the last word.

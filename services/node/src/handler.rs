@@ -31,6 +31,9 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// A node that waits for its first coordinator has its ring a moment later.
 const RING_SOON: Duration = Duration::from_secs(1);
 
+/// Whoever finds a node that stops had better ask the gateway again.
+const STOPS_FOR: Duration = Duration::from_secs(1);
+
 /// Answers clients.
 #[derive(Debug)]
 pub(crate) struct Clients {
@@ -69,6 +72,9 @@ impl Handler for Clients {
             wanted: !self.drain.is_draining(),
         };
         let answer = match self.door.decide(visit, &self.cluster.facts()) {
+            Entry::Admitted(_) if self.drain.is_closing() => {
+                Answer::unavailable("this node stops", STOPS_FOR).with(header::CACHE_CONTROL, NO_STORE).closing()
+            }
             Entry::Admitted(admission) => match methods::refusal_on(&admission.methods, &request) {
                 Some(refused) => refused,
                 None => self.deliver(&request, *admission).await,
@@ -90,7 +96,7 @@ impl Handler for Clients {
 
     fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
         // What was open when the answer was kept may have been closed since.
-        if !self.door.stands_open(self.cluster.guarded()) {
+        if self.drain.is_closing() || !self.door.stands_open(self.cluster.guarded()) {
             return None;
         }
         let mut prompt = self.delivery.ready(plain)?;

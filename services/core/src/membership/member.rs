@@ -137,6 +137,11 @@ impl Member {
         }
         if self.life.as_ref().is_none_or(|life| life.incarnation != registration.incarnation) {
             self.strain = Strain::default();
+            // What another life proved, and what comes of a probe of it, is nothing to this one.
+            self.probing = Probing::default();
+            if self.returning.is_some() {
+                self.come_back(now);
+            }
         }
         self.life = Some(Life::begin(self.life.as_ref(), registration, session, now));
         self.probing.refuted = None;

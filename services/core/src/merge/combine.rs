@@ -1,36 +1,38 @@
-//! Two live coordinators' words on one node.
+//! What several live coordinators say of one node, as one word. The order in which they are asked makes no difference.
 
-use std::sync::Arc;
+use std::cmp::Reverse;
 
 use crate::node::{Duty, NodeState, NodeView};
 
-/// The freshest report of the node, the best that anybody hears of that life, and the newest decision of an operator.
-pub(super) fn combine(one: &NodeView, other: &NodeView) -> NodeView {
-    let (fresh, stale) = if other.freshness > one.freshness { (other, one) } else { (one, other) };
-    let intent = if stale.intent.revision > fresh.intent.revision { stale.intent } else { fresh.intent };
-    let same_life = fresh.freshness.incarnation == stale.freshness.incarnation;
-    let heard = if same_life { of_one_life(fresh, stale) } else { fresh };
-    let state = match (heard.state, intent.duty) {
+/// The freshest report of the node, the best that anybody hears of that life, and the newest decision of an operator. `None` of no words.
+pub(super) fn combine(words: &[&NodeView]) -> Option<NodeView> {
+    let fresh = words.iter().max_by_key(|word| word.freshness)?;
+    let intent = words.iter().map(|word| word.intent).max_by_key(|intent| intent.revision)?;
+    let of_this_life = |word: &&&NodeView| word.freshness.incarnation == fresh.freshness.incarnation;
+    // Who has not read a resume yet says DRAINING for a reason that is gone; the others know better, if there are any.
+    let outdated = |word: &NodeView| word.intent.drains() && !intent.drains();
+    let best = words
+        .iter()
+        .filter(of_this_life)
+        .min_by_key(|word| (outdated(word), hearing(word), Reverse(word.freshness)))?;
+    let state = match (best.state, intent.duty) {
         (_, Duty::Maintenance) => NodeState::Maintenance,
         (NodeState::Down, _) => NodeState::Down,
         (_, Duty::Drain) => NodeState::Draining,
-        // The fresher report comes from a coordinator that has not read the resume yet; the other one has.
-        (NodeState::Draining, Duty::Serve) if fresh.intent.drains() && same_life => stale.state,
-        (NodeState::Maintenance, Duty::Serve) if same_life => stale.state,
         (state, Duty::Serve) => state,
     };
-    NodeView { state, intent, facts: Arc::clone(&fresh.facts), in_doubt: heard.in_doubt, ..fresh.clone() }
+    Some(NodeView { state, intent, in_doubt: best.in_doubt, ..NodeView::clone(fresh) })
 }
 
-/// Which of two words on one life counts: the better one, since nobody hears what was not said; but a doubt is no word against a death.
-fn of_one_life<'v>(fresh: &'v NodeView, stale: &'v NodeView) -> &'v NodeView {
-    match (fresh.state, stale.state) {
-        (NodeState::Down, NodeState::Suspect) if stale.in_doubt => fresh,
-        (NodeState::Suspect, NodeState::Down) if fresh.in_doubt => stale,
-        // One of them lost the node, the other did not: it lives.
-        (NodeState::Down, _) => stale,
-        // Late or on its way back here, in time there. A drain is the node's own word or an operator's, and the fresher report has it.
-        (NodeState::Suspect | NodeState::Probation, NodeState::Up | NodeState::Degraded) => stale,
-        _ => fresh,
+/// How well a coordinator hears a node: the least is the best. Nobody hears what was not said, but a doubt is no word against a death.
+fn hearing(word: &NodeView) -> u8 {
+    match word.state {
+        // A drain is the node's own word or an operator's, and the fresher report has it.
+        NodeState::Up | NodeState::Degraded | NodeState::Draining | NodeState::Maintenance => 0,
+        // Late, or on its way back.
+        NodeState::Suspect if !word.in_doubt => 1,
+        NodeState::Probation => 1,
+        NodeState::Down => 2,
+        NodeState::Suspect => 3,
     }
 }

@@ -59,23 +59,18 @@ impl Merge {
 
     /// What the live coordinators say of one node together.
     fn merged(&self, heard: Tick, id: &NodeId) -> Option<NodeView> {
-        let mut views = self.counted(heard).filter_map(|word| word.nodes.get(id));
-        let first = views.next()?.clone();
-        let merged = views.fold(first, |merged, view| combine(&merged, view));
-        self.stands(id, &merged).then_some(merged)
+        let views: Vec<_> = self.counted(heard).filter_map(|word| word.nodes.get(id)).collect();
+        combine(&views).filter(|merged| self.stands(id, merged))
     }
 
     /// The same of every node, from nothing.
     pub(super) fn merge_all(&self, heard: Tick) -> BTreeMap<NodeId, NodeView> {
-        let mut merged: BTreeMap<NodeId, NodeView> = BTreeMap::new();
+        let mut views: BTreeMap<&NodeId, Vec<&NodeView>> = BTreeMap::new();
         for (id, view) in self.counted(heard).flat_map(|word| &word.nodes) {
-            match merged.get_mut(id) {
-                None => drop(merged.insert(id.clone(), view.clone())),
-                Some(other) => *other = combine(other, view),
-            }
+            views.entry(id).or_default().push(view);
         }
-        merged.retain(|id, view| self.stands(id, view));
-        merged
+        let merged = views.into_iter().filter_map(|(id, views)| Some((id, combine(&views)?)));
+        merged.filter(|(id, view)| self.stands(id, view)).map(|(id, view)| (id.clone(), view)).collect()
     }
 
     /// Every coordinator that a live one knows.

@@ -257,7 +257,57 @@ fn the_ring_of_the_highest_revision_wins() {
     assert_eq!(merge.facts().node_ring.as_ref().map(|ring| ring.current.kid().as_str()), Some("new"));
 }
 
+#[test]
+fn what_was_removed_long_ago_does_not_come_back_when_its_removal_is_forgotten() {
+    let mut merge = Merge::default();
+    let count = tombstones::MOST as u64 + 5;
+    let nodes = (0..count).map(|n| view(&format!("n{n}"), NodeState::Up, 1, 1, 1)).collect();
+    merge.apply(at(0), &epoch("c", 1), snapshot(nodes)).expect("fresh");
+    for n in 0..count {
+        let removed = vec![Tombstone { id: format!("n{n}").parse().expect("valid"), revision: 10 + n }];
+        let body = Body::Delta { nodes: Vec::new(), loads: Vec::new(), removed, facts: None };
+        merge.apply(at(0), &epoch("c", 2 + n), body).expect("fresh");
+    }
+    merge.closed(at(1), &"d".parse().expect("valid"));
+    assert_eq!(states(&merge), []);
+}
+
+/// One coordinator's word on a node of two lives.
+fn any_word() -> impl Strategy<Value = NodeView> {
+    (prop::sample::select(&NodeState::ALL[..]), 1_u64..3, 1_u64..5, 1_u64..4, any::<bool>()).prop_map(
+        |(state, incarnation, beat, revision, in_doubt)| {
+            let mut word = view("a", state, incarnation, beat, revision);
+            // One revision is one decision.
+            word.intent.duty = [Duty::Serve, Duty::Drain, Duty::Maintenance][revision as usize % 3];
+            word.in_doubt = in_doubt && state == NodeState::Suspect;
+            word
+        },
+    )
+}
+
 proptest! {
+    #[test]
+    fn whose_word_is_asked_for_first_makes_no_difference(mut words in prop::collection::vec(any_word(), 1..5)) {
+        let of = |words: &[NodeView]| {
+            let joined = combine::combine(&words.iter().collect::<Vec<_>>()).expect("there is one");
+            (joined.state, joined.in_doubt, joined.intent, joined.freshness)
+        };
+        // Two reports of one beat are one report.
+        words.sort_by_key(|word| word.freshness);
+        words.dedup_by_key(|word| word.freshness);
+        let joined = of(&words);
+        words.reverse();
+        prop_assert_eq!(of(&words), joined);
+        words.rotate_left(1);
+        prop_assert_eq!(of(&words), joined);
+        // G1: somebody who hears it in time is not outvoted.
+        let life = joined.3.incarnation;
+        let heard = |word: &NodeView| word.freshness.incarnation == life && word.state.is_well() && !word.intent.drains();
+        if words.iter().any(heard) && !joined.2.drains() {
+            prop_assert!(joined.0 != NodeState::Down && joined.0 != NodeState::Suspect, "{:?}", joined.0);
+        }
+    }
+
     /// G1 and G2 over random words of three coordinators.
     #[test]
     fn a_node_is_selectable_only_if_a_live_coordinator_hears_it(

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Epoch, LIVE_FOR, Peer, Report, Stale};
+use super::{Epoch, LIVE_FOR, Peer, Report, Stale, Tombstone};
 use crate::{
     id::{Incarnation, NodeId},
     node::NodeView,
@@ -76,6 +76,15 @@ impl Word {
 
     pub(super) fn update(&mut self, nodes: Vec<NodeView>) {
         self.nodes.extend(nodes.into_iter().map(|view| (view.facts.id.clone(), view)));
+    }
+
+    /// Lets go of nodes that were removed, unless they were recorded anew since: a tombstone is not kept for ever.
+    pub(super) fn forget(&mut self, removed: &[Tombstone]) {
+        for Tombstone { id, revision } in removed {
+            if self.nodes.get(id).is_some_and(|view| view.intent.revision <= *revision) {
+                self.nodes.remove(id);
+            }
+        }
     }
 
     /// Takes a later report of a life that is known; returns whose it is. Of another life, or of a node of which nothing is known, it

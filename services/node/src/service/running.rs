@@ -69,8 +69,8 @@ impl Running {
         }
     }
 
-    /// Finishes what was begun: says at once to the coordinators that it wants no new clients, accepts those that are on their
-    /// way for the drain grace, then closes its listeners and waits until every transfer has ended, all of it within the drain
+    /// Finishes what was begun: says at once to the coordinators that it wants no new clients, serves those that are on their
+    /// way for the drain grace, then listens on for those that it can send elsewhere, until every transfer has ended, all of it within the drain
     /// limit. The caller stops the tasks afterwards, which says goodbye and breaks off what is left.
     ///
     /// Cancelling it leaves the node draining.
@@ -78,6 +78,9 @@ impl Running {
         let limit = Instant::now() + self.limit;
         self.drain.stop();
         sleep(self.grace.min(self.limit)).await;
+        self.drain.close();
+        // Late as they are, redirects from before lead here for as long as their tokens last.
+        let _late = timeout_at(limit, self.delivery.transfers().idle()).await;
         self.closing.cancel();
         let all_closed = async {
             for closed in &self.closed {

@@ -64,6 +64,27 @@ fn a_coordinator_that_cannot_reach_the_data_path_keeps_nobody_out_for_ever() {
 }
 
 #[test]
+fn another_life_proves_itself_anew_and_waits_for_no_probe_of_the_last_one() {
+    let mut membership = fallen();
+    let _ = say(&mut membership, at(2000), attend("n", 2, 8, OURS));
+    for (now, sequence) in [(2100, 1), (3100, 2)] {
+        let _ = say(&mut membership, at(now), beat(2, sequence));
+    }
+    assert_eq!(probes(&say(&mut membership, at(4100), beat(2, 3))), ["n"]);
+    // While that probe is under way the process is replaced, too quickly to be missed.
+    let _ = say(&mut membership, at(4200), ended(2, End::Broken));
+    let _ = say(&mut membership, at(4300), attend("n", 3, 9, OURS));
+    let _ = say(&mut membership, at(4800), probed("n", 8, Probe::Well));
+    for (now, sequence) in [(5000, 1), (6000, 2)] {
+        assert_eq!(probes(&say(&mut membership, at(now), beat(3, sequence))), [""; 0], "three beats of its own");
+        assert_eq!(state(&membership, at(now), "n"), Some(NodeState::Probation));
+    }
+    assert_eq!(probes(&say(&mut membership, at(7000), beat(3, 3))), ["n"]);
+    let _ = say(&mut membership, at(7100), probed("n", 9, Probe::Well));
+    assert_eq!(state(&membership, at(7100), "n"), Some(NodeState::Up));
+}
+
+#[test]
 fn a_redial_in_time_proves_nothing_and_has_to_prove_nothing() {
     let mut membership = one_node();
     let _ = say(&mut membership, at(1000), ended(1, End::Broken));
@@ -117,6 +138,18 @@ fn maintenance_covers_a_node_that_is_away_and_one_that_comes_back_from_it_proves
     assert_eq!(state(&membership, at(11_000), "n"), Some(NodeState::Maintenance), "a restart ends nothing");
     let _ = say(&mut membership, at(12_000), duty(Duty::Serve, 3));
     assert_eq!(state(&membership, at(12_000), "n"), Some(NodeState::Probation));
+    let _ = advance(&mut membership, at(15_500));
+    let _ = say(&mut membership, at(15_600), probed("n", 8, Probe::Unwell));
+    let _ = advance(&mut membership, at(16_500));
+    assert_eq!(state(&membership, at(16_500), "n"), Some(NodeState::Down), "and is missed again");
+
+    let mut after_a_restart = Membership::new(Timing::default(), at(0));
+    let _ = after_a_restart.step(at(0), duty(Duty::Maintenance, 2));
+    assert_eq!(
+        state(&after_a_restart, at(0), "n"),
+        Some(NodeState::Maintenance),
+        "also for a coordinator that never heard it"
+    );
 }
 
 #[test]

@@ -45,16 +45,17 @@ async fn a_drain_waits_for_what_was_begun_and_takes_nothing_new_after_its_grace(
         () = announced => {}
     }
     assert_eq!(node.get("/health").await.json()["status"], "draining", "it still listens, and says so");
-    let closed = async {
-        while listens(&node).await {
+    let refused = async {
+        while node.get("/big").await.status != 503 {
             tokio::task::yield_now().await;
         }
     };
     tokio::select! {
         () = &mut drain => panic!("a transfer is under way"),
-        () = closed => {}
+        () = refused => {}
     }
-    assert!(began.elapsed() >= Duration::from_millis(200), "it closed within its grace");
+    assert!(began.elapsed() >= Duration::from_millis(200), "it served within its grace");
+    assert!(listens(&node).await, "whoever comes late is told, and sent on where a token names somebody");
     let rest = async {
         let mut octets = Vec::new();
         slow.read_to_end(&mut octets).await.expect("readable");
@@ -62,6 +63,7 @@ async fn a_drain_waits_for_what_was_begun_and_takes_nothing_new_after_its_grace(
     };
     let (drained, received) = tokio::join!(timeout(LIMIT, &mut drain), rest);
     drained.expect("it ends with its transfer");
+    assert!(!listens(&node).await, "nobody is there to be told any more");
     assert!(received > BIG, "the head's rest and every byte, not {received}");
     node.stop().await;
     twin.until("a goodbye", |heard| matches!(heard.last(), Some(Body::Goodbye(_)))).await;
