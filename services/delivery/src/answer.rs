@@ -100,6 +100,12 @@ impl Answer {
         Self { status, headers: HeaderMap::new(), body: Body::Empty, transfer: None, close: false, stands_until: None }
     }
 
+    /// The same answer to a HEAD whose GET would bring nobody knows how much: it says nothing of a length (RFC 9110 section 8.6).
+    #[must_use]
+    pub fn of_unknown_length(self) -> Self {
+        Self { body: Body::Stream(ByteStream::new(None, futures_util::stream::empty())), ..self }
+    }
+
     /// An answer that people read: one line of plain text.
     #[must_use]
     pub fn text(status: StatusCode, line: impl Into<Cow<'static, str>>) -> Self {

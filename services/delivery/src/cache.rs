@@ -8,6 +8,7 @@
 //! [`caching`]: crate::semantics::caching
 //! [`origin`]: crate::origin
 
+mod complaint;
 mod control;
 mod exchange;
 pub mod figures;
@@ -47,6 +48,7 @@ use crate::{
         multipart::Boundaries,
     },
 };
+use complaint::Complaint;
 use exchange::{Errand, ForFirst};
 use filler::Fillers;
 use flights::{Flights, Joined, Landing};
@@ -109,6 +111,8 @@ struct Shared {
     boundaries: Boundaries,
     /// How many flights were nobody's to join.
     alone: AtomicU64,
+    unreadable: Complaint,
+    given_up: Complaint,
 }
 
 /// A request, and what it is called here.
@@ -139,6 +143,8 @@ impl Cache {
             stats: Stats::default(),
             boundaries: Boundaries::default(),
             alone: AtomicU64::new(0),
+            unreadable: Complaint::default(),
+            given_up: Complaint::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -226,7 +232,9 @@ impl Cache {
         match found::look(&self.shared.store, &visit.key, fields, &self.shared.settings.policy).await {
             Ok(looked) => looked,
             Err(error) => {
-                tracing::warn!(key = visit.key, %error, "the cache cannot be read");
+                if let Some(kept_back) = self.shared.unreadable.due() {
+                    tracing::warn!(key = visit.key, %error, kept_back, "the cache cannot be read");
+                }
                 Looked::Nothing
             }
         }

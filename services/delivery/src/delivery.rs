@@ -186,7 +186,8 @@ impl Delivery {
             Some(disk) => disk.open(&nobody).await.map(drop),
             None => Ok(()),
         };
-        let root = matches!(looked, Ok(()) | Err(DiskError::NotFound | DiskError::Forbidden));
+        // Nobody has that name: a refusal is about the root.
+        let root = matches!(looked, Ok(()) | Err(DiskError::NotFound)) && self.disk().is_none_or(Disk::has_a_name);
         root && self.cache().is_none_or(|cache| cache.store().health().is_well())
     }
 

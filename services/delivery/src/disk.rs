@@ -218,6 +218,11 @@ impl Disk {
         self.inner.calls.health()
     }
 
+    /// Whether the root is still a directory that anybody could find: one that was deleted stays open, and empty.
+    pub(crate) fn has_a_name(&self) -> bool {
+        rustix::fs::fstat(&self.inner.root).is_ok_and(|stat| stat.st_nlink > 0)
+    }
+
     /// What its calls that may block took so far.
     #[must_use]
     pub fn time(&self) -> Time {

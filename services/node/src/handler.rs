@@ -124,6 +124,8 @@ impl Clients {
     /// The built-in object, which says who serves here, and whether its roots can be read.
     async fn probed(&self) -> Answer {
         let answer = match self.delivery.is_well().await {
+            // Whoever looks because no coordinator tells him should know it before the listener closes.
+            true if self.drain.is_stopping() => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "this node stops"),
             true => Answer::text(StatusCode::OK, "well"),
             false => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "a root cannot be read"),
         };

@@ -244,6 +244,11 @@ impl Store {
         if self.inner().settings.mode == Mode::ReadOnly {
             return Err(StoreError::ReadOnly);
         }
+        // What lies below another file system, or in a directory that went away, would come back with it.
+        let place = self.look().await?;
+        if !place.is_here() {
+            return Err(StoreError::Away(place));
+        }
         if keys.len() > PURGED_AT_ONCE && self.is_stocked() {
             return self.drop_in_bulk(keys).await;
         }
@@ -354,11 +359,13 @@ impl Store {
                 () = self.inner().much_to_list.notified() => true,
                 () = time::sleep(flush_every.min(LOOK_EVERY)) => false,
             };
-            if much || settled.elapsed() >= flush_every {
+            // First, so that nothing is written where the directory was.
+            let place = self.look().await;
+            if matches!(place, Ok(Place::Here)) && (much || settled.elapsed() >= flush_every) {
                 settled = Instant::now();
                 self.settle().await;
             }
-            match self.look().await {
+            match place {
                 Ok(Place::Here) => {}
                 // Said when it was found out.
                 Ok(Place::Gone | Place::Covered | Place::Unreadable | Place::Taken) => continue,

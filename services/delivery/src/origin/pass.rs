@@ -26,8 +26,9 @@ fn framed(method: &Method, headers: HeaderMap, response: Response) -> Answer {
     let mut answer = Answer { headers, ..Answer::empty(response.status) };
     if *method == Method::HEAD {
         // Nothing follows that could be counted: the origin's word is all there is.
-        if let Some(length) = announced.filter(is_length) {
-            answer.headers.insert(header::CONTENT_LENGTH, length);
+        match announced.filter(is_length) {
+            Some(length) => drop(answer.headers.insert(header::CONTENT_LENGTH, length)),
+            None => answer = answer.of_unknown_length(),
         }
     } else if !response.body.is_over() {
         answer.body = Body::Stream(response.body.into_stream());

@@ -101,7 +101,7 @@ fn refused(error: &StoreError) -> Status {
     match error {
         StoreError::ReadOnly => Status::failed_precondition(text),
         StoreError::TooLong => Status::invalid_argument(text),
-        StoreError::Disk(_) => Status::unavailable(text),
+        StoreError::Disk(_) | StoreError::Away(_) => Status::unavailable(text),
     }
 }
 

@@ -138,7 +138,10 @@ impl Filler {
                 match filling.write_all(&inflow.front(step(at))).await {
                     Ok(count) => count,
                     Err(error) => {
-                        tracing::warn!(key = self.object.key(), %error, "an object is not kept: its bytes pass by");
+                        if let Some(kept_back) = self.shared.given_up.due() {
+                            let key = self.object.key();
+                            tracing::warn!(key, %error, kept_back, "an object is not kept: its bytes pass by");
+                        }
                         self.leave(inflow.into_rest(at).map_err(|error| Trouble::Body(Arc::new(error)))?);
                         return Ok(());
                     }

@@ -56,6 +56,8 @@ impl Cache {
             };
             answer.headers.remove(header::ACCEPT_RANGES);
             answer.body = Body::Stream(growing(file));
+        } else if verdict == Verdict::Proceed && !answer.headers.contains_key(header::CONTENT_LENGTH) {
+            answer = answer.of_unknown_length();
         }
         self.count(&status);
         status.append_to(&mut answer.headers);

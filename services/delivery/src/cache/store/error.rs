@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use super::place::Place;
+
 /// Why a directory cannot be a store. Each names the path.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -74,6 +76,9 @@ pub enum StoreError {
     /// It is only read.
     #[error("the cache is read-only")]
     ReadOnly,
+    /// Its directory is not where it was, and may come back with all that is in it.
+    #[error("the cache is away: {0}")]
+    Away(Place),
     /// A key or a head that is longer than what is kept.
     #[error("the key or the head is too long")]
     TooLong,

@@ -83,15 +83,18 @@ fn take_shelf(inner: &Inner, shelf: usize) -> io::Result<()> {
             None => {}
         }
     }
-    let mut numbers = HashMap::with_capacity(metas.len());
+    let (mut numbers, mut failed) = (HashMap::with_capacity(metas.len()), None);
     for id in metas {
         if inner.closed.load(Relaxed) {
             return Ok(());
         }
         match enter(inner, id) {
             Ok(number) => numbers.insert(id, number),
-            // It cannot be read now: what it names is left alone.
-            Err(_) => numbers.insert(id, Some(None)),
+            // It cannot be read now, or not be taken away: what it names is left alone, and so is the note of what was purged.
+            Err(error) => {
+                failed = Some(error);
+                numbers.insert(id, Some(None))
+            }
         };
     }
     if inner.settings.mode == Mode::ReadWrite {
@@ -103,7 +106,7 @@ fn take_shelf(inner: &Inner, shelf: usize) -> io::Result<()> {
             }
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// Whether a file belongs to no object. `named` is what the metadata of its key name: nothing, something that cannot be read, or a number.

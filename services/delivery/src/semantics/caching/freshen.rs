@@ -64,6 +64,9 @@ pub fn learn_from_head(stored: &mut Stored, got: Got<'_>, times: Times, policy: 
     if got.status != StatusCode::OK || stored.status() != StatusCode::OK {
         return HeadSays::Nothing;
     }
+    // Where neither has a validator, a head of the same length may be another version's.
+    let has_none =
+        |headers: &HeaderMap| !headers.contains_key(header::ETAG) && !headers.contains_key(header::LAST_MODIFIED);
     let length_of = |headers: &HeaderMap| stored::only(headers, &header::CONTENT_LENGTH).cloned();
     let other_length = length_of(got.headers).zip(length_of(stored.headers())).is_some_and(|(now, then)| now != then);
     let other_coding =
@@ -71,6 +74,9 @@ pub fn learn_from_head(stored: &mut Stored, got: Got<'_>, times: Times, policy: 
     if other_length || other_coding || !speaks_of(stored, got.headers) || forbidden(got.headers, policy).is_some() {
         stored.spoil();
         return HeadSays::Changed;
+    }
+    if has_none(got.headers) && has_none(stored.headers()) {
+        return HeadSays::Nothing;
     }
     update(stored, got.headers, times, policy);
     HeadSays::Current

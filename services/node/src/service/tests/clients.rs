@@ -295,3 +295,16 @@ async fn a_second_node_on_the_same_storage_path_does_not_start() {
     node.stop().await;
     tokio::time::timeout(Duration::from_secs(5), site.start(&[])).await.expect("it is free again").stop().await;
 }
+
+#[tokio::test]
+async fn the_built_in_object_says_who_serves_and_whether_its_root_can_be_read() {
+    let site = Site::new();
+    let node = site.start(&[]).await;
+    let probe = async || node.get(ferry_runtime::probe::PATH).await;
+    let well = probe().await;
+    assert_eq!((well.status, well.field("ferry-node")), (200, "n1"));
+    assert_eq!(well.field("cache-control"), "no-store");
+    std::fs::remove_dir_all(site.folder.path().join("root")).expect("our own folder");
+    assert_eq!(probe().await.status, 503, "a root that was deleted is open, and empty");
+    node.stop().await;
+}

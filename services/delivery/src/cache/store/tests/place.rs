@@ -55,6 +55,7 @@ async fn a_directory_that_somebody_emptied_is_taken_again() {
 async fn a_directory_that_somebody_else_took_is_left_alone() {
     let world = World::new();
     let store = world.open().await;
+    drop(stored(&store, "held", &pattern(3_000)).await);
     let aside = world.directory.with_extension("aside");
     fs::rename(&world.directory, &aside).expect("our own directory");
     fs::create_dir(&world.directory).expect("a folder");
@@ -62,6 +63,10 @@ async fn a_directory_that_somebody_else_took_is_left_alone() {
     fs::write(&theirs, "text").expect("writable");
     assert_eq!(store.look().await.expect("it can be looked for"), Place::Taken);
     assert!(store.create("a", new(Some(10))).await.expect("no fault").is_none(), "it passes by");
+    // What is in the directory that went away would be back with it.
+    for purged in [store.purge("held").await.map(|_| 0), store.purge_below("").await] {
+        assert!(matches!(purged, Err(StoreError::Away(Place::Taken))), "{purged:?}");
+    }
     assert_eq!(fs::read_dir(&world.directory).expect("a folder").count(), 1);
     // And back.
     fs::remove_file(theirs).and_then(|()| fs::remove_dir(&world.directory)).expect("our own");
