@@ -155,14 +155,16 @@ impl Filler {
                 let _ = first.send(());
             }
         }
-        self.close(claims.last(), at).await
+        self.close(claims.last(), inflow, at).await
     }
 
     /// All that the body had has come.
-    async fn close(&self, fill: Option<Fill>, at: u64) -> Result<(), Trouble> {
+    async fn close(&self, fill: Option<Fill>, inflow: Inflow, at: u64) -> Result<(), Trouble> {
         let Some(mut fill) = fill else { return Ok(()) };
         if self.object.length().is_none() && fill.set_length(at).await.is_err() {
-            return Err(Trouble::Incomplete);
+            // Who has all of its bytes has yet to hear that there are no more.
+            self.leave(inflow.into_rest(at).map_err(|error| Trouble::Body(Arc::new(error)))?);
+            return Ok(());
         }
         // What came is listed with what else came of late: nobody waits for that.
         fill.leave().await;
