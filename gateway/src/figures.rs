@@ -54,9 +54,7 @@ impl Figures {
     }
 
     /// Notes when a coordinator was last heard, in milliseconds since 1970.
-    pub(crate) fn heard(&self, at: Option<u64>) {
-        if let Some(at) = at {
-            self.heard_seconds.set(i64::try_from(at / 1000).unwrap_or(i64::MAX));
-        }
+    pub(crate) fn heard(&self, at: u64) {
+        self.heard_seconds.set(i64::try_from(at / 1000).unwrap_or(i64::MAX));
     }
 }

@@ -189,8 +189,8 @@ impl Keeper {
         self.figures.coordinators.set(i64::try_from(self.merge.live_coordinators(now)).unwrap_or(i64::MAX));
         if let Some(age) = self.merge.age(now) {
             self.painter.hear(now - age);
+            self.figures.heard(self.clock.wall().0.saturating_sub(millis(age)));
         }
-        self.figures.heard(self.merge.age(now).map(|age| self.clock.wall().0.saturating_sub(millis(age))));
         let peers = &self.merge.facts().coordinators;
         self.peers.send_if_modified(|known| {
             let changed = known != peers;

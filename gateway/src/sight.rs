@@ -91,11 +91,9 @@ impl Sight {
     /// When time alone changes something next.
     pub(crate) fn next_deadline(&self, now: Tick, merge: &Merge) -> Option<Tick> {
         let fades = match (self.silence(now, merge), &self.fading) {
-            (Some(_), Some(fading)) if self.silence(now, merge) < Some(FORGOTTEN_AFTER + FADE_EVERY) => {
-                Some(fading.next)
-            }
+            (Some(silence), Some(fading)) => (silence < FORGOTTEN_AFTER + FADE_EVERY).then_some(fading.next),
             (Some(silence), None) => Some(now + FRESH_FOR.saturating_sub(silence)),
-            (Some(_), Some(_)) | (None, _) => None,
+            (None, _) => None,
         };
         [self.probing.next_deadline(), fades].into_iter().flatten().min()
     }

@@ -40,9 +40,6 @@ use crate::{
 /// More silent ones than this share of those whose streams stand, and the observer doubts itself.
 const DOUBTFUL: (usize, usize) = (3, 10);
 
-/// What an observer that was away adds to the time in which a broken stream may be redialled.
-const AFTER_A_STALL: Duration = Duration::from_secs(4);
-
 /// Every node that ever registered and was not removed, with what is known of its present life.
 #[derive(Debug)]
 pub struct Membership {
@@ -314,7 +311,7 @@ impl Membership {
         let stall = missed.saturating_sub(self.timing.look_within);
         if !stall.is_zero() {
             self.away += stall;
-            self.forgiving_until = self.own(now) + AFTER_A_STALL;
+            self.forgiving_until = self.own(now) + self.timing.dead_after;
         }
         self.own(now)
     }

@@ -67,6 +67,14 @@ pub struct NodeFacts {
     pub software: String,
 }
 
+impl NodeFacts {
+    /// Where people find it: its address for clients, over plain HTTP if it has one.
+    #[must_use]
+    pub fn place(&self) -> Option<&Authority> {
+        self.address.as_ref().or(self.tls_address.as_ref())
+    }
+}
+
 /// What a coordinator believes of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NodeState {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use ferry_core::{
-    node::{NodeState, NodeView},
+    node::NodeView,
     object::{ObjectKey, ObjectPath},
     routes::affinity,
     selection::{Candidate, Client, Corrections, Request, Scheme, Table, select},
@@ -61,10 +61,7 @@ impl Choice {
 
     /// All that may get clients for it.
     pub(super) fn all(&self, path: &ObjectPath) -> Vec<Target> {
-        self.targets(|candidate| {
-            matches!(candidate.state(), NodeState::Up | NodeState::Degraded | NodeState::Suspect)
-                && candidate.serves(path)
-        })
+        self.targets(|candidate| candidate.state().selectable() && candidate.serves(path))
     }
 
     fn targets(&self, concerned: impl Fn(&Candidate) -> bool) -> Vec<Target> {

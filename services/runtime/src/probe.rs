@@ -5,6 +5,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use ferry_core::{id::NodeId, membership::Probe, node::NodeFacts};
+use http_body_util::Empty;
 use hyper::{
     HeaderMap, Request, StatusCode,
     body::Bytes,
@@ -67,7 +68,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let request = Request::get(PATH).header(HOST, host).header(CONNECTION, "close").body(Empty).ok()?;
+    let request = Request::get(PATH).header(HOST, host).header(CONNECTION, "close").body(Empty::<Bytes>::new()).ok()?;
     let answer = sender.send_request(request);
     tokio::pin!(answer, connection);
     let answer = tokio::select! {
@@ -94,25 +95,6 @@ fn anyone() -> Result<TlsConnector, rustls::Error> {
         .with_custom_certificate_verifier(Arc::new(AnyCertificate::new(provider)))
         .with_no_client_auth();
     Ok(TlsConnector::from(Arc::new(config)))
-}
-
-/// A request without content.
-struct Empty;
-
-impl hyper::body::Body for Empty {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
-        std::task::Poll::Ready(None)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        true
-    }
 }
 
 #[cfg(test)]

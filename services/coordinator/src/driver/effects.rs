@@ -137,12 +137,10 @@ impl Driver {
             Effect::Probe { id, incarnation } => self.probe(id, incarnation),
             Effect::Contested { id, facts: [speaks, other] } => {
                 self.figures.contested.inc();
-                let at =
-                    |facts: &NodeFacts| facts.address.as_ref().or(facts.tls_address.as_ref()).map(ToString::to_string);
                 warn!(
                     node = %id,
-                    speaks = at(&speaks),
-                    other = at(&other),
+                    speaks = speaks.place().map(ToString::to_string),
+                    other = other.place().map(ToString::to_string),
                     "two living processes have this node's identity, as when a disk is cloned: give one of them another storage path"
                 );
             }

@@ -209,7 +209,7 @@ impl Member {
 
     /// The life to probe, if it is time for that; it is taken to be under way from then on.
     pub(super) fn take_probe(&mut self, timing: &Timing, now: Tick) -> Option<Incarnation> {
-        let life = self.life.as_ref().filter(|life| !matches!(life.ending, Ending::Goodbye | Ending::Broken(_)))?;
+        let life = self.life.as_ref().filter(|life| life.is_judged_by_silence())?;
         let returns = self.returning.is_some_and(|returning| returning.wants_a_probe());
         let silent = self.counted == Some(Hearing::Silent) && self.state != NodeState::Down;
         let due = self.probing.last.is_none_or(|last| now >= last + timing.probe_every);
@@ -245,14 +245,14 @@ impl Member {
 
     /// Whether its silence is held to be the observer's own: many fell silent, and no probe says that it is the node's.
     fn is_spared(&self, observer: Observer) -> bool {
-        let silent = self.life.as_ref().is_some_and(|life| matches!(life.ending, Ending::None | Ending::Unheard));
+        let silent = self.life.as_ref().is_some_and(Life::is_judged_by_silence);
         // Whoever was down before stays so.
         silent && observer.in_doubt && self.probing.refuted != Some(true) && self.state != NodeState::Down
     }
 
     /// How it counts in the question whether the observer is cut off. Whoever is known to be dead does not.
     pub(super) fn hearing(&self, timing: &Timing, now: Tick) -> Option<Hearing> {
-        let life = self.life.as_ref().filter(|life| matches!(life.ending, Ending::None | Ending::Unheard))?;
+        let life = self.life.as_ref().filter(|life| life.is_judged_by_silence())?;
         if self.record.intent.duty == Duty::Maintenance {
             return None;
         }
@@ -299,8 +299,7 @@ impl Member {
 
 /// Where people find a node.
 fn place(facts: &NodeFacts) -> String {
-    let place = facts.address.as_ref().or(facts.tls_address.as_ref());
-    place.map_or_else(|| "an unknown address".to_owned(), ToString::to_string)
+    facts.place().map_or_else(|| "an unknown address".to_owned(), ToString::to_string)
 }
 
 impl Life {
@@ -318,6 +317,11 @@ impl Life {
             ending: Ending::None,
             over: false,
         }
+    }
+
+    /// Whether nothing but its silence speaks against it: no end of its stream does.
+    const fn is_judged_by_silence(&self) -> bool {
+        matches!(self.ending, Ending::None | Ending::Unheard)
     }
 
     pub(super) const fn is_connected(&self) -> bool {

@@ -177,13 +177,13 @@ impl Sending<'_> {
             }
             // The address had no part in it: the permit ends without a word.
             Err(_) if progress.is_broken() => Err(OriginError::Content { origin: self.origin.name().clone() }),
-            // What had content is not sent again, and its connection may have been one that the origin had just closed as idle.
-            Err(cause) if has_body && !cause.is_connect() => {
-                Err(OriginError::Unreachable { origin: self.origin.name().clone(), cause })
-            }
             Err(cause) => {
-                let failure = if cause.is_connect() { Failure::Unreached } else { Failure::Unanswered };
-                permit.failed(failure(self.witness));
+                match cause.is_connect() {
+                    true => drop(permit.failed(Failure::Unreached(self.witness))),
+                    // What had content is not sent again, and its connection may have been one that the origin had just closed as idle.
+                    false if has_body => drop(permit),
+                    false => drop(permit.failed(Failure::Unanswered(self.witness))),
+                }
                 Err(OriginError::Unreachable { origin: self.origin.name().clone(), cause })
             }
         }
