@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ferry_core::{
     load::Load,
     merge::{Body, Epoch, GatewayFacts},
-    node::{Freshness, Intent, NodeFacts, NodeState, Weight},
+    node::{Freshness, Intent, NodeFacts, NodeState},
 };
 
 use super::*;
@@ -17,17 +17,8 @@ fn at(millis: u64) -> Tick {
 fn view(id: &str, bytes_per_second: u64) -> NodeView {
     NodeView {
         facts: Arc::new(NodeFacts {
-            id: id.parse().expect("valid"),
             address: Some("127.0.0.1:1".parse().expect("valid")),
-            tls_address: None,
-            admin_address: None,
-            region: None,
-            zone: None,
-            weight: Weight::default(),
-            capacity: None,
-            max_transfers: None,
-            prefixes: Vec::new(),
-            software: String::new(),
+            ..NodeFacts::named(id.parse().expect("valid"))
         }),
         state: NodeState::Up,
         freshness: Freshness { incarnation: Incarnation(1), beat: 1 },

@@ -6,7 +6,7 @@ use ferry_core::{
     id::Incarnation,
     load::Load,
     merge::{Body, Epoch, Merge},
-    node::{Freshness, Intent, NodeFacts, NodeState, NodeView, Weight},
+    node::{Freshness, Intent, NodeFacts, NodeState, NodeView},
     selection::Candidate,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -16,17 +16,10 @@ use super::*;
 fn view(id: usize, zone: u8, state: NodeState, beat: u64, bytes_per_second: u64) -> NodeView {
     NodeView {
         facts: Arc::new(NodeFacts {
-            id: format!("n{id}").parse().expect("valid"),
             address: Some("127.0.0.1:1".parse().expect("valid")),
-            tls_address: None,
-            admin_address: None,
             region: "r".parse().ok(),
             zone: format!("z{zone}").parse().ok(),
-            weight: Weight::default(),
-            capacity: None,
-            max_transfers: None,
-            prefixes: Vec::new(),
-            software: String::new(),
+            ..NodeFacts::named(format!("n{id}").parse().expect("valid"))
         }),
         state,
         freshness: Freshness { incarnation: Incarnation(1), beat },

@@ -168,7 +168,7 @@ fn contended(id: &NodeId) -> WriteError {
 
 #[cfg(test)]
 mod tests {
-    use ferry_core::{id::Incarnation, membership::SecretDigest, node::Weight};
+    use ferry_core::{id::Incarnation, membership::SecretDigest};
     use ferry_store::{Embedded, Faulty};
 
     use super::*;
@@ -176,17 +176,8 @@ mod tests {
     fn registration(id: &str, secret: u8) -> Registration {
         Registration {
             facts: Arc::new(NodeFacts {
-                id: id.parse().expect("valid"),
                 address: Some("127.0.0.1:1".parse().expect("valid")),
-                tls_address: None,
-                admin_address: None,
-                region: None,
-                zone: None,
-                weight: Weight::default(),
-                capacity: None,
-                max_transfers: None,
-                prefixes: Vec::new(),
-                software: String::new(),
+                ..NodeFacts::named(id.parse().expect("valid"))
             }),
             secret: SecretDigest([secret; 32]),
             incarnation: Incarnation(1),

@@ -11,7 +11,7 @@ use std::{hint::black_box, num::NonZeroU64, sync::Arc, time::Duration, time::Ins
 use ferry_core::{
     id::Incarnation,
     load::Load,
-    node::{Freshness, Intent, NodeFacts, NodeState, NodeView, Weight},
+    node::{Freshness, Intent, NodeFacts, NodeState, NodeView},
     object::{ObjectKey, ObjectPath},
     ring::{Key, KeyRing},
     selection::{Client, Corrections, Request, Scheme, Table, select},
@@ -25,17 +25,11 @@ const ROUNDS: usize = 51;
 
 fn node(index: usize, regions: usize) -> NodeView {
     let facts = NodeFacts {
-        id: format!("node-{index}").parse().expect("a good name"),
         address: format!("node-{index}.example:8001").parse().ok(),
-        tls_address: None,
-        admin_address: None,
         region: format!("r{}", index % regions).parse().ok(),
         zone: format!("z{}", index % 3).parse().ok(),
-        weight: Weight::default(),
         capacity: NonZeroU64::new(125_000_000),
-        max_transfers: None,
-        prefixes: Vec::new(),
-        software: String::new(),
+        ..NodeFacts::named(format!("node-{index}").parse().expect("a good name"))
     };
     NodeView {
         facts: Arc::new(facts),

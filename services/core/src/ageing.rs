@@ -77,17 +77,8 @@ mod tests {
 
     fn view(weight: u32, bytes_per_second: u64, state: NodeState) -> NodeView {
         let facts = NodeFacts {
-            id: "n".parse().expect("valid"),
-            address: None,
-            tls_address: None,
-            admin_address: None,
-            region: None,
-            zone: None,
             weight: Weight::new(weight).expect("in bounds"),
-            capacity: None,
-            max_transfers: None,
-            prefixes: Vec::new(),
-            software: String::new(),
+            ..NodeFacts::named("n".parse().expect("valid"))
         };
         NodeView {
             facts: Arc::new(facts),

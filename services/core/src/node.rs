@@ -68,6 +68,24 @@ pub struct NodeFacts {
 }
 
 impl NodeFacts {
+    /// One that says nothing but its name: no address, no place, the usual weight, no limits, every key.
+    #[must_use]
+    pub fn named(id: NodeId) -> Self {
+        Self {
+            id,
+            address: None,
+            tls_address: None,
+            admin_address: None,
+            region: None,
+            zone: None,
+            weight: Weight::default(),
+            capacity: None,
+            max_transfers: None,
+            prefixes: Vec::new(),
+            software: String::new(),
+        }
+    }
+
     /// Where people find it: its address for clients, over plain HTTP if it has one.
     #[must_use]
     pub fn place(&self) -> Option<&Authority> {

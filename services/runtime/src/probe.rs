@@ -99,7 +99,6 @@ fn anyone() -> Result<TlsConnector, rustls::Error> {
 
 #[cfg(test)]
 mod tests {
-    use ferry_core::node::Weight;
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
@@ -108,19 +107,7 @@ mod tests {
     use super::*;
 
     fn facts(address: &str) -> NodeFacts {
-        NodeFacts {
-            id: "n1".parse().expect("valid"),
-            address: Some(address.parse().expect("valid")),
-            tls_address: None,
-            admin_address: None,
-            region: None,
-            zone: None,
-            weight: Weight::default(),
-            capacity: None,
-            max_transfers: None,
-            prefixes: Vec::new(),
-            software: String::new(),
-        }
+        NodeFacts { address: Some(address.parse().expect("valid")), ..NodeFacts::named("n1".parse().expect("valid")) }
     }
 
     /// What a probe makes of a server that answers this; of one that says nothing, if that is empty.

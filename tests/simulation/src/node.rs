@@ -10,7 +10,7 @@ use ferry_core::{
     id::Incarnation,
     load::Load,
     membership::{Registration, SecretDigest},
-    node::{NodeFacts, Weight},
+    node::NodeFacts,
 };
 use rand::RngExt as _;
 
@@ -39,17 +39,10 @@ pub(crate) struct Node {
 /// What node `index` registers in a life of that number.
 fn facts(index: usize, life: u64) -> NodeFacts {
     NodeFacts {
-        id: node_id(index),
         address: format!("n{index}.example:8001").parse().ok(),
-        tls_address: None,
-        admin_address: None,
         region: format!("r{}", index % 3).parse().ok(),
-        zone: None,
-        weight: Weight::default(),
-        capacity: None,
-        max_transfers: None,
-        prefixes: Vec::new(),
         software: format!("build {}", life / 4),
+        ..NodeFacts::named(node_id(index))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ferry_core::{
     load::Load,
     merge::GatewayFacts,
-    node::{Freshness, Intent, NodeFacts, NodeState, Weight},
+    node::{Freshness, Intent, NodeFacts, NodeState},
 };
 use v1::routing_update::Body as Wire;
 
@@ -14,17 +14,8 @@ use super::*;
 fn view() -> NodeView {
     NodeView {
         facts: Arc::new(NodeFacts {
-            id: "n".parse().expect("valid"),
             address: Some("127.0.0.1:1".parse().expect("valid")),
-            tls_address: None,
-            admin_address: None,
-            region: None,
-            zone: None,
-            weight: Weight::default(),
-            capacity: None,
-            max_transfers: None,
-            prefixes: Vec::new(),
-            software: String::new(),
+            ..NodeFacts::named("n".parse().expect("valid"))
         }),
         state: NodeState::Up,
         freshness: Freshness { incarnation: Incarnation(3), beat: 4 },

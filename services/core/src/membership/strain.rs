@@ -94,21 +94,13 @@ mod tests {
     use std::num::{NonZeroU32, NonZeroU64};
 
     use super::*;
-    use crate::{load::Share, node::Weight};
+    use crate::load::Share;
 
     fn facts() -> NodeFacts {
         NodeFacts {
-            id: "n".parse().expect("valid"),
-            address: None,
-            tls_address: None,
-            admin_address: None,
-            region: None,
-            zone: None,
-            weight: Weight::default(),
             capacity: NonZeroU64::new(1000),
             max_transfers: NonZeroU32::new(100),
-            prefixes: Vec::new(),
-            software: String::new(),
+            ..NodeFacts::named("n".parse().expect("valid"))
         }
     }
 

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     id::Incarnation,
-    node::{Duty, Intent, NodeFacts, Weight},
+    node::{Duty, Intent, NodeFacts},
     time::UnixMillis,
 };
 
@@ -23,17 +23,8 @@ fn at(millis: u64) -> Tick {
 
 fn facts(id: &str, address: &str) -> Arc<NodeFacts> {
     Arc::new(NodeFacts {
-        id: id.parse().expect("valid"),
         address: Some(address.parse().expect("valid")),
-        tls_address: None,
-        admin_address: None,
-        region: None,
-        zone: None,
-        weight: Weight::default(),
-        capacity: None,
-        max_transfers: None,
-        prefixes: Vec::new(),
-        software: String::new(),
+        ..NodeFacts::named(id.parse().expect("valid"))
     })
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     load::Load,
-    node::{Duty, Freshness, Intent, NodeFacts, NodeState, Weight},
+    node::{Duty, Freshness, Intent, NodeFacts, NodeState},
 };
 
 fn at(millis: u64) -> Tick {
@@ -18,19 +18,7 @@ fn at(millis: u64) -> Tick {
 
 fn view(id: &str, state: NodeState, incarnation: u64, beat: u64, revision: u64) -> NodeView {
     NodeView {
-        facts: Arc::new(NodeFacts {
-            id: id.parse().expect("valid"),
-            address: None,
-            tls_address: None,
-            admin_address: None,
-            region: None,
-            zone: None,
-            weight: Weight::default(),
-            capacity: None,
-            max_transfers: None,
-            prefixes: Vec::new(),
-            software: String::new(),
-        }),
+        facts: Arc::new(NodeFacts::named(id.parse().expect("valid"))),
         state,
         freshness: Freshness { incarnation: Incarnation(incarnation), beat },
         load: Load::default(),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     load::Load,
-    node::{Freshness, Intent, NodeFacts, Weight},
+    node::{Freshness, Intent, NodeFacts},
 };
 
 fn at(millis: u64) -> Tick {
@@ -11,19 +11,7 @@ fn at(millis: u64) -> Tick {
 }
 
 fn view(id: &str, state: NodeState, in_doubt: bool) -> NodeView {
-    let facts = NodeFacts {
-        id: id.parse().expect("valid"),
-        address: None,
-        tls_address: None,
-        admin_address: None,
-        region: None,
-        zone: None,
-        weight: Weight::default(),
-        capacity: None,
-        max_transfers: None,
-        prefixes: Vec::new(),
-        software: String::new(),
-    };
+    let facts = NodeFacts::named(id.parse().expect("valid"));
     NodeView {
         facts: Arc::new(facts),
         state,

@@ -24,17 +24,10 @@ const COST: u64 = 1_000_000;
 fn node(id: &str) -> NodeView {
     NodeView {
         facts: Arc::new(NodeFacts {
-            id: id.parse().expect("a good name"),
             address: format!("{id}.example:8001").parse().ok(),
-            tls_address: None,
-            admin_address: None,
-            region: None,
-            zone: None,
-            weight: Weight::default(),
             capacity: NonZeroU64::new(GIGABIT),
-            max_transfers: None,
-            prefixes: Vec::new(),
             software: "test".to_owned(),
+            ..NodeFacts::named(id.parse().expect("a good name"))
         }),
         state: NodeState::Up,
         freshness: Freshness { incarnation: Incarnation(1), beat: 1 },

@@ -36,17 +36,8 @@ impl Attending {
         let identity = Arc::new(identity.expect("a new node"));
         let (drain, cluster, tasks, secret) = (Drain::new(), Cluster::new(), Tasks::new(), identity.secret);
         let facts = NodeFacts {
-            id: identity.id.clone(),
             address: Some("10.0.0.1:8001".parse().expect("an address")),
-            tls_address: None,
-            admin_address: None,
-            region: None,
-            zone: None,
-            weight: ferry_core::node::Weight::default(),
-            capacity: None,
-            max_transfers: None,
-            prefixes: Vec::new(),
-            software: String::new(),
+            ..NodeFacts::named(identity.id.clone())
         };
         let agent = Agent {
             facts,
