@@ -6,6 +6,7 @@ mod cli;
 mod control;
 mod coordinator;
 mod gateway;
+mod get;
 mod node;
 mod nodes;
 mod output;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Some(("gateway", matches)) => gateway::run(matches),
         Some(("node", matches)) => node::run(matches),
         Some(("nodes", matches)) => nodes::run(matches),
+        Some(("get", matches)) => get::run(matches),
         Some(("sign", matches)) => sign::run(matches),
         Some(("purge", matches)) => purge::run(matches),
         Some(("warm", matches)) => warm::run(matches),

@@ -20,6 +20,7 @@ mod etcd_failures;
 mod failover;
 mod fallback;
 mod faults;
+mod get_command;
 mod harness;
 mod harness_check;
 mod inspection;

@@ -28,7 +28,12 @@ async fn a_package_is_found_below_the_root_and_saved_under_its_meetings_name() {
     let folder = downloads.to_str().expect("a plain path");
     // -J: the name that the server gives, as browsers do.
     run("curl", &["-sSfLOJ", "--output-dir", folder, &url], &[], Duration::from_secs(20)).await.ok();
-    assert_eq!(digest_of(&downloads.join("meeting_m-42.zip")), package.sha256);
+    let saved = downloads.join("meeting_m-42.zip");
+    assert_eq!(digest_of(&saved), package.sha256);
+    std::fs::remove_file(&saved).expect("an own file");
+    let ferry = ["-C", folder, env!("CARGO_BIN_EXE_ferry"), "get", &url];
+    run("env", &ferry, &[], Duration::from_secs(20)).await.ok();
+    assert_eq!(digest_of(&saved), package.sha256);
 
     assert_eq!(get(&cluster.url("/api/v1/meetings/none/download-package")).follow().await.status, 404);
     assert_eq!(get(&cluster.url("/meeting_files/m-42/package.zip")).follow().await.status, 404, "only by its URL");

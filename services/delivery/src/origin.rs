@@ -53,9 +53,12 @@ pub use ask::{Ask, Identity, Response};
 pub use body::{Body, BodyError};
 pub use breaker::BreakerState;
 pub use error::OriginError;
+pub use partial::content_length;
+pub use resume::{Plan as Resumption, Verdict};
 pub use s3::Credentials;
 pub use settings::{Base, InvalidBase, InvalidOrigins, OriginSettings, Settings, Trust};
 pub use stats::{AddressStats, PoolStats};
+pub use tls::config as client_config;
 
 pub(crate) use heads::of_a_client;
 pub(crate) use redirect::is_redirect;

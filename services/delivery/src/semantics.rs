@@ -9,7 +9,7 @@ pub mod methods;
 pub mod multipart;
 pub mod plan;
 pub mod ranges;
-pub(crate) mod repr_digest;
+pub mod repr_digest;
 pub mod validators;
 
 pub use coding::Coding;

@@ -38,7 +38,8 @@ impl ContentRange {
 }
 
 /// `Content-Length`, if it is one number.
-pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
+#[must_use]
+pub fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok().and_then(number)
 }
 

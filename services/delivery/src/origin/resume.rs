@@ -10,7 +10,7 @@ use crate::semantics::validators::Tag;
 
 /// What it takes to ask for the rest of a body.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub struct Plan {
     /// Path and query.
     pub(super) target: String,
     /// The fields of the request, without ranges and conditions.
@@ -26,7 +26,7 @@ pub(super) struct Plan {
 
 /// What a response to a request for the rest comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// It is the rest.
     Rest,
     /// The origin cannot answer now; perhaps later.
@@ -36,8 +36,9 @@ pub(super) enum Verdict {
 }
 
 impl Plan {
-    /// A plan for the body of a response, if it is one that can be gone on with.
-    pub(super) fn of(
+    /// A plan for the body of a response to a request (its method, target and fields), if it is one that can be gone on with.
+    #[must_use]
+    pub fn of(
         (method, target, request): (&Method, &str, &HeaderMap),
         status: StatusCode,
         headers: &HeaderMap,
@@ -62,22 +63,25 @@ impl Plan {
     }
 
     /// So many bytes more have arrived.
-    pub(super) const fn advance(&mut self, bytes: u64) {
+    pub const fn advance(&mut self, bytes: u64) {
         self.next += bytes;
     }
 
     /// Whether nothing is missing.
-    pub(super) fn is_whole(&self) -> bool {
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
         self.end == Some(self.next)
     }
 
     /// How many bytes are missing, where that is known.
-    pub(super) fn missing(&self) -> Option<u64> {
+    #[must_use]
+    pub fn missing(&self) -> Option<u64> {
         self.end.map(|end| end.saturating_sub(self.next))
     }
 
     /// The fields of a request for the rest.
-    pub(super) fn request(&self) -> HeaderMap {
+    #[must_use]
+    pub fn request(&self) -> HeaderMap {
         let mut request = self.request.clone();
         let range = match self.end {
             Some(end) => format!("bytes={}-{}", self.next, end.saturating_sub(1)),
@@ -89,7 +93,7 @@ impl Plan {
     }
 
     /// Judges a response to that request. If it is the rest, its end is known from now on.
-    pub(super) fn judge(&mut self, status: StatusCode, headers: &HeaderMap) -> Verdict {
+    pub fn judge(&mut self, status: StatusCode, headers: &HeaderMap) -> Verdict {
         if status.is_server_error() || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT) {
             return Verdict::Later;
         }

@@ -9,8 +9,11 @@ use super::settings::Trust;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// A client's configuration for that trust, which offers these protocols.
-pub(super) fn config(trust: &Trust, protocols: &[&[u8]]) -> Result<ClientConfig, Error> {
+/// A client's configuration for that trust, which offers these protocols (ALPN).
+///
+/// # Errors
+/// If the system has no certificates, or one of those given is none.
+pub fn config(trust: &Trust, protocols: &[&[u8]]) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let mut config = match trust {
