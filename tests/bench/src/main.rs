@@ -33,7 +33,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     ground::Ground,
-    rows::{Bench, ROWS, Row},
+    rows::{Bench, LONG, ROWS, Row},
     site::Site,
 };
 
@@ -59,7 +59,7 @@ impl Wish {
                 "--docs" => wish.docs = true,
                 "--program" => wish.program = Some(arguments.next().context("--program wants a FILE")?.into()),
                 "--help" | "-h" => wish.help = true,
-                name => match ROWS.iter().find(|row| row.name == name) {
+                name => match ROWS.iter().chain(&LONG).find(|row| row.name == name) {
                     Some(row) => wish.rows.push(*row),
                     None => bail!("no row has the name {name}; --help names them"),
                 },
@@ -78,7 +78,7 @@ const OPTIONS: &str = "  --strict        exit 1 if a row falls short
 ";
 
 fn help() -> String {
-    let rows: String = ROWS.iter().map(|row| format!("  {:<15} {}\n", row.name, row.about)).collect();
+    let rows: String = ROWS.iter().chain(&LONG).map(|row| format!("  {:<15} {}\n", row.name, row.about)).collect();
     format!("tests/bench/run [OPTION…] [ROW…]\n\nRows:\n{rows}\nOptions:\n{OPTIONS}")
 }
 

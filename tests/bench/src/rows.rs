@@ -13,6 +13,7 @@ mod one_core;
 mod plots;
 mod redirect;
 mod second_core;
+mod storm;
 mod tail;
 
 use std::cell::{Cell, RefCell};
@@ -101,7 +102,7 @@ pub(crate) struct Row {
 }
 
 /// In the order in which they are measured.
-pub(crate) const ROWS: [Row; 17] = [
+pub(crate) const ROWS: [Row; 18] = [
     Row { name: "plain", about: "files over HTTP/1.1: server CPU", measure: files::plain },
     Row { name: "tls", about: "files over TLS 1.3: server CPU", measure: files::tls },
     Row { name: "h2", about: "files over HTTP/2 and TLS 1.3: server CPU", measure: h2::measure },
@@ -122,5 +123,10 @@ pub(crate) const ROWS: [Row; 17] = [
     },
     Row { name: "control-scale", about: "10,000 nodes at one coordinator", measure: control_scale::measure },
     Row { name: "failover", about: "a node is gone: the last redirect that names it", measure: failover::measure },
+    Row { name: "storm", about: "200 clients while nodes are killed: what fails", measure: storm::measure },
     Row { name: "plots", about: "the two plots: cost by size, memory by connections", measure: plots::measure },
 ];
+
+/// Not among those that run unless they are asked for by name.
+pub(crate) const LONG: [Row; 1] =
+    [Row { name: "storm-long", about: "the same with 50 kills, for ten minutes", measure: storm::measure_long }];
