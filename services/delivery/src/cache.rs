@@ -8,7 +8,6 @@
 //! [`caching`]: crate::semantics::caching
 //! [`origin`]: crate::origin
 
-mod complaint;
 mod control;
 mod exchange;
 pub mod figures;
@@ -31,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_runtime::{Clock, Tasks};
+use ferry_runtime::{Clock, Complaint, Tasks};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::sync::{self, oneshot};
 
@@ -48,7 +47,6 @@ use crate::{
         multipart::Boundaries,
     },
 };
-use complaint::Complaint;
 use exchange::{Errand, ForFirst};
 use filler::Fillers;
 use flights::{Flights, Joined, Landing};

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod atomic_file;
 pub mod clock;
+pub mod complaint;
 pub mod config;
 pub mod coordinators;
 pub mod descriptors;
@@ -22,5 +23,6 @@ pub mod tls;
 pub mod workers;
 
 pub use clock::Clock;
+pub use complaint::Complaint;
 pub use tasks::Tasks;
 pub use workers::Workers;

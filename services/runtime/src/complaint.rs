@@ -1,4 +1,4 @@
-//! A line of the log that would else be written for every request: the first at once, then one every ten seconds, with how many there were.
+//! A line of the log that would else be written again and again: the first at once, then one every ten seconds, with how many there were.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -9,7 +9,7 @@ const EVERY: Duration = Duration::from_secs(10);
 
 /// One kind of trouble.
 #[derive(Debug, Default)]
-pub(super) struct Complaint(Mutex<State>);
+pub struct Complaint(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -19,7 +19,8 @@ struct State {
 
 impl Complaint {
     /// How often it was not said since it last was; `None` if it is not to be said now.
-    pub(super) fn due(&self) -> Option<u64> {
+    #[must_use]
+    pub fn due(&self) -> Option<u64> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.last.is_some_and(|last| last.elapsed() < EVERY) {
             state.kept_back += 1;
