@@ -19,8 +19,10 @@ use crate::{
     snapshot::{Current, Painter},
 };
 
-/// Nodes that are looked at at one time.
-const PROBES: usize = 64;
+/// Nodes that are looked at at one time: a region that hangs must not keep the others waiting for long.
+const PROBES: usize = 512;
+/// A look that took so much longer than it may was not the node's doing: this process was stopped, or starved.
+const AWAY_FOR: Duration = Duration::from_millis(500);
 
 /// Updates that wait for the keeper; a coordinator's stream waits behind them.
 const INBOX: usize = 64;
@@ -43,8 +45,8 @@ pub(crate) enum Update {
     },
     /// A stream broke.
     Closed(CoordinatorId),
-    /// This gateway looked at a node itself.
-    Probed { id: NodeId, incarnation: Incarnation, probe: Probe },
+    /// This gateway looked at a node itself; nothing came of it if the gateway was away meanwhile.
+    Probed { id: NodeId, incarnation: Incarnation, probe: Option<Probe> },
 }
 
 /// The keeper's state.
@@ -203,11 +205,14 @@ impl Keeper {
     fn probe(&mut self, tasks: &Tasks) {
         for (id, incarnation) in self.sight.take_due(self.clock.now()) {
             let Some(facts) = self.merge.view(&id).map(|view| Arc::clone(&view.facts)) else { continue };
-            let (found, probes) = (self.found.clone(), Arc::clone(&self.probes));
+            let (found, probes, clock) = (self.found.clone(), Arc::clone(&self.probes), self.clock.clone());
             self.figures.probes.inc();
             tasks.spawn("probe", async move {
                 let Ok(_turn) = probes.acquire().await else { return };
+                let began = clock.now();
                 let probe = probe::probe(&facts).await;
+                let was_here = clock.now().since(began) < probe::LIMIT + AWAY_FOR;
+                let probe = Some(probe).filter(|probe| was_here || *probe == Probe::Well);
                 // The keeper ends only with the process; then nobody waits for this.
                 let _ = found.send(Update::Probed { id, incarnation, probe }).await;
             });

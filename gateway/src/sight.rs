@@ -1,5 +1,7 @@
 //! What this gateway takes a node for: the coordinators' last word on it, as far as its age and the gateway's own probes leave that standing.
 
+mod said;
+
 use std::{borrow::Cow, collections::BTreeSet, time::Duration};
 
 use ferry_core::{
@@ -8,9 +10,11 @@ use ferry_core::{
     membership::Probe,
     merge::Merge,
     node::NodeView,
-    probing::{OLD_AFTER, Probing},
+    probing::{ALONE_AFTER, Probing},
     time::Tick,
 };
+
+use self::said::Said;
 
 /// How often loads are taken down while nobody speaks.
 const FADE_EVERY: Duration = Duration::from_secs(1);
@@ -22,6 +26,7 @@ pub(crate) struct Sight {
     /// Nobody can have spoken before.
     began: Tick,
     fading: Option<Fading>,
+    said: Said,
 }
 
 /// While nobody speaks.
@@ -33,7 +38,7 @@ struct Fading {
 
 impl Sight {
     pub(crate) fn new(now: Tick) -> Self {
-        Self { probing: Probing::default(), began: now, fading: None }
+        Self { probing: Probing::default(), began: now, fading: None, said: Said::default() }
     }
 
     /// Takes note of what coordinators say; returns the nodes that look otherwise for another reason: since time passed, or somebody speaks again.
@@ -45,7 +50,9 @@ impl Sight {
             }
         }
         let silence = self.silence(now, merge);
-        self.probing.set_old(now, silence.is_some_and(|silence| silence >= OLD_AFTER));
+        let alone = silence.filter(|silence| *silence >= ALONE_AFTER);
+        self.probing.attend(now, alone.is_some());
+        self.said.alone(alone, self.probing.len());
         let all = || merge.views().map(|view| view.facts.id.clone()).collect();
         match (silence.filter(|silence| *silence >= FRESH_FOR), &mut self.fading) {
             (Some(_), None) => {
@@ -83,15 +90,18 @@ impl Sight {
         self.probing.take_due(now)
     }
 
-    /// Takes what came of a probe.
-    pub(crate) fn probed(&mut self, now: Tick, id: &NodeId, incarnation: Incarnation, probe: Probe) {
-        self.probing.probed(now, id, incarnation, probe);
+    /// Takes what came of a probe; nothing, if this gateway itself was away meanwhile.
+    pub(crate) fn probed(&mut self, now: Tick, id: &NodeId, incarnation: Incarnation, probe: Option<Probe>) {
+        if let Some(state) = self.probing.probed(now, id, incarnation, probe) {
+            self.said.turned(id, state);
+        }
     }
 
     /// When time alone changes something next.
     pub(crate) fn next_deadline(&self, now: Tick, merge: &Merge) -> Option<Tick> {
         let fades = match (self.silence(now, merge), &self.fading) {
             (Some(silence), Some(fading)) => (silence < FORGOTTEN_AFTER + FADE_EVERY).then_some(fading.next),
+            (Some(silence), None) if silence < ALONE_AFTER => Some(now + (ALONE_AFTER - silence)),
             (Some(silence), None) => Some(now + FRESH_FOR.saturating_sub(silence)),
             (None, _) => None,
         };

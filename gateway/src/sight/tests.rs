@@ -67,7 +67,7 @@ impl Gateway {
             self.now = next.max(self.now + 1);
             self.look();
             for (id, life) in self.sight.take_due(at(self.now)) {
-                self.sight.probed(at(self.now), &id, life, outcome(id.as_str()));
+                self.sight.probed(at(self.now), &id, life, Some(outcome(id.as_str())));
             }
         }
         self.now = until;
@@ -85,20 +85,31 @@ fn loads_fade_and_nodes_are_looked_at_when_nobody_speaks_and_all_stands_as_said_
     let mut gateway = Gateway::new();
     gateway.hear(1);
     assert_eq!(gateway.seen(), [(NodeState::Up, 1000), (NodeState::Up, 3000)]);
-    gateway.run(2000, |_| Probe::Unwell);
+    gateway.run(2000, |_| Probe::Well);
     assert_eq!(gateway.seen(), [(NodeState::Up, 1000), (NodeState::Up, 3000)], "two seconds are no age");
-    let outcome = |id: &str| if id == "a" { Probe::Unwell } else { Probe::Well };
-    gateway.run(9_000, outcome);
+    gateway.run(9_000, |_| Probe::Well);
     let [(NodeState::Up, a), (NodeState::Up, b)] = gateway.seen()[..] else {
         panic!("nobody was looked at: {:?}", gateway.seen())
     };
     assert!(1000 < a && a < 2000 && 2000 < b && b < 3000, "between what was said and the average: {a} {b}");
-    gateway.run(25_000, outcome);
+    let outcome = |id: &str| if id == "a" { Probe::Unwell } else { Probe::Well };
+    gateway.run(12_000, outcome);
     assert_eq!(gateway.seen().iter().map(|(state, _)| *state).collect::<Vec<_>>(), [NodeState::Down, NodeState::Up]);
     gateway.run(100_000, outcome);
     assert_eq!(gateway.seen(), [(NodeState::Down, 2000), (NodeState::Up, 2000)]);
     gateway.hear(2);
     assert_eq!(gateway.seen(), [(NodeState::Up, 1000), (NodeState::Up, 3000)], "no flap, no empty table");
+}
+
+#[test]
+fn a_node_that_crashes_with_the_last_coordinator_is_out_five_seconds_later() {
+    let mut gateway = Gateway::new();
+    gateway.hear(1);
+    let outcome = |id: &str| if id == "a" { Probe::Unwell } else { Probe::Well };
+    gateway.run(1400, outcome);
+    assert_eq!(gateway.seen()[0].0, NodeState::Up, "a stream that broke may be redialled");
+    gateway.run(5000, outcome);
+    assert_eq!(gateway.seen()[0].0, NodeState::Down);
 }
 
 #[test]

@@ -1,41 +1,40 @@
 //! What a gateway finds out for itself: which nodes it looks at, and what it makes of that.
 //!
-//! While coordinators speak and are sure of themselves, it looks at nobody. A node that they doubt ([`NodeView::in_doubt`]) it looks at at once, and every two
-//! seconds: one failure makes it DOWN here. When no coordinator has spoken for ten seconds, it looks at all of them in turn; two failures
-//! in a row make one DOWN, and one that was DOWN and answers twice gets clients again.
+//! While coordinators speak and are sure of themselves, it looks at nobody. It does
+//!
+//! - in doubt ([`NodeView::in_doubt`]): at once, and every two seconds; one failure makes a node DOWN here;
+//! - alone, while no coordinator is live: every node once a second, those that are out every five. Two failures in a row make one DOWN, the
+//!   second look follows the first after 400 ms; two good answers in a row bring one back;
+//! - forlorn, while nobody can be had by the coordinators' words: those that are out, every two seconds; one that answers well is SUSPECT.
+//!
+//! A node that answers for itself that it is not to be sent anybody ([`Probe::Declined`]) is DRAINING at once.
 //!
 //! Pure: the caller supplies `now`, makes the probes and brings what came of them.
 //!
-//! - Invariant O1: what operators decided, and what a node says of itself, no probe overrules.
+//! - Invariant O1: what operators decided no probe overrules, and what a node said of itself only its own later answers.
 //! - Invariant O2: a gateway that reaches nobody takes no failure to reach a node for that node's, where there are several.
+//! - Invariant O3: nobody is selectable only if no node answers this gateway well, but for those that an operator took out. That is asked for
+//!   only while nobody at all can be had: a coordinator that has some nodes DOWN knows why, one that has all of them DOWN is more likely cut off.
+
+mod pace;
+mod seen;
 
 use std::{
     collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
+use self::seen::{Reason, Seen};
 use crate::{
     id::{Incarnation, NodeId},
     membership::Probe,
+    merge::LIVE_FOR,
     node::{NodeState, NodeView},
     time::Tick,
 };
 
-/// How long the last words are taken as they are when nobody speaks any more.
-pub const OLD_AFTER: Duration = Duration::from_secs(10);
-
-/// Between two probes of a node that is in doubt.
-const DOUBT_EVERY: Duration = Duration::from_secs(2);
-
-/// Between two probes of each node when nobody speaks; with very many nodes more, so that a gateway makes no more than fifty in a second.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-const MOST_A_SECOND: u32 = 50;
-
-/// Failures in a row that make a node DOWN when nobody speaks, and answers in a row that bring one back.
-const IN_A_ROW: u32 = 2;
-
-/// How long a probe takes at most.
-const PROBE_TAKES: Duration = Duration::from_millis(1400);
+/// How long nobody may have spoken until a gateway goes by what it sees: a stream that broke may be redialled within that time.
+pub const ALONE_AFTER: Duration = LIVE_FOR;
 
 /// What one gateway sees with its own eyes.
 #[derive(Debug, Default)]
@@ -43,64 +42,49 @@ pub struct Probing {
     nodes: HashMap<NodeId, Seen>,
     /// When whom to look at next.
     due: BTreeSet<(Tick, NodeId)>,
-    /// Whether nobody has spoken for long.
-    old: bool,
+    mode: Mode,
+    /// How many nodes can be had by the words, and were not found wanting.
+    hopeful: usize,
     /// When anybody was last reached.
     reached: Option<Tick>,
 }
 
-#[derive(Debug)]
-struct Seen {
-    in_doubt: bool,
-    incarnation: Incarnation,
-    due: Option<Tick>,
-    under_way: bool,
-    last: Option<Probe>,
-    /// Probes in a row that came out as the last one did: well, or not.
-    in_a_row: u32,
-    /// When the first of those was begun.
-    since: Tick,
+/// What of the words makes the gateway look itself, besides those that are in doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Mode {
+    /// No coordinator is live.
+    alone: bool,
+    /// Nobody can be had by what is said.
+    forlorn: bool,
 }
 
 impl Probing {
-    /// Takes note of what coordinators now say of a node. Words of a node that they hear end what was seen of it before.
+    /// Takes note of what coordinators now say of a node. [`Self::attend`] is to follow when all is noted.
     pub fn note(&mut self, now: Tick, view: &NodeView) {
         let id = &view.facts.id;
-        let seen = self.nodes.entry(id.clone()).or_insert_with(|| Seen::of(view));
-        let another_life = seen.incarnation != view.freshness.incarnation;
-        if another_life || (!view.in_doubt && !self.old) {
-            (seen.last, seen.in_a_row) = (None, 0);
-        }
-        let begins = view.in_doubt && !seen.in_doubt;
-        (seen.in_doubt, seen.incarnation) = (view.in_doubt, view.freshness.incarnation);
-        if begins {
-            self.plan(id, Some(now));
-        } else if !view.in_doubt && !self.old {
-            self.plan(id, None);
-        }
+        self.change(id, |seen| {
+            match seen {
+                Some(seen) => seen.hear(view),
+                None => *seen = Some(Seen::of(view)),
+            };
+        });
+        self.reconsider(now, id);
     }
 
     /// The node is gone.
     pub fn forget(&mut self, id: &NodeId) {
         self.plan(id, None);
-        self.nodes.remove(id);
+        self.change(id, |seen| *seen = None);
     }
 
-    /// Says whether no coordinator has spoken for [`OLD_AFTER`]. When one speaks again, its words stand as they are.
-    pub fn set_old(&mut self, now: Tick, old: bool) {
-        if self.old == old {
-            return;
-        }
-        self.old = old;
-        let ids: Vec<_> = self.nodes.keys().cloned().collect();
-        let count = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-        for (index, id) in ids.iter().enumerate() {
-            if let Some(seen) = self.nodes.get_mut(id).filter(|seen| !seen.in_doubt) {
-                (seen.last, seen.in_a_row) = (None, 0);
-                // Spread over the interval, so that they are not all looked at together.
-                let share = u32::try_from(index).unwrap_or(u32::MAX);
-                self.plan(id, old.then(|| now + every(count) * share / count.max(1)));
-            }
+    /// Says whether a coordinator has spoken within [`ALONE_AFTER`]. When one speaks again, its words stand as they are, unless by them nobody
+    /// can be had.
+    pub fn attend(&mut self, now: Tick, alone: bool) {
+        // Twice at most: a failure that counts no longer may be what left nobody to be had.
+        while self.mode != (Mode { alone, forlorn: self.hopeful == 0 }) {
+            self.mode = Mode { alone, forlorn: self.hopeful == 0 };
+            let ids: Vec<_> = self.nodes.keys().cloned().collect();
+            ids.iter().for_each(|id| self.reconsider(now, id));
         }
     }
 
@@ -114,7 +98,7 @@ impl Probing {
             if let Some(seen) = self.nodes.get_mut(&id) {
                 seen.due = None;
                 if !seen.under_way {
-                    seen.under_way = true;
+                    (seen.under_way, seen.begun) = (true, now);
                     taken.push((id, seen.incarnation));
                 }
             }
@@ -128,52 +112,85 @@ impl Probing {
         self.due.first().map(|(at, _)| *at)
     }
 
-    /// Takes what came of a probe.
-    pub fn probed(&mut self, now: Tick, id: &NodeId, incarnation: Incarnation, probe: Probe) {
-        if probe != Probe::Unreached {
+    /// Takes what came of a probe; of one during which the observer itself was away, nothing. Returns what the node is newly taken for, if
+    /// that is another state than before.
+    pub fn probed(
+        &mut self,
+        now: Tick,
+        id: &NodeId,
+        incarnation: Incarnation,
+        probe: Option<Probe>,
+    ) -> Option<NodeState> {
+        if probe.is_some_and(|probe| probe != Probe::Unreached) {
             self.reached = Some(now);
         }
-        let count = u32::try_from(self.nodes.len()).unwrap_or(u32::MAX);
-        let Some(seen) = self.nodes.get_mut(id) else { return };
-        seen.under_way = false;
-        if seen.incarnation == incarnation {
-            let begun = now - PROBE_TAKES;
-            let same = seen.last.is_some_and(|last| (last == Probe::Well) == (probe == Probe::Well));
-            (seen.in_a_row, seen.since) = if same { (seen.in_a_row.saturating_add(1), seen.since) } else { (1, begun) };
-            seen.last = Some(probe);
-        }
-        let next = match (seen.in_doubt, self.old) {
-            (true, _) => Some(now + DOUBT_EVERY),
-            (false, true) => Some(now + every(count)),
-            (false, false) => None,
-        };
+        let (mode, reached, lone) = (self.mode, self.reached, self.nodes.len() == 1);
+        let mut ruled = None;
+        self.change(id, |seen| {
+            let Some(seen) = seen else { return };
+            seen.under_way = false;
+            let Some(probe) = probe.filter(|_| seen.incarnation == incarnation) else { return };
+            let Some(reason) = seen.reason(mode) else { return };
+            let before = seen.taken();
+            seen.count(probe, now);
+            // O2. Where a coordinator is heard, some way is there: whoever answered while this node was asked is proof enough.
+            let since = if reason == Reason::Doubt { seen.first_begun } else { seen.first_over };
+            let reached = lone || reached.is_some_and(|at| at >= since);
+            seen.rule(reason, mode, reached);
+            ruled = Some(seen.taken()).filter(|after| *after != before);
+        });
+        let seen = self.nodes.get(id)?;
+        let next = seen.reason(mode).map(|reason| now + pace::next(id, seen, reason, self.nodes.len(), now));
         self.plan(id, next);
+        ruled
+    }
+
+    /// How many nodes it has been told of.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether it has been told of none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
     }
 
     /// What this gateway takes a node for.
     #[must_use]
     pub fn judge(&self, view: &NodeView) -> NodeState {
-        // O1.
-        if matches!(view.state, NodeState::Draining | NodeState::Maintenance) {
-            return view.state;
-        }
-        let Some(seen) = self.nodes.get(&view.facts.id) else { return view.state };
-        let needed = if view.in_doubt { 1 } else { IN_A_ROW };
-        if !(view.in_doubt || self.old) || seen.in_a_row < needed {
-            return view.state;
-        }
-        match seen.last {
-            Some(Probe::Well) if self.old && !view.state.is_well() => NodeState::Up,
-            Some(Probe::Unwell) => NodeState::Down,
-            // O2.
-            Some(Probe::Unreached) if self.nodes.len() == 1 || self.reached_since(seen.since) => NodeState::Down,
-            Some(Probe::Well | Probe::Unreached) | None => view.state,
-        }
+        self.nodes.get(&view.facts.id).and_then(|seen| seen.verdict).unwrap_or(view.state)
     }
 
-    /// Whether anybody was reached while this node was not.
-    fn reached_since(&self, since: Tick) -> bool {
-        self.reached.is_some_and(|at| at >= since)
+    /// Plans anew for a node whose reason to be looked at may have become another one.
+    fn reconsider(&mut self, now: Tick, id: &NodeId) {
+        let (mode, count) = (self.mode, self.nodes.len());
+        let mut at = None;
+        self.change(id, |seen| {
+            let Some(seen) = seen else { return };
+            let reason = seen.reason(mode);
+            let begins = reason != seen.looked_at_for;
+            seen.turn_to(reason);
+            at = match reason {
+                Some(reason) if begins && !seen.under_way => Some(now + pace::first(id, reason, mode, count, now)),
+                Some(_) => seen.due,
+                None => None,
+            };
+        });
+        self.plan(id, at);
+    }
+
+    /// Changes what is known of a node, and keeps count.
+    fn change(&mut self, id: &NodeId, change: impl FnOnce(&mut Option<Seen>)) {
+        let mut seen = self.nodes.remove(id);
+        self.hopeful -= usize::from(seen.as_ref().is_some_and(Seen::is_hopeful));
+        change(&mut seen);
+        self.hopeful += usize::from(seen.as_ref().is_some_and(Seen::is_hopeful));
+        if let Some(seen) = seen {
+            self.nodes.insert(id.clone(), seen);
+        }
+        debug_assert!(self.hopeful <= self.nodes.len(), "each node counts once");
     }
 
     fn plan(&mut self, id: &NodeId, at: Option<Tick>) {
@@ -183,25 +200,6 @@ impl Probing {
         }
         self.due.extend(at.map(|at| (at, id.clone())));
     }
-}
-
-impl Seen {
-    const fn of(view: &NodeView) -> Self {
-        Self {
-            in_doubt: false,
-            incarnation: view.freshness.incarnation,
-            due: None,
-            under_way: false,
-            last: None,
-            in_a_row: 0,
-            since: Tick::from_origin(Duration::ZERO),
-        }
-    }
-}
-
-/// Between two probes of one of so many nodes.
-fn every(count: u32) -> Duration {
-    LOOK_EVERY.max(Duration::from_secs(1) * count / MOST_A_SECOND)
 }
 
 #[cfg(test)]

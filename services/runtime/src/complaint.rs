@@ -1,4 +1,5 @@
-//! A line of the log that would else be written again and again: the first at once, then one every ten seconds, with how many there were.
+//! A line of the log that would else be written again and again: the first at once (or a few), then as many every ten seconds,
+//! with how many there were.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,26 +9,46 @@ use std::{
 const EVERY: Duration = Duration::from_secs(10);
 
 /// One kind of trouble.
-#[derive(Debug, Default)]
-pub struct Complaint(Mutex<State>);
+#[derive(Debug)]
+pub struct Complaint {
+    most: u32,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
-    last: Option<Instant>,
+    began: Option<Instant>,
+    said: u32,
     kept_back: u64,
 }
 
 impl Complaint {
+    /// So many lines may follow each other at once.
+    #[must_use]
+    pub fn with_at_most(most: u32) -> Self {
+        Self { most, state: Mutex::default() }
+    }
+
     /// How often it was not said since it last was; `None` if it is not to be said now.
     #[must_use]
     pub fn due(&self) -> Option<u64> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.last.is_some_and(|last| last.elapsed() < EVERY) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.began.is_none_or(|began| began.elapsed() >= EVERY) {
+            (state.began, state.said) = (Some(Instant::now()), 0);
+        }
+        if state.said >= self.most {
             state.kept_back += 1;
             return None;
         }
-        state.last = Some(Instant::now());
+        state.said += 1;
         Some(std::mem::take(&mut state.kept_back))
+    }
+}
+
+impl Default for Complaint {
+    /// One line.
+    fn default() -> Self {
+        Self::with_at_most(1)
     }
 }
 
@@ -40,7 +61,13 @@ mod tests {
         let complaint = Complaint::default();
         assert_eq!(complaint.due(), Some(0));
         assert_eq!((complaint.due(), complaint.due()), (None, None));
-        complaint.0.lock().expect("nobody panicked").last = Instant::now().checked_sub(EVERY);
+        complaint.state.lock().expect("nobody panicked").began = Instant::now().checked_sub(EVERY);
         assert_eq!(complaint.due(), Some(2));
+    }
+
+    #[test]
+    fn a_few_may_be_said_at_once() {
+        let complaint = Complaint::with_at_most(2);
+        assert_eq!([complaint.due(), complaint.due(), complaint.due()], [Some(0), Some(0), None]);
     }
 }

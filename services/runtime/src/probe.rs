@@ -35,6 +35,9 @@ pub const NODE: HeaderName = HeaderName::from_static("ferry-node");
 const CONNECT: Duration = Duration::from_millis(700);
 const ANSWER: Duration = Duration::from_millis(700);
 
+/// How long a probe takes at most.
+pub const LIMIT: Duration = CONNECT.saturating_add(ANSWER);
+
 /// Asks a node for its built-in object. Takes at most 1.4 s; cancelling it is free.
 pub async fn probe(facts: &NodeFacts) -> Probe {
     let (address, secured) = match (&facts.address, &facts.tls_address) {
@@ -57,13 +60,13 @@ pub async fn probe(facts: &NodeFacts) -> Probe {
         }
     };
     match timeout(ANSWER, answered).await {
-        Ok(Some(true)) => Probe::Well,
-        Ok(Some(false) | None) | Err(_) => Probe::Unwell,
+        Ok(Some(probe)) => probe,
+        Ok(None) | Err(_) => Probe::Unwell,
     }
 }
 
-/// Whether a node of this name answers that it is well; `None` if nothing sensible comes.
-async fn ask<S>(stream: S, host: &str, id: &NodeId) -> Option<bool>
+/// What a node of this name answers; `None` if nothing sensible comes.
+async fn ask<S>(stream: S, host: &str, id: &NodeId) -> Option<Probe>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -79,7 +82,12 @@ where
             answer.await.ok()?
         }
     };
-    Some(answer.status() == StatusCode::OK && names(answer.headers(), id))
+    Some(match answer.status() {
+        _ if !names(answer.headers(), id) => Probe::Unwell,
+        StatusCode::OK => Probe::Well,
+        StatusCode::SERVICE_UNAVAILABLE => Probe::Declined,
+        _ => Probe::Unwell,
+    })
 }
 
 /// Somebody else at that address is not the node.
@@ -135,7 +143,9 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nferry-node: n1\r\ncontent-length: 0\r\n\r\n", Probe::Well),
             ("HTTP/1.1 200 OK\r\nferry-node: n2\r\ncontent-length: 0\r\n\r\n", Probe::Unwell),
             ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Probe::Unwell),
-            ("HTTP/1.1 503 Service Unavailable\r\nferry-node: n1\r\ncontent-length: 0\r\n\r\n", Probe::Unwell),
+            ("HTTP/1.1 503 Service Unavailable\r\nferry-node: n1\r\ncontent-length: 0\r\n\r\n", Probe::Declined),
+            ("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n", Probe::Unwell),
+            ("HTTP/1.1 500 Internal Server Error\r\nferry-node: n1\r\ncontent-length: 0\r\n\r\n", Probe::Unwell),
             ("nonsense\r\n\r\n", Probe::Unwell),
             ("", Probe::Unwell),
         ] {

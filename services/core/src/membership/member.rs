@@ -199,7 +199,7 @@ impl Member {
         self.probing.under_way = false;
         self.probing.refuted = Some(match probe {
             Probe::Well => false,
-            Probe::Unwell => true,
+            Probe::Unwell | Probe::Declined => true,
             Probe::Unreached => hears,
         });
         if let Some(returning) = self.returning.as_mut().filter(|returning| returning.wants_a_probe()) {

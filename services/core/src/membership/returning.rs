@@ -24,6 +24,8 @@ pub enum Probe {
     Well,
     /// The machine was reached, and the node did not answer as it should: no, not in time, or not at all.
     Unwell,
+    /// The node answered, by its name, that it is not to be sent anybody: it stops, or cannot read its files.
+    Declined,
     /// Nothing was reached: the node's machine is gone, or whoever asked is cut off from it.
     Unreached,
 }
@@ -70,7 +72,7 @@ impl Returning {
         let reached = match self.probed {
             Some(Probe::Well) => true,
             Some(Probe::Unreached) => waited >= timing.unreachable_for,
-            Some(Probe::Unwell) | None => false,
+            Some(Probe::Unwell | Probe::Declined) | None => false,
         };
         self.beats >= BEATS && reached && waited >= self.damping
     }
