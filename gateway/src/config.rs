@@ -92,7 +92,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let listen = reader.require("listen");
     let admin_listen = reader.require("admin-listen");
     if let (Some(common), Some(listen)) = (&common, admin_listen)
-        && let Err(wanted) = check_exposure(listen, common.insecure, common.tls.is_some(), "admin")
+        && let Err(wanted) = check_exposure(listen, common, "admin")
     {
         reader.fault("admin-listen", wanted);
     }

@@ -70,7 +70,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let common = Common::read(&mut reader);
     let listen = reader.require::<SocketAddr>("listen");
     if let (Some(common), Some(listen)) = (&common, listen) {
-        if let Err(wanted) = check_exposure(listen, common.insecure, common.tls.is_some(), "gRPC") {
+        if let Err(wanted) = check_exposure(listen, common, "gRPC") {
             reader.fault("listen", wanted);
         }
         if common.tls_listen.is_some() {
