@@ -1,10 +1,22 @@
 //! What a gateway counts.
 
-use ferry_runtime::metrics::{Metrics, NodeStates};
-use prometheus_client::{
-    encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+use std::fmt;
+
+use ferry_runtime::{
+    Clock,
+    metrics::{Metrics, NodeStates},
 };
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+    },
+};
+
+use crate::snapshot::Current;
 
 /// Handles on the gateway's figures.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +60,11 @@ impl Figures {
         figures
     }
 
+    /// Lists how old the table is, whenever that is asked.
+    pub(crate) fn watch_age(metrics: &Metrics, current: Current, clock: Clock) {
+        metrics.register("gateway", |registry| registry.register_collector(Box::new(Age { current, clock })));
+    }
+
     /// Counts a request by what became of it.
     pub(crate) fn outcome(&self, outcome: &'static str) {
         self.requests.get_or_create(&OutcomeLabel { outcome }).inc();
@@ -56,5 +73,21 @@ impl Figures {
     /// Notes when a coordinator was last heard, in milliseconds since 1970.
     pub(crate) fn heard(&self, at: u64) {
         self.heard_seconds.set(i64::try_from(at / 1000).unwrap_or(i64::MAX));
+    }
+}
+
+/// How old the table is.
+#[derive(Debug)]
+struct Age {
+    current: Current,
+    clock: Clock,
+}
+
+impl Collector for Age {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let Some(age) = self.current.age(&self.clock) else { return Ok(()) };
+        let metric = ConstGauge::new(age.as_secs_f64());
+        let help = "Since a coordinator was last heard, or since the copy was made from which this gateway started";
+        metric.encode(encoder.encode_descriptor("table_age_seconds", help, None, metric.metric_type())?)
     }
 }

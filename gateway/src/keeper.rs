@@ -76,6 +76,7 @@ impl Keeper {
         clock: Clock,
         figures: Figures,
     ) -> (Self, Current, watch::Receiver<Vec<Peer>>, mpsc::Sender<Update>, mpsc::Receiver<Update>) {
+        let current = Current::default();
         let merge = match saved::load(&path) {
             Ok(None) => Merge::default(),
             Ok(Some(saved)) => {
@@ -83,6 +84,7 @@ impl Keeper {
                 let nodes = saved.merge.views().count();
                 info!(nodes, age_seconds = age.as_secs(), "starting from the routing table's copy on disk");
                 figures.table_saved.set(1);
+                current.start_from(saved.at);
                 saved.merge
             }
             Err(why) => {
@@ -90,7 +92,6 @@ impl Keeper {
                 Merge::default()
             }
         };
-        let current = Current::default();
         let (peers, seen) = watch::channel(Vec::new());
         let (sender, inbox) = mpsc::channel(INBOX);
         let (painter, may_save_at) = (Painter::new(current.clone()), clock.now());

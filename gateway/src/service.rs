@@ -116,6 +116,7 @@ impl Gateway {
         let fallback = fallback(&config, &id, metrics, tasks)?;
         let path = config.storage_path.join("routing-table");
         let (keeper, current, peers, updates, inbox) = Keeper::new(path, clock.clone(), figures.clone());
+        Figures::watch_age(metrics, current.clone(), clock.clone());
         let health = Health {
             id: id.to_string(),
             main_server: config.main_server.as_ref().map(BaseUrl::to_string),

@@ -20,8 +20,9 @@ use ferry_core::{
     node::NodeView,
     ring::KeyRing,
     selection::{Corrections, Table},
-    time::Tick,
+    time::{Tick, UnixMillis},
 };
+use ferry_runtime::Clock;
 
 /// The picture.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +40,8 @@ pub(crate) struct Current {
     picture: Arc<ArcSwap<Snapshot>>,
     /// When a coordinator was last heard, in milliseconds of the process's clock; 0 if none ever was.
     heard: Arc<AtomicU64>,
+    /// When the copy was made from which the gateway started, in milliseconds since 1970; 0 if there was none.
+    saved: Arc<AtomicU64>,
 }
 
 impl Current {
@@ -50,6 +53,24 @@ impl Current {
     pub(crate) fn heard(&self) -> Option<Tick> {
         let millis = self.heard.load(Relaxed);
         (millis > 0).then(|| Tick::from_origin(Duration::from_millis(millis)))
+    }
+
+    /// When the copy was made from which the gateway started.
+    pub(crate) fn saved(&self) -> Option<UnixMillis> {
+        Some(UnixMillis(self.saved.load(Relaxed))).filter(|at| at.0 > 0)
+    }
+
+    /// Notes from which copy the gateway starts.
+    pub(crate) fn start_from(&self, at: UnixMillis) {
+        self.saved.store(at.0, Relaxed);
+    }
+
+    /// How old the table is: since a coordinator was last heard or, where none was, since the copy was made. `None` of no table.
+    pub(crate) fn age(&self, clock: &Clock) -> Option<Duration> {
+        match self.heard() {
+            Some(at) => Some(clock.now().since(at)),
+            None => self.saved().map(|at| clock.wall().since(at)),
+        }
     }
 
     pub(crate) fn hear(&self, at: Tick) {
