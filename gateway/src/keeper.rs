@@ -8,7 +8,7 @@ use ferry_core::{
     merge::{Body, Epoch, Merge, Peer},
     time::Tick,
 };
-use ferry_runtime::{Clock, Tasks, atomic_file::WriteError, probe};
+use ferry_runtime::{Clock, Tasks, atomic_file::WriteError, probe, storage_lock::StorageLock};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
@@ -114,8 +114,8 @@ impl Keeper {
         (keeper, current, seen, sender, inbox)
     }
 
-    /// Runs until the tasks are asked to stop.
-    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Update>, tasks: Tasks) {
+    /// Runs until the tasks are asked to stop. Holds the storage path until then: nobody else replaces the copy.
+    pub(crate) async fn run(mut self, mut inbox: mpsc::Receiver<Update>, _lock: StorageLock, tasks: Tasks) {
         let stop = tasks.stop_token();
         let mut saving: Option<Saving> = None;
         let mut updates = Vec::with_capacity(INBOX);

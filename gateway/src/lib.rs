@@ -7,6 +7,7 @@
 //! - Invariant W1: no request waits for anything but its own bytes: table, rings and routes are in memory.
 //! - Invariant W2: a user token that a route reads never leaves the gateway: neither a redirect nor an origin sees it.
 //! - Invariant W3: what is answered by redirect is never stored by anybody: `Cache-Control: private, no-store`.
+//! - Invariant W4: one process per storage path.
 
 mod budget;
 mod config;

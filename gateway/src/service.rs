@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -26,6 +27,7 @@ use ferry_runtime::{
     coordinators::Links,
     health::Health,
     metrics::Metrics,
+    storage_lock::{LockError, StorageLock},
     telemetry::Sampler,
     tls::{self, TlsError},
 };
@@ -78,6 +80,12 @@ pub enum StartError {
         #[source]
         cause: std::io::Error,
     },
+    /// Another gateway keeps its table there.
+    #[error("another gateway uses the storage path {}: every gateway wants one of its own", .0.display())]
+    Taken(std::path::PathBuf),
+    /// The lock of the storage path.
+    #[error(transparent)]
+    Lock(LockError),
 }
 
 /// A gateway that is listening but not yet running.
@@ -94,6 +102,7 @@ pub struct Gateway {
     /// The grace, and the limit.
     drain: (Duration, Duration),
     stopping: Arc<AtomicBool>,
+    lock: StorageLock,
     tasks: Tasks,
 }
 
@@ -107,8 +116,7 @@ impl Gateway {
         sampler: Sampler,
     ) -> Result<Self, StartError> {
         let token = config.common.admin_token_file.as_deref().map(AdminToken::load).transpose()?;
-        std::fs::create_dir_all(&config.storage_path)
-            .map_err(|cause| StartError::Storage { path: config.storage_path.clone(), cause })?;
+        let lock = lock(&config.storage_path)?;
         let servers = listen(&config)?;
         let local = servers[0].local_addr();
         let id = config.id.clone().unwrap_or_else(|| name_from(local));
@@ -178,6 +186,7 @@ impl Gateway {
             peers,
             drain: (config.drain_grace, config.drain_limit),
             stopping,
+            lock,
             tasks: tasks.clone(),
         })
     }
@@ -196,12 +205,13 @@ impl Gateway {
 
     /// Serves, clients on `workers` and the rest in tasks of its own, until they are asked to stop. The returned view tells what the gateway knows.
     pub fn start(self, workers: &Workers) -> Result<Running, StartError> {
-        let Self { servers, admin, front, keeper, inbox, listener, coordinators, peers, drain, stopping, tasks } = self;
+        let Self { servers, admin, front, keeper, inbox, listener, coordinators, peers, drain, stopping, lock, tasks } =
+            self;
         admin.start(&tasks)?;
         let clients = tasks.child();
         let (grace, limit) = drain;
         let running = Running { front: Arc::clone(&front), clients: clients.clone(), stopping, grace, limit };
-        tasks.essential("routing table", keeper.run(inbox, tasks.clone()));
+        tasks.essential("routing table", keeper.run(inbox, lock, tasks.clone()));
         Links::start(&tasks, coordinators, peers, move |link| listener.clone().run(link));
         for server in servers {
             clients.essential("clients", server.serve(workers.clone(), Arc::clone(&front), clients.stop_token()));
@@ -244,6 +254,15 @@ impl Running {
 /// What `/health` says.
 pub(crate) fn status(stopping: &AtomicBool) -> &'static str {
     if stopping.load(Relaxed) { "draining" } else { "healthy" }
+}
+
+/// The storage path, made if need be, for this process alone. A node may live in the same one: it has a lock of another name.
+fn lock(storage: &Path) -> Result<StorageLock, StartError> {
+    std::fs::create_dir_all(storage).map_err(|cause| StartError::Storage { path: storage.to_owned(), cause })?;
+    StorageLock::take(&storage.join("routing-table.lock")).map_err(|why| match why {
+        LockError::Taken(_) => StartError::Taken(storage.to_owned()),
+        LockError::Unusable { .. } => StartError::Lock(why),
+    })
 }
 
 fn listen(config: &Config) -> Result<Vec<Server>, StartError> {

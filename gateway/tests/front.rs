@@ -9,7 +9,7 @@ use std::{
 };
 
 use ferry_delivery::{Answer, Request as Asked, Server, server::Limits};
-use ferry_gateway::{Gateway, Running, SECTIONS, TABLES, read};
+use ferry_gateway::{Gateway, Running, SECTIONS, StartError, TABLES, read};
 use ferry_proto::v1::{
     self,
     routing_service_server::{RoutingService, RoutingServiceServer},
@@ -92,8 +92,10 @@ impl Front {
         let matches = command("gateway", "", TABLES).get_matches_from(base.iter().chain(flags));
         let sources = Sources::gather("gateway", TABLES, SECTIONS, &matches, &Environment::default());
         let config = read(&sources).expect("a sound configuration");
-        let gateway =
-            Gateway::bind(config, Clock::system(), &Metrics::new(), &tasks, Sampler::off()).await.expect("it binds");
+        let bind = async |config| Gateway::bind(config, Clock::system(), &Metrics::new(), &tasks, Sampler::off()).await;
+        let gateway = bind(config.clone()).await.expect("it binds");
+        let second = bind(config).await.expect_err("the storage path is taken");
+        assert!(matches!(second, StartError::Taken(_)), "{second}");
         let address = gateway.local_addr();
         let running = gateway.start(&Workers::here()).expect("it starts");
         let known = async {

@@ -5,9 +5,7 @@
 //! identity by itself would be a stranger to its cluster.
 
 use std::{
-    fmt,
-    fs::File,
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
@@ -15,12 +13,11 @@ use ferry_core::{
     id::{Incarnation, NodeId},
     time::UnixMillis,
 };
-use ferry_runtime::atomic_file::{self, Mode, WriteError};
-use rand::Rng;
-use rustix::{
-    fs::{FlockOperation, flock},
-    io::Errno,
+use ferry_runtime::{
+    atomic_file::{self, Mode, WriteError},
+    storage_lock::{LockError, StorageLock},
 };
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use ferry_runtime::key_file::from_hex;
@@ -38,7 +35,7 @@ pub(crate) struct Identity {
     /// Which life.
     pub(crate) incarnation: Incarnation,
     /// The lock, for as long as the node lives.
-    _lock: File,
+    _lock: StorageLock,
 }
 
 /// Why there is no identity.
@@ -138,16 +135,11 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// The kernel gives it back when the process ends, however it ends.
-fn lock(storage: &Path) -> Result<File, IdentityError> {
-    let path = storage.join(LOCK);
-    let failed = |cause| IdentityError::Storage { step: "open", path: path.clone(), cause };
-    let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(Errno::WOULDBLOCK) => Err(IdentityError::Taken(storage.to_owned())),
-        Err(errno) => Err(IdentityError::Storage { step: "lock", path, cause: errno.into() }),
-    }
+fn lock(storage: &Path) -> Result<StorageLock, IdentityError> {
+    StorageLock::take(&storage.join(LOCK)).map_err(|why| match why {
+        LockError::Taken(_) => IdentityError::Taken(storage.to_owned()),
+        LockError::Unusable { step, path, cause } => IdentityError::Storage { step, path, cause },
+    })
 }
 
 fn parse(path: &Path, bytes: &[u8]) -> Result<(NodeId, [u8; 32], u64), IdentityError> {

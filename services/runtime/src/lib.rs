@@ -1,5 +1,5 @@
 //! What every process of ferry shares, whatever its role: configuration, telemetry, tasks, clock, signals, the admin
-//! listener, the links to the coordinators, probes of nodes, TLS identities, and files that are written whole or not at all.
+//! listener, the links to the coordinators, probes of nodes, TLS identities, files that are written whole or not at all, and locks.
 //!
 //! It decides nothing about downloads or membership and holds no state of the cluster. It keeps no globals: whoever needs the
 //! clock, the configuration, the metrics or the stop token gets them as arguments. (The one exception is not ours:
@@ -17,6 +17,7 @@ pub mod key_file;
 pub mod metrics;
 pub mod probe;
 pub mod signals;
+pub mod storage_lock;
 pub mod tasks;
 pub mod telemetry;
 pub mod tls;
