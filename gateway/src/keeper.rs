@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::{
     figures::Figures,
-    saved,
+    saved::{self, Lasting},
     sight::Sight,
     snapshot::{Current, Painter},
 };
@@ -223,9 +223,9 @@ impl Keeper {
     /// Begins to replace the copy on disk, beside the loop: a disk that hangs must not stop the table (P2, P5).
     fn save(&self) -> Saving {
         let (path, clock, began) = (self.path.clone(), self.clock.clone(), self.clock.now());
-        let table = saved::lasting(&self.merge, clock.wall());
+        let lasting = Lasting::of(&self.merge, clock.wall());
         tokio::task::spawn_blocking(move || {
-            let outcome = saved::save(&path, &table);
+            let outcome = saved::save(&path, &lasting.table());
             Saved { outcome, took: clock.now().since(began) }
         })
     }

@@ -8,7 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ferry_core::{merge::Merge, time::UnixMillis};
+use ferry_core::{
+    merge::{GatewayFacts, Merge, Tombstone},
+    node::NodeView,
+    time::UnixMillis,
+};
 use ferry_proto::{convert::Invalid, v1};
 use ferry_runtime::atomic_file::{self, Mode, WriteError};
 use prost::Message as _;
@@ -71,15 +75,36 @@ pub(crate) fn save(path: &Path, table: &v1::SavedTable) -> Result<(), WriteError
     atomic_file::write(path, &bytes, Mode::Private)
 }
 
-/// The table without what changes with every beat.
-pub(crate) fn lasting(merge: &Merge, now: UnixMillis) -> v1::SavedTable {
-    let mut table = v1::SavedTable::from((merge, now));
-    for node in &mut table.nodes {
-        node.load = None;
-        node.beat = 0;
-        node.heard_ms_ago = 0;
+/// What of a table lasts, as it was at one moment: quickly taken, for the keeper waits for that, and turned into what is written elsewhere.
+#[derive(Debug)]
+pub(crate) struct Lasting {
+    views: Vec<NodeView>,
+    removed: Vec<Tombstone>,
+    facts: GatewayFacts,
+    at: UnixMillis,
+}
+
+impl Lasting {
+    pub(crate) fn of(merge: &Merge, at: UnixMillis) -> Self {
+        Self {
+            views: merge.views().cloned().collect(),
+            removed: merge.tombstones().collect(),
+            facts: merge.facts().clone(),
+            at,
+        }
     }
-    table
+
+    /// The table without what changes with every beat.
+    pub(crate) fn table(self) -> v1::SavedTable {
+        let merge = Merge::from_saved(self.views, self.removed, self.facts);
+        let mut table = v1::SavedTable::from((&merge, self.at));
+        for node in &mut table.nodes {
+            node.load = None;
+            node.beat = 0;
+            node.heard_ms_ago = 0;
+        }
+        table
+    }
 }
 
 #[cfg(test)]
