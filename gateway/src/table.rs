@@ -21,26 +21,31 @@ impl TableService {
         Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// What the gateway makes of a node.
-    fn status(&self, candidate: &Candidate) -> v1::NodeStatus {
-        let view = v1::NodeView {
-            facts: Some((&**candidate.facts()).into()),
-            state: v1::NodeState::from(candidate.state()).into(),
-            load: Some(candidate.reported().into()),
-            heard_ms_ago: self.heard_ms_ago().unwrap_or_default(),
-            ..Default::default()
-        };
-        v1::NodeStatus { view: Some(view), ..Default::default() }
+    fn saved_ms_ago(&self) -> Option<u64> {
+        let age = self.clock.wall().since(self.current.saved()?);
+        Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
     }
+}
+
+/// What the gateway makes of a node.
+fn status(candidate: &Candidate) -> v1::NodeStatus {
+    let view = v1::NodeView {
+        facts: Some((&**candidate.facts()).into()),
+        state: v1::NodeState::from(candidate.state()).into(),
+        load: Some(candidate.reported().into()),
+        ..Default::default()
+    };
+    v1::NodeStatus { view: Some(view), ..Default::default() }
 }
 
 #[tonic::async_trait]
 impl ClusterService for TableService {
     async fn list_nodes(&self, _: Request<v1::ListNodesRequest>) -> Result<Response<v1::ListNodesResponse>, Status> {
         Ok(Response::new(v1::ListNodesResponse {
-            nodes: self.current.load().table.iter().map(|candidate| self.status(candidate)).collect(),
+            nodes: self.current.load().table.iter().map(status).collect(),
             gateway_id: self.id.to_string(),
             heard_ms_ago: self.heard_ms_ago(),
+            saved_ms_ago: self.saved_ms_ago(),
             ..Default::default()
         }))
     }
@@ -50,8 +55,14 @@ impl ClusterService for TableService {
         let id = id.parse().map_err(|why| Status::invalid_argument(format!("node_id: {why}")))?;
         let picture = self.current.load();
         let unknown = || Status::not_found(format!("this gateway knows no node {id}"));
-        let node = picture.table.find(&id).map(|candidate| self.status(candidate)).ok_or_else(unknown)?;
-        Ok(Response::new(v1::GetNodeResponse { node: Some(node) }))
+        let node = picture.table.find(&id).map(status).ok_or_else(unknown)?;
+        Ok(Response::new(v1::GetNodeResponse {
+            node: Some(node),
+            gateway_id: self.id.to_string(),
+            heard_ms_ago: self.heard_ms_ago(),
+            saved_ms_ago: self.saved_ms_ago(),
+            ..Default::default()
+        }))
     }
 
     async fn drain_node(&self, _: Request<v1::DrainNodeRequest>) -> Result<Response<v1::DrainNodeResponse>, Status> {

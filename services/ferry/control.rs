@@ -1,5 +1,7 @@
 //! How operators' commands reach a coordinator, or a node.
 
+mod trouble;
+
 use std::{path::PathBuf, time::Duration};
 
 use crate::process::Usage;
@@ -11,7 +13,7 @@ use ferry_runtime::{
     config::{BaseUrl, FromSetting as _},
     coordinators::dial,
 };
-use tonic::{Code, Request, Status, metadata::MetadataValue, transport::Channel};
+use tonic::{Request, Status, metadata::MetadataValue, transport::Channel};
 
 /// From the question to the answer, connecting included.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -78,10 +80,7 @@ impl Control {
         };
         match answer {
             Ok(answer) => Ok(answer.into_inner()),
-            Err(status) if status.code() == Code::Unavailable => {
-                bail!("the coordinator at {} cannot answer: {}", self.url, status.message())
-            }
-            Err(status) => bail!("{}", status.message()),
+            Err(status) => bail!("{}", trouble::explain(&self.url, &status)),
         }
     }
 }

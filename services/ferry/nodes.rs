@@ -1,13 +1,16 @@
 //! `ferry nodes`: what the cluster has, and what operators decide about it.
 
+mod source;
 mod table;
 
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use ferry_core::node::NodeState;
 use ferry_proto::v1;
 
+use self::source::Source;
 use crate::{
     control::{self, Control},
     output,
@@ -45,22 +48,22 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
             "show" => {
                 let question = v1::GetNodeRequest { node_id: id() };
                 let answer = control.ask(question, async |c, q| c.get_node(q).await).await?;
-                show(answer.node.as_ref(), json);
+                show(answer.node.as_ref(), &Source::from(&answer), json);
             }
             "drain" => {
                 let question = v1::DrainNodeRequest { node_id: id() };
                 let answer = control.ask(question, async |c, q| c.drain_node(q).await).await?;
-                decided(answer.node.as_ref(), json, "gets no new clients");
+                decided(answer.node.as_ref(), json, |_| "gets no new clients");
             }
             "maintenance" => {
                 let question = v1::MaintainNodeRequest { node_id: id() };
                 let answer = control.ask(question, async |c, q| c.maintain_node(q).await).await?;
-                decided(answer.node.as_ref(), json, "may be away");
+                decided(answer.node.as_ref(), json, |_| "may be away");
             }
             "resume" => {
                 let question = v1::ResumeNodeRequest { node_id: id() };
                 let answer = control.ask(question, async |c, q| c.resume_node(q).await).await?;
-                decided(answer.node.as_ref(), json, "gets clients again");
+                decided(answer.node.as_ref(), json, resumed);
             }
             _ => {
                 let question = v1::RemoveNodeRequest { node_id: id(), force: matches.get_flag("force") };
@@ -72,16 +75,31 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn show(node: Option<&v1::NodeStatus>, json: bool) {
+fn show(node: Option<&v1::NodeStatus>, source: &Source, json: bool) {
     if let Some(node) = node {
-        output::say(&if json { table::json(node).to_string() } else { table::show(node) });
+        output::say(&if json { table::json(node, source).to_string() } else { table::show(node, source) });
     }
 }
 
-fn decided(node: Option<&v1::NodeStatus>, json: bool, outcome: &str) {
+fn decided(node: Option<&v1::NodeStatus>, json: bool, outcome: impl FnOnce(NodeState) -> &'static str) {
     match node {
-        Some(node) if json => output::say(&table::json(node).to_string()),
-        Some(node) => output::say(&format!("{} is {} and {outcome}", table::id(node), table::state(node))),
+        Some(node) if json => output::say(&table::json(node, &Source::default()).to_string()),
+        Some(node) => {
+            let (id, state) = (table::id(node), table::state(node));
+            output::say(&format!("{id} is {state} and {}", outcome(state)));
+        }
         None => {}
+    }
+}
+
+/// What a decision that it serves means for a node in that state.
+const fn resumed(state: NodeState) -> &'static str {
+    match state {
+        NodeState::Up | NodeState::Degraded => "gets clients again",
+        NodeState::Suspect => "gets clients again where no other node is better: its beats are late",
+        NodeState::Probation => "gets clients again once it has proved itself: after three beats and a probe",
+        NodeState::Draining => "gets no new clients: no operator drains it any more, but it is stopping by itself",
+        NodeState::Maintenance => "gets no new clients: the decision has not taken effect yet",
+        NodeState::Down => "gets clients again when it is back, and has proved itself",
     }
 }

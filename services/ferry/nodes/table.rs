@@ -3,32 +3,26 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use comfy_table::{ContentArrangement, Table, presets::NOTHING};
+use ferry_core::node::NodeState;
 use ferry_proto::v1;
 use serde_json::{Value, json};
 
-/// A table, one line for each node; of a gateway's, a line that says how old it is.
+use super::source::Source;
+
+/// A table, one line for each node; beside it, what there is to know of whoever says so.
 pub(crate) fn list(listed: &v1::ListNodesResponse) -> String {
     let nodes = match listed.nodes.is_empty() {
         true => "no node has registered yet".to_owned(),
         false => rows(&listed.nodes),
     };
-    match age(listed) {
-        Some(age) => format!("{nodes}\n\n{age}"),
-        None => nodes,
-    }
+    noted(nodes, &Source::from(listed))
 }
 
-/// How old a gateway's table is.
-fn age(listed: &v1::ListNodesResponse) -> Option<String> {
-    let gateway = Some(&listed.gateway_id).filter(|id| !id.is_empty())?;
-    Some(match listed.heard_ms_ago {
-        Some(millis) => {
-            format!("the table of gateway {gateway}; a coordinator was last heard {} s ago", millis.div_ceil(1000))
-        }
-        None => {
-            format!("the table of gateway {gateway}, from its copy on disk: no coordinator was heard since it started")
-        }
-    })
+fn noted(text: String, source: &Source) -> String {
+    match source.note() {
+        Some(note) => format!("{text}\n\n{note}"),
+        None => text,
+    }
 }
 
 fn rows(nodes: &[v1::NodeStatus]) -> String {
@@ -49,7 +43,7 @@ fn rows(nodes: &[v1::NodeStatus]) -> String {
         let load = view(node).load.unwrap_or_default();
         table.add_row([
             facts.node_id.clone(),
-            state(node).to_owned(),
+            state(node).to_string(),
             since(node),
             address(&facts),
             dash(&facts.region),
@@ -62,52 +56,82 @@ fn rows(nodes: &[v1::NodeStatus]) -> String {
     table.to_string()
 }
 
-/// One node, one line for each thing that is known of it.
-pub(crate) fn show(node: &v1::NodeStatus) -> String {
+/// One node, one line for each thing that is known of it: a gateway's table lacks some.
+pub(crate) fn show(node: &v1::NodeStatus, source: &Source) -> String {
     let (facts, view) = (facts(node), view(node));
     let load = view.load.unwrap_or_default();
     let capacity = match facts.capacity_bytes_per_second {
         0 => "not told".to_owned(),
         known => rate(known),
     };
+    let coordinators_know = !source.is_gateway();
+    let only = |value: &dyn Fn() -> String| coordinators_know.then(value);
+    let state = match coordinators_know {
+        true => format!("{} for {}", state(node), since(node)),
+        false => state(node).to_string(),
+    };
     let lines = [
-        ("node", facts.node_id.clone()),
-        ("state", format!("{} for {}", state(node), since(node))),
-        ("drained by an operator", yes(view.intent.is_some_and(|intent| intent.drain))),
-        ("in maintenance", yes(view.intent.is_some_and(|intent| intent.maintenance))),
-        ("address", address(&facts)),
-        ("admin address", dash(&facts.admin_address)),
-        ("region", dash(&facts.region)),
-        ("zone", dash(&facts.zone)),
-        ("weight", facts.weight.to_string()),
-        ("capacity", capacity),
-        ("rate", rate(load.bytes_per_second)),
-        ("transfers", load.transfers.to_string()),
-        ("processors busy", format!("{:.0} %", load.cpu * 100.0)),
-        ("disk waiting", format!("{:.0} %", load.disk * 100.0)),
-        ("a call to the disk", format!("{} µs", load.disk_wait_us)),
-        ("requests", format!("{} a second, {} of them failed", load.requests, load.failures)),
-        ("last beat", format!("{} ms ago, number {}", view.heard_ms_ago, view.beat)),
-        ("incarnation", view.incarnation.to_string()),
-        ("attends here", yes(node.attending)),
-        ("first seen", format!("{} ago", ago(node.first_seen_unix_ms))),
-        ("software", dash(&facts.software)),
+        ("node", Some(facts.node_id.clone())),
+        ("state", Some(state)),
+        ("drained by an operator", only(&|| yes(view.intent.is_some_and(|intent| intent.drain)))),
+        ("in maintenance", only(&|| yes(view.intent.is_some_and(|intent| intent.maintenance)))),
+        ("address", Some(address(&facts))),
+        ("admin address", Some(dash(&facts.admin_address))),
+        ("region", Some(dash(&facts.region))),
+        ("zone", Some(dash(&facts.zone))),
+        ("weight", Some(facts.weight.to_string())),
+        ("capacity", Some(capacity)),
+        ("rate", Some(rate(load.bytes_per_second))),
+        ("transfers", Some(load.transfers.to_string())),
+        ("processors busy", Some(format!("{:.0} %", load.cpu * 100.0))),
+        ("disk waiting", Some(format!("{:.0} %", load.disk * 100.0))),
+        ("a call to the disk", Some(format!("{} µs", load.disk_wait_us))),
+        ("requests", Some(format!("{} a second, {} of them failed", load.requests, load.failures))),
+        ("last beat", only(&|| format!("{} ms ago, number {}", view.heard_ms_ago, view.beat))),
+        ("incarnation", only(&|| view.incarnation.to_string())),
+        ("attends here", only(&|| yes(node.attending))),
+        ("first seen", only(&|| format!("{} ago", ago(node.first_seen_unix_ms)))),
+        ("software", Some(dash(&facts.software))),
     ];
-    lines.map(|(name, value)| format!("{name:<24}{value}")).join("\n")
+    let known = lines.into_iter().filter_map(|(name, value)| Some(format!("{name:<24}{}", value?)));
+    noted(known.collect::<Vec<_>>().join("\n"), source)
 }
 
 /// All nodes for programs.
 pub(crate) fn json_list(listed: &v1::ListNodesResponse) -> String {
-    Value::Array(listed.nodes.iter().map(json).collect()).to_string()
+    let source = Source::from(listed);
+    Value::Array(listed.nodes.iter().map(|node| json(node, &source)).collect()).to_string()
 }
 
+/// What only coordinators know.
+const COORDINATORS_KNOW: [&str; 9] = [
+    "since_unix_ms",
+    "drain",
+    "maintenance",
+    "in_doubt",
+    "incarnation",
+    "beat",
+    "heard_ms_ago",
+    "attending",
+    "first_seen_unix_ms",
+];
+
 /// One node for programs.
-pub(crate) fn json(node: &v1::NodeStatus) -> Value {
+pub(crate) fn json(node: &v1::NodeStatus, source: &Source) -> Value {
+    let mut value = full_json(node);
+    if let Some(fields) = value.as_object_mut().filter(|_| source.is_gateway()) {
+        fields.retain(|name, _| !COORDINATORS_KNOW.contains(&name.as_str()));
+    }
+    source.mark(&mut value);
+    value
+}
+
+fn full_json(node: &v1::NodeStatus) -> Value {
     let (facts, view) = (facts(node), view(node));
     let load = view.load.unwrap_or_default();
     json!({
         "node_id": facts.node_id,
-        "state": state(node),
+        "state": state(node).as_str(),
         "since_unix_ms": node.since_unix_ms,
         "drain": view.intent.is_some_and(|intent| intent.drain),
         "maintenance": view.intent.is_some_and(|intent| intent.maintenance),
@@ -139,8 +163,8 @@ pub(crate) fn id(node: &v1::NodeStatus) -> String {
     facts(node).node_id
 }
 
-pub(crate) fn state(node: &v1::NodeStatus) -> &'static str {
-    ferry_core::node::NodeState::from(view(node).state()).as_str()
+pub(crate) fn state(node: &v1::NodeStatus) -> NodeState {
+    view(node).state().into()
 }
 
 fn view(node: &v1::NodeStatus) -> v1::NodeView {
@@ -196,6 +220,33 @@ fn yes(fact: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_gateways_table_nothing_is_told_that_it_does_not_know() {
+        let answer = v1::GetNodeResponse {
+            node: Some(v1::NodeStatus::default()),
+            gateway_id: "g".into(),
+            heard_ms_ago: Some(61_000),
+            ..Default::default()
+        };
+        let node = answer.node.clone().expect("it is there");
+        let (of_gateway, of_coordinator) = (Source::from(&answer), Source::default());
+        assert!(show(&node, &of_coordinator).contains("attends here"));
+        let shown = show(&node, &of_gateway);
+        assert!(!shown.contains("attends here") && !shown.contains("first seen"), "{shown}");
+        assert!(shown.ends_with("the table of gateway g; a coordinator was last heard 61 s ago"), "{shown}");
+        let told = json(&node, &of_gateway);
+        assert_eq!((told.get("attending"), &told["table"]["heard_ms_ago"]), (None, &json!(61_000)));
+        assert_eq!(json(&node, &of_coordinator)["attending"], false);
+    }
+
+    #[test]
+    fn a_coordinator_that_is_learning_says_so() {
+        let node = v1::NodeStatus::default();
+        let listed = v1::ListNodesResponse { nodes: vec![node], learning: true, ..Default::default() };
+        assert!(list(&listed).contains("still learning who is alive"));
+        assert!(json_list(&listed).contains(r#""learning":true"#));
+    }
 
     #[test]
     fn rates_are_readable() {

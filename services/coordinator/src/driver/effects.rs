@@ -224,6 +224,7 @@ impl Driver {
             Question::Node(id, reply) => drop(reply.send(self.known(&id))),
             Question::Coordinators(reply) => drop(reply.send(self.facts.coordinators.clone())),
             Question::UserRing(reply) => drop(reply.send(self.facts.user_ring.clone())),
+            Question::Learning(reply) => drop(reply.send(!self.membership.has_learned(self.clock.now()))),
         }
     }
 

@@ -83,6 +83,8 @@ pub(crate) enum Question {
     Node(NodeId, oneshot::Sender<Option<Known>>),
     Coordinators(oneshot::Sender<Vec<Peer>>),
     UserRing(oneshot::Sender<Option<KeyRing>>),
+    /// Whether it does not know yet who is alive.
+    Learning(oneshot::Sender<bool>),
 }
 
 /// What is known of one node.

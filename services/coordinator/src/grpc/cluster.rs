@@ -56,13 +56,15 @@ impl v1::cluster_service_server::ClusterService for Cluster {
             nodes: nodes.iter().map(status).collect(),
             coordinator_id: self.id.clone(),
             coordinators: coordinators.iter().map(Into::into).collect(),
+            learning: self.handle.ask(Question::Learning).await?,
             ..Default::default()
         }))
     }
 
     async fn get_node(&self, request: Request<v1::GetNodeRequest>) -> Result<Response<v1::GetNodeResponse>, Status> {
         let node = self.node(node_id(&request.into_inner().node_id)?).await?;
-        Ok(Response::new(v1::GetNodeResponse { node: Some(node) }))
+        let learning = self.handle.ask(Question::Learning).await?;
+        Ok(Response::new(v1::GetNodeResponse { node: Some(node), learning, ..Default::default() }))
     }
 
     async fn drain_node(
