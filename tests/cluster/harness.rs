@@ -6,6 +6,7 @@
 
 pub(crate) mod client;
 pub(crate) mod cluster;
+pub(crate) mod elsewhere;
 pub(crate) mod etcd;
 pub(crate) mod origin;
 pub(crate) mod peers;

@@ -13,6 +13,7 @@ mod cache_downloads;
 mod cache_rules;
 mod caches_commands;
 mod configuration;
+mod discovery;
 mod downloads;
 mod draining;
 mod etcd_access;

@@ -5,6 +5,7 @@
 
 mod board;
 mod links;
+mod names;
 
 use std::{
     io,
@@ -12,8 +13,10 @@ use std::{
     time::Duration,
 };
 
+use hyper_util::client::legacy::connect::HttpConnector;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
+use self::names::Shuffled;
 pub use self::{
     board::Status,
     links::{Ending, Link, Links},
@@ -50,8 +53,8 @@ pub enum DialError {
     },
 }
 
-/// A channel to a coordinator, which connects when it is first used. An `https` URL is checked against the authorities of `ca`
-/// (a PEM file), else against those that the system trusts.
+/// A channel to a coordinator, which connects when it is first used, to any address of its name that takes the connection. An `https` URL is
+/// checked against the authorities of `ca` (a PEM file), else against those that the system trusts.
 ///
 /// # Panics
 ///
@@ -61,7 +64,6 @@ pub fn dial(url: &BaseUrl, ca: Option<&Path>) -> Result<Channel, DialError> {
     let mut endpoint = Endpoint::from_shared(url.origin())
         .map_err(failed)?
         .connect_timeout(CONNECT)
-        .tcp_nodelay(true)
         .http2_keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_LIMIT)
         .keep_alive_while_idle(true);
@@ -76,5 +78,9 @@ pub fn dial(url: &BaseUrl, ca: Option<&Path>) -> Result<Channel, DialError> {
         };
         endpoint = endpoint.tls_config(tls).map_err(failed)?;
     }
-    Ok(endpoint.connect_lazy())
+    let mut connector = HttpConnector::new_with_resolver(Shuffled::system());
+    connector.enforce_http(false); // what TLS there is, tonic puts around it
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT)); // each of several addresses has its part of that
+    Ok(endpoint.connect_with_connector_lazy(connector))
 }

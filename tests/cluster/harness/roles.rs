@@ -25,7 +25,13 @@ impl Role {
 
     /// `store`: what follows `--store` and what belongs to it.
     pub(crate) fn coordinator(workshop: &Workshop, name: &str, store: &[&str]) -> Self {
-        let mut role = Self::new(workshop, "coordinator", name, false);
+        let address = format!("127.0.0.1:{}", workshop.ports.next());
+        Self::coordinator_at(workshop, name, &address, store)
+    }
+
+    /// The same, at that HOST:PORT.
+    pub(crate) fn coordinator_at(workshop: &Workshop, name: &str, address: &str, store: &[&str]) -> Self {
+        let mut role = Self { grpc: address.to_owned(), ..Self::new(workshop, "coordinator", name, false) };
         role.program.args(&["--listen", &role.grpc]).args(store);
         role
     }
