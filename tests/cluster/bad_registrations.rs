@@ -2,38 +2,22 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{
-    Cluster, Topology, cluster::is_in, get, peers::peer, roles::Role, samples, until, workshop::Workshop,
+    Cluster, Topology,
+    cluster::is_in,
+    get,
+    peers::{attend, registration, secret},
+    roles::Role,
+    samples, until,
+    workshop::Workshop,
 };
 
 const NOTICED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A node that is asked to stop serves on for drain-grace (10 s): redirects to it are on their way.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
-
-/// What the coordinator answers to these messages of a node that Python plays.
-async fn attend(cluster: &Cluster, messages: &[Value]) -> Value {
-    let texts: Vec<String> = messages.iter().map(Value::to_string).collect();
-    let mut arguments = vec![cluster.coordinators[0].grpc()];
-    arguments.extend(texts.iter().map(String::as_str));
-    peer("attend.py", &arguments).await.ok().json()
-}
-
-/// 32 bytes, as the wire's JSON has them.
-fn secret(byte: &str) -> String {
-    byte.repeat(42) + "A="
-}
-
-fn registration(id: &str, byte: &str) -> Value {
-    json!({"register": {
-        "version": 1,
-        "facts": {"nodeId": id, "address": "127.0.0.1:8001", "weight": 100},
-        "secret": secret(byte),
-        "incarnation": "1",
-    }})
-}
 
 async fn until_attending_at(cluster: &Cluster, id: &str, address: &str) {
     until(&format!("{id} to be UP at {address}"), NOTICED_WITHIN, async || {
@@ -46,7 +30,7 @@ async fn until_attending_at(cluster: &Cluster, id: &str, address: &str) {
 #[tokio::test]
 async fn a_stranger_that_follows_the_protocol_is_welcome() {
     let cluster = Cluster::start(Topology::nodes(1)).await;
-    let seen = attend(&cluster, &[registration("python", "Q")]).await;
+    let seen = attend(&cluster.coordinators[0], &[registration("python", "Q")]).await;
     assert_eq!(seen["code"], "OK", "{seen}");
     assert!(seen["answers"][0].get("welcome").is_some(), "{seen}");
     assert!(cluster.listed("python").await.is_some());
@@ -60,7 +44,7 @@ async fn a_malformed_registration_is_refused_with_every_fault_named() {
         "facts": {"nodeId": "no good name", "address": "nowhere", "region": "a b", "weight": 20000},
         "secret": "QUJD",
     }});
-    let seen = attend(&cluster, &[malformed]).await;
+    let seen = attend(&cluster.coordinators[0], &[malformed]).await;
     assert_eq!(seen["code"], "INVALID_ARGUMENT", "{seen}");
     let details = seen["details"].as_str().unwrap_or_default();
     for fault in ["no good name", "nowhere", "a b", "weight", "secret"] {
@@ -79,7 +63,7 @@ async fn what_is_no_registration_at_all_ends_the_stream_and_nothing_else() {
         (json!({"beat": {"sequence": "1"}}), Some("INVALID_ARGUMENT")),
         (newer, Some("FAILED_PRECONDITION")),
     ] {
-        let seen = attend(&cluster, std::slice::from_ref(&messages)).await;
+        let seen = attend(&cluster.coordinators[0], std::slice::from_ref(&messages)).await;
         assert_ne!(seen["code"], "OK", "{messages}: {seen}");
         if let Some(code) = code {
             assert_eq!(seen["code"], code, "{messages}: {seen}");
@@ -92,7 +76,7 @@ async fn what_is_no_registration_at_all_ends_the_stream_and_nothing_else() {
 #[tokio::test]
 async fn a_taken_id_without_its_secret_is_refused_and_its_owner_is_not_disturbed() {
     let cluster = Cluster::start(Topology::nodes(1)).await;
-    let seen = attend(&cluster, &[registration("node-0", "Q")]).await;
+    let seen = attend(&cluster.coordinators[0], &[registration("node-0", "Q")]).await;
     assert_eq!(seen["code"], "ALREADY_EXISTS", "{seen}");
     until_attending_at(&cluster, "node-0", cluster.nodes[0].address()).await;
 }
@@ -165,7 +149,7 @@ async fn where_a_join_token_is_wanted_nobody_joins_without_it() {
     let token = ["--join-token-file", token.to_str().expect("a plain path")];
     let mut cluster = Cluster::start_in(workshop, Topology::nodes(0).coordinator_flags(&token)).await;
     let coordinator = cluster.coordinators[0].grpc_url();
-    let seen = attend(&cluster, &[registration("stranger", "Q")]).await;
+    let seen = attend(&cluster.coordinators[0], &[registration("stranger", "Q")]).await;
     assert_eq!(seen["code"], "PERMISSION_DENIED", "{seen}");
 
     let invited = Role::node(&cluster.workshop, "invited", &coordinator).root(&cluster.root());

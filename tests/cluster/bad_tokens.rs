@@ -1,10 +1,10 @@
 //! SEMANTICS.md 5 to 7: tokens forged, expired, or made for something else: user tokens at the gateway, node tokens at the node.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::harness::{
     Cluster, Topology, get,
-    peers::peer,
+    peers::signed_elsewhere,
     samples::{self, Sample},
     tools::ferry,
     until,
@@ -42,13 +42,6 @@ async fn signed(cluster: &Cluster, arguments: &[&str]) -> String {
     let printed = ferry(&all).await.ok().stdout;
     let (_, query) = printed.trim().split_once('?').unwrap_or_else(|| panic!("no query in {printed}"));
     query.to_owned()
-}
-
-/// The same by Python's own HMAC: what somebody's web application does. `expires` is in seconds from now.
-async fn signed_elsewhere(kind: &str, what: &str, expires: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
-    let expires = now.saturating_add_signed(expires).to_string();
-    peer("sign.py", &[KEY, kind, what, "alice", &expires]).await.ok().stdout.trim().to_owned()
 }
 
 async fn status(url: &str) -> u16 {
@@ -94,17 +87,17 @@ async fn a_scope_covers_what_lies_below_it() {
 #[tokio::test]
 async fn a_token_that_an_application_signed_by_the_documented_rule_is_good() {
     let (cluster, [a, b, _]) = guarded().await;
-    let query = signed_elsewhere("path", "/signed/a.bin", 60).await;
+    let query = signed_elsewhere(KEY, "path", "/signed/a.bin", 60).await;
     assert_eq!(status(&cluster.url(&format!("{}?{query}", a.path()))).await, 302);
     assert_eq!(status(&cluster.url(&format!("{}?{query}", b.path()))).await, 403);
-    let query = signed_elsewhere("scope", "/signed/", 60).await;
+    let query = signed_elsewhere(KEY, "scope", "/signed/", 60).await;
     assert_eq!(status(&cluster.url(&format!("{}?{query}", b.path()))).await, 302);
 }
 
 #[tokio::test]
 async fn an_expired_user_token_is_gone_and_says_so() {
     let (cluster, [a, ..]) = guarded().await;
-    let query = signed_elsewhere("path", "/signed/a.bin", -10).await;
+    let query = signed_elsewhere(KEY, "path", "/signed/a.bin", -10).await;
     let answer = get(&cluster.url(&format!("{}?{query}", a.path()))).send().await;
     assert_eq!(answer.status, 410);
     assert!(answer.header(&hyper::header::CACHE_CONTROL).contains("no-store"));
@@ -169,7 +162,7 @@ async fn an_old_redirect_leads_back_to_the_gateway_which_renews_it() {
     let short = ["--token-lifetime", "1s", "--public-url", "http://files.example"];
     let cluster = Cluster::start_in(workshop, topology.gateway_flags(&short)).await;
     let sample = samples::write(&cluster.root(), "signed/a.bin", 100_000);
-    let query = signed_elsewhere("path", "/signed/a.bin", 60).await;
+    let query = signed_elsewhere(KEY, "path", "/signed/a.bin", 60).await;
     let redirect = cluster.ask(&format!("{}?{query}", sample.path())).await;
     let old = redirect.location().expect("a redirect").to_owned();
     assert_eq!(status(&old).await, 200);
