@@ -107,7 +107,7 @@ impl Listener {
             && let Some(facts) = &snapshot.facts
             && facts.unix_ms > 0
         {
-            self.clock.correct(UnixMillis(facts.unix_ms));
+            self.clock.hear(UnixMillis(facts.unix_ms));
         }
     }
 }

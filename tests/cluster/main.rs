@@ -13,6 +13,7 @@ mod bytes;
 mod cache_downloads;
 mod cache_rules;
 mod caches_commands;
+mod clocks;
 mod configuration;
 mod discovery;
 mod downloads;

@@ -45,9 +45,6 @@ const OUTBOX: usize = 8;
 /// How long the last words may take.
 const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
 
-/// A clock that is off by so much is worth a line.
-const FAR_OFF: Duration = Duration::from_secs(60);
-
 /// A thread that ran nothing for so long hangs, if it is still so a moment later.
 const HANGS: Duration = Duration::from_millis(1500);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -138,14 +135,7 @@ impl Agent {
         let stream =
             Stream { agent: self, outbox, answers, session: self.cluster.open(), beat_every: welcome.beat_every };
         if let Some(now) = welcome.now {
-            self.clock.correct(now);
-            let offset = self.clock.offset_millis();
-            if offset.unsigned_abs() > FAR_OFF.as_millis() as u64 {
-                tracing::warn!(
-                    offset_seconds = offset / 1000,
-                    "this machine's clock is far off: tokens are judged by the coordinators'"
-                );
-            }
+            self.clock.hear(now);
         }
         self.cluster.note_clock(self.clock.offset_millis());
         self.cluster.hear(stream.session, welcome.facts);

@@ -9,16 +9,20 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use ferry_core::time::{Tick, UnixMillis};
 use tokio::{sync::watch, time::Instant};
+use tracing::warn;
 
 /// Where the corrected time stands when nobody ever corrected it: an impossible base.
 const UNCORRECTED: i64 = i64::MIN;
+
+/// A wall clock that is off by so much is worth a line.
+const FAR_OFF: Duration = Duration::from_secs(60);
 
 /// A clock; clones show the same time.
 #[derive(Debug, Clone)]
@@ -26,6 +30,8 @@ pub struct Clock {
     source: Source,
     /// The corrected Unix time, in milliseconds, of the origin of `now`.
     base: Arc<AtomicI64>,
+    /// Whether the wall clock was far off when a coordinator last spoke.
+    far_off: Arc<AtomicBool>,
 }
 
 /// Moves a clock by hand.
@@ -67,7 +73,7 @@ impl Clock {
     }
 
     fn over(source: Source) -> Self {
-        Self { source, base: Arc::new(AtomicI64::new(UNCORRECTED)) }
+        Self { source, base: Arc::new(AtomicI64::new(UNCORRECTED)), far_off: Arc::default() }
     }
 
     /// The monotonic clock.
@@ -104,6 +110,19 @@ impl Clock {
     pub fn correct(&self, theirs: UnixMillis) {
         let theirs = i64::try_from(theirs.0).unwrap_or(i64::MAX);
         self.base.store(theirs.saturating_sub(self.uptime_millis()), Ordering::Relaxed);
+    }
+
+    /// The same; and says that the wall clock is far off, once for as long as it is, however many coordinators speak how often.
+    pub fn hear(&self, theirs: UnixMillis) {
+        self.correct(theirs);
+        let offset = self.offset_millis();
+        let far_off = u128::from(offset.unsigned_abs()) > FAR_OFF.as_millis();
+        if !self.far_off.swap(far_off, Ordering::Relaxed) && far_off {
+            warn!(
+                offset_seconds = offset / 1000,
+                "this machine's clock is far off: tokens are judged by the coordinators'"
+            );
+        }
     }
 
     /// How far the corrected time is ahead of the wall clock, in milliseconds: what a restart must not forget.
