@@ -11,6 +11,12 @@ pub fn raise() -> u64 {
         // Refused where something else (seccomp) holds the limit: then it stays.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
+    limit()
+}
+
+/// The limit as it stands.
+#[must_use]
+pub fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 

@@ -1,4 +1,6 @@
-//! The loop over a store that fails on command.
+//! The loop over a store that fails on command, and under a silence of very many.
+
+mod silence;
 
 use std::{sync::Arc, time::Duration};
 
