@@ -211,3 +211,33 @@ async fn a_stop_ends_every_link() {
     tasks.finish(Duration::from_secs(1)).await.expect("all of them ended");
     assert_eq!(world.with(|state| state.streams[&name("c1")]), 0);
 }
+
+/// No thundering herd: whoever lost one coordinator at one moment comes back to it one after the other.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_that_lost_its_coordinator_does_not_come_back_as_one() {
+    const CROWD: usize = 300;
+    const SLICE: Duration = Duration::from_millis(100);
+    let (world, tasks, discovered) = (World::default(), Tasks::new(), watch::Sender::new(Vec::new()));
+    world.raise(A, "c1");
+    let crowd: Vec<Links> = (0..CROWD).map(|_| world.start(&tasks, &[A], &discovered)).collect();
+    sleep(MINUTE).await;
+    assert!(crowd.iter().all(|links| links.connected() == 1), "not everybody came in");
+
+    // A restart takes a moment: its crowd is back within little more than that, but spread. An outage lasts: then over seconds.
+    for (outage, most_at_once) in [(Duration::from_millis(300), CROWD / 2), (MINUTE, CROWD / 10)] {
+        world.fell(A);
+        sleep(outage).await;
+        world.raise(A, "c1");
+        let back = Instant::now();
+        let earlier = world.dials(A).len();
+        sleep(REDIAL_CAP + SLICE).await;
+        assert!(crowd.iter().all(|links| links.connected() == 1), "somebody stayed away after {outage:?}");
+        let mut slices = HashMap::<u128, usize>::new();
+        for dial in &world.dials(A)[earlier..] {
+            *slices.entry((*dial - back).as_millis() / SLICE.as_millis()).or_default() += 1;
+        }
+        let busiest = slices.values().max().expect("they came back");
+        assert!(*busiest <= most_at_once, "{busiest} of {CROWD} came within {SLICE:?}, after {outage:?}");
+        sleep(MINUTE).await;
+    }
+}
