@@ -36,5 +36,6 @@ mod origins;
 mod regions;
 mod start_up;
 mod static_stability;
+mod steady_tables;
 mod streaming;
 mod traces;
