@@ -2,16 +2,21 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Cluster, Topology, get, samples, samples::MIB, until};
+use crate::harness::{Cluster, Topology, get, roles::Role, samples, samples::MIB, until};
 
 /// How long after `since` the gateway still sent somebody to that address, asked without a pause for `watched`.
 async fn last_redirect_to(cluster: &Cluster, address: &str, since: Instant, watched: Duration) -> Duration {
+    last_redirect_to_any(cluster, &[address], since, watched).await
+}
+
+/// The same for any of those addresses.
+async fn last_redirect_to_any(cluster: &Cluster, addresses: &[&str], since: Instant, watched: Duration) -> Duration {
     let (mut last, mut key) = (Duration::ZERO, 0_u64);
     while since.elapsed() < watched {
         key += 1;
         let answer = cluster.ask(&format!("/key/{key}")).await;
         assert_eq!(answer.status, 302, "while a node is left, it gets the clients");
-        if answer.target().as_deref() == Some(address) {
+        if answer.target().is_some_and(|target| addresses.contains(&target.as_str())) {
             last = since.elapsed();
         }
     }
@@ -40,6 +45,31 @@ async fn a_frozen_node_gets_no_client_after_five_seconds() {
 
     cluster.nodes[0].program.signal(rustix::process::Signal::CONT);
     cluster.until_listed(&[0, 1], Duration::from_secs(20)).await;
+}
+
+/// So many at once that the coordinator must ask itself whether it is deaf, and look.
+#[tokio::test]
+async fn a_region_that_hangs_as_a_whole_gets_no_client_after_five_seconds() {
+    let cluster = Cluster::start(Topology::nodes(4)).await;
+    let region: Vec<&str> = cluster.nodes[..3].iter().map(Role::address).collect();
+    let hang = Instant::now();
+    for node in &cluster.nodes[..3] {
+        node.program.signal(rustix::process::Signal::STOP);
+    }
+    let last = last_redirect_to_any(&cluster, &region, hang, Duration::from_secs(8)).await;
+    assert!(last < Duration::from_secs(5), "a client was sent there after {last:?}");
+    until("all of them to be known as DOWN", Duration::from_secs(5), async || {
+        for id in ["node-0", "node-1", "node-2"] {
+            (cluster.listed(id).await?["state"] == "DOWN").then_some(())?;
+        }
+        Some(())
+    })
+    .await;
+
+    for node in &cluster.nodes[..3] {
+        node.program.signal(rustix::process::Signal::CONT);
+    }
+    cluster.until_listed(&[0, 1, 2, 3], Duration::from_secs(20)).await;
 }
 
 #[tokio::test]

@@ -3,13 +3,22 @@
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use rustix::process::Signal;
 use tokio::time::sleep;
 
 use crate::harness::{
-    Cluster, Topology, cluster::is_in, get, roles::Role, samples, samples::MIB, samples::Sample, tools::ferry, until,
+    Cluster, Topology,
+    cluster::is_in,
+    get,
+    roles::Role,
+    samples,
+    samples::MIB,
+    samples::Sample,
+    tools::{ferry, figure},
+    until,
 };
 
 const NODES: usize = 3;
@@ -18,12 +27,21 @@ const BACK_WITHIN: Duration = Duration::from_secs(20);
 const BEYOND_ANY_DEADLINE: Duration = Duration::from_secs(6);
 /// What comes back is given the time to do what it should not do.
 const AFTERWARDS: Duration = Duration::from_secs(3);
+/// What whole seconds, and a mark every half of one, do not tell.
+const ROUNDED: Duration = Duration::from_secs(2);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// What a gateway says of its nodes; `None` while it does not answer.
 async fn table(gateway: &str) -> Option<Vec<serde_json::Value>> {
     let outcome = ferry(&["nodes", "list", "--json", "--coordinator", gateway]).await;
     (outcome.code == Some(0)).then(|| outcome.json().as_array().expect("a list of nodes").clone())
+}
+
+/// How old a gateway's metrics say that its table is.
+async fn table_age(gateway: &Role) -> Duration {
+    let heard = figure(&gateway.grpc_url(), "ferry_gateway_table_heard_timestamp_seconds").await.expect("it is there");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
+    Duration::from_secs(now.saturating_sub(heard))
 }
 
 /// Looks at what the gateway says of its nodes, and where it sends clients, until it is told to stop.
@@ -134,5 +152,31 @@ async fn a_gateway_and_a_node_that_restart_with_nobody_there_are_as_before_and_s
         stop.store(true, Relaxed);
     };
     tokio::join!(watch(gateway, &sample, &stop), returns);
+    assert_nobody_was_buried(&cluster.coordinators);
+}
+
+/// What an observer slept through is no one's silence: neither the nodes' at the coordinator, nor the coordinator's own afterwards.
+#[tokio::test]
+async fn the_only_coordinator_may_be_stopped_for_a_while_and_buries_nobody_when_it_goes_on() {
+    let cluster = Cluster::start(Topology::nodes(NODES)).await;
+    let sample = samples::write(&cluster.root(), "a.bin", MIB);
+    let coordinator = &cluster.coordinators[0];
+    until_all_heard_by(coordinator).await;
+    let stop = AtomicBool::new(false);
+    let sleeps = async {
+        coordinator.program.signal(Signal::STOP);
+        sleep(BEYOND_ANY_DEADLINE).await;
+        let age = table_age(&cluster.gateway).await;
+        assert!(age >= BEYOND_ANY_DEADLINE - ROUNDED, "the table is said to be {age:?} old");
+        coordinator.program.signal(Signal::CONT);
+        until_all_heard_by(coordinator).await;
+        until("a table that is new again", BACK_WITHIN, async || {
+            (table_age(&cluster.gateway).await <= ROUNDED).then_some(())
+        })
+        .await;
+        sleep(AFTERWARDS).await;
+        stop.store(true, Relaxed);
+    };
+    tokio::join!(watch(&cluster.gateway, &sample, &stop), sleeps);
     assert_nobody_was_buried(&cluster.coordinators);
 }
