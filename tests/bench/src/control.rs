@@ -64,7 +64,7 @@ impl Crowd {
         gateways: usize,
         listening: Handle,
     ) -> Result<Self> {
-        let notes = Arc::new(Notes::new(nodes));
+        let notes = Arc::new(Notes::new(nodes, gateways));
         let mut tasks = JoinSet::new();
         for number in 0..gateways {
             // A connection is driven where it is dialled.
@@ -122,6 +122,7 @@ impl Crowd {
         sleep(end.saturating_duration_since(Instant::now())).await;
         let seen = self.notes.seen();
         ensure!(seen.ended == 0, "{} streams of gateways ended", seen.ended);
+        ensure!(!seen.delays.is_empty(), "no change reached every gateway");
         Ok(seen)
     }
 
@@ -134,9 +135,8 @@ impl Crowd {
 
     /// Has all changes of the last watch been seen by every gateway?
     pub(crate) async fn all_seen(&self) -> Result<()> {
-        let wanted = self.gateways;
         let all = async {
-            while !self.notes.every_change_was_seen(wanted) {
+            while !self.notes.every_change_was_seen() {
                 sleep(Duration::from_millis(10)).await;
             }
         };

@@ -20,7 +20,7 @@ const OLDEST: usize = 4000;
 /// What the gateways saw during one watch.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    /// From a node's change of state to each gateway's knowing it, in microseconds.
+    /// From a node's change of state until the last of all gateways knows it, in microseconds.
     pub(crate) delays: Vec<u64>,
     /// How many changes there were.
     pub(crate) changes: usize,
@@ -61,6 +61,7 @@ struct Change {
 #[derive(Debug)]
 pub(super) struct Notes {
     begun: Instant,
+    gateways: usize,
     changes: Vec<Change>,
     count: AtomicUsize,
     welcomed: AtomicUsize,
@@ -76,7 +77,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    pub(super) fn new(nodes: usize) -> Self {
+    pub(super) fn new(nodes: usize, gateways: usize) -> Self {
         let change = || Change {
             at: AtomicU64::new(0),
             to: AtomicU64::new(0),
@@ -85,6 +86,7 @@ impl Notes {
         };
         Self {
             begun: Instant::now(),
+            gateways,
             changes: (0..nodes).map(|_| change()).collect(),
             count: AtomicUsize::default(),
             welcomed: AtomicUsize::default(),
@@ -129,10 +131,11 @@ impl Notes {
     /// A node does now what will make it `state`, once `allowed` has passed.
     pub(super) fn change(&self, node: usize, state: NodeState, allowed: Duration) {
         let change = &self.changes[node];
-        change.to.store(state as u64, Relaxed);
+        // A node that has to dial twice makes one change.
+        let again = change.to.swap(state as u64, Relaxed) == state as u64;
         change.seen.store(0, Relaxed);
         change.at.store(self.now() + u64::try_from(allowed.as_micros()).unwrap_or(u64::MAX), Relaxed);
-        self.count.fetch_add(1, Relaxed);
+        self.count.fetch_add(usize::from(!again), Relaxed);
     }
 
     pub(super) fn set_steady(&self, node: usize, steady: bool) {
@@ -149,8 +152,9 @@ impl Notes {
         let at = change.at.load(Relaxed);
         if at != 0 && *last != at && change.to.load(Relaxed) == state as u64 {
             *last = at;
-            change.seen.fetch_add(1, Relaxed);
-            self.delays.lock().unwrap_or_else(PoisonError::into_inner).push(self.now().saturating_sub(at));
+            if change.seen.fetch_add(1, Relaxed) + 1 == self.gateways {
+                self.delays.lock().unwrap_or_else(PoisonError::into_inner).push(self.now().saturating_sub(at));
+            }
         }
         if matches!(state, NodeState::Suspect | NodeState::Down) && self.is_steady(node) {
             self.false_alarms.fetch_add(1, Relaxed);
@@ -210,7 +214,7 @@ impl Notes {
         }
     }
 
-    pub(super) fn every_change_was_seen(&self, gateways: usize) -> bool {
-        self.changes.iter().all(|change| change.at.load(Relaxed) == 0 || change.seen.load(Relaxed) >= gateways)
+    pub(super) fn every_change_was_seen(&self) -> bool {
+        self.changes.iter().all(|change| change.at.load(Relaxed) == 0 || change.seen.load(Relaxed) >= self.gateways)
     }
 }

@@ -82,10 +82,16 @@ impl Taken {
         line("coordinator's memory, KiB a node", Bound::AtMost(40.0), self.memory_per_node(), String::new());
         let (half, most) = (self.seen.delay_millis(0.5), self.seen.delay_millis(1.0));
         let (changes, pause) = (self.seen.changes, self.seen.pause.as_millis());
+        let missed = changes.saturating_sub(self.seen.delays.len());
         let detail = format!(
-            "median {half:.0} ms, longest {most:.0} ms; {changes} changes; the bench's own longest pause {pause} ms"
+            "median {half:.0} ms, longest {most:.0} ms; {changes} changes, {missed} of them overtaken by the next; the bench's own longest pause {pause} ms"
         );
-        line("a change at each gateway, p99, ms", Bound::AtMost(250.0), self.seen.delay_millis(0.99), detail);
+        line(
+            "a change at the last of all gateways, p99, ms",
+            Bound::AtMost(250.0),
+            self.seen.delay_millis(0.99),
+            detail,
+        );
         let age = self.seen.age.as_secs_f64();
         line("age of a load at a gateway, p99, s", Bound::AtMost(2.0), age, String::new());
         line("whether the store was written to", Bound::AtMost(0.0), f64::from(u8::from(self.stored)), String::new());
