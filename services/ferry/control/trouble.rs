@@ -16,7 +16,11 @@ pub(super) fn explain(url: &BaseUrl, status: &Status) -> String {
             "{url} does not answer as a coordinator does, or a gateway's admin listener; is it the right port? ({})",
             Chain(source)
         ),
-        None if message.contains("grpc-status header missing") => {
+        // tonic's words for an answer that is HTTP, with a body and without.
+        None if ["while receiving response with status", "grpc-status header missing"]
+            .iter()
+            .any(|m| message.contains(m)) =>
+        {
             format!("{url} speaks HTTP and not gRPC: is it a port for clients?")
         }
         None if status.code() == Code::Unavailable => format!("the coordinator at {url} cannot answer: {message}"),
