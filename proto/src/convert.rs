@@ -11,6 +11,10 @@ pub use routing::InvalidUpdate;
 
 use ferry_core::{address::InvalidAuthority, id::InvalidName, ring::KeyTooShort};
 
+/// The metadata of an ABORTED registration: the number of the newest life that is known of the node, and dead. A registration under a higher one is
+/// welcome.
+pub const NEWEST_LIFE: &str = "ferry-newest-life";
+
 /// Why a message is not what it should be: names the field. For people and for `INVALID_ARGUMENT`.
 #[derive(Debug, thiserror::Error)]
 pub enum Invalid {

@@ -9,6 +9,7 @@ pub(crate) use membership::Attendance;
 pub(crate) use routing::Routing;
 
 use ferry_core::membership::Refusal;
+use ferry_proto::convert::NEWEST_LIFE;
 use tonic::Status;
 
 use crate::{driver, records::WriteError};
@@ -19,6 +20,11 @@ pub(crate) fn refusal(why: &Refusal) -> Status {
     match why {
         Refusal::Taken { .. } => Status::already_exists(text),
         Refusal::Superseded => Status::failed_precondition(text),
+        Refusal::Outlived { newest } => {
+            let mut status = Status::aborted(text);
+            status.metadata_mut().insert(NEWEST_LIFE, newest.0.into());
+            status
+        }
         Refusal::Removed => Status::not_found(text),
     }
 }

@@ -247,6 +247,30 @@ async fn a_node_that_moves_replaces_its_old_life_at_once() {
     running.stop().await;
 }
 
+/// A disk was cloned: the copy takes over while it lives, and no longer.
+#[tokio::test]
+async fn a_node_whose_copy_has_died_is_told_how_it_may_go_on() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let _original = join(&running, "a", 1, 1).await;
+    let copy = join(&running, "a", 1, 2).await;
+    let refused = async || {
+        let mut original = Player::attend(&running, register("a", 1, 1)).await.expect("a stream");
+        original.next().await.expect_err("refused")
+    };
+    let alive = refused().await;
+    assert_eq!(alive.code(), Code::FailedPrecondition);
+    assert!(alive.message().contains("remove the copy"), "{alive}");
+    drop(copy);
+    running.until("a", "DOWN").await;
+    let dead = refused().await;
+    assert_eq!(dead.code(), Code::Aborted, "{dead}");
+    let newest = dead.metadata().get(ferry_proto::convert::NEWEST_LIFE).expect("a number");
+    assert_eq!(newest, "2");
+    let _original = join(&running, "a", 1, 3).await;
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_restarted_coordinator_does_not_declare_the_living_dead() {
     let folder = tempfile::tempdir().expect("a folder");

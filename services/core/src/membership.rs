@@ -229,7 +229,7 @@ impl Membership {
             return;
         };
         let contested = member.is_contested(&self.timing, &registration, now);
-        if let Err(why) = member.admits(&registration) {
+        if let Err(why) = member.admits(&self.timing, &registration, now) {
             if why == Refusal::Superseded && contested {
                 effects.push(Effect::Contested { id, facts: [member.facts(), registration.facts.clone()] });
             }

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_core::{load::Load, node::NodeFacts};
+use ferry_core::{id::Incarnation, load::Load, node::NodeFacts};
 use ferry_proto::v1::{self, attend_response::Body, membership_service_client::MembershipServiceClient};
 use ferry_runtime::{
     Clock, Tasks, Workers,
@@ -79,6 +79,8 @@ struct Stream<'a> {
     outbox: mpsc::Sender<v1::AttendRequest>,
     answers: Streaming<v1::AttendResponse>,
     session: Session,
+    /// Changes when this stream speaks for a life that is over.
+    life: watch::Receiver<Incarnation>,
     beat_every: Duration,
 }
 
@@ -124,16 +126,23 @@ impl Agent {
             coordinators::dial(link.url(), self.ca.as_deref()).map_err(|error| Ending::Refused(wire::chain(&error)))?;
         let mut client = MembershipServiceClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT);
         let (outbox, requests) = mpsc::channel(OUTBOX);
-        let register =
-            wire::register(&self.facts, &self.identity.secret, self.identity.incarnation, self.drain.is_stopping());
+        let mut life = self.identity.lives();
+        let incarnation = *life.borrow_and_update();
+        let register = wire::register(&self.facts, &self.identity.secret, incarnation, self.drain.is_stopping());
         // There is room: nothing was sent before.
         let _fits = outbox.try_send(register);
         let answers = client.attend(wire::opening(ReceiverStream::new(requests), self.join.as_ref())?).await;
         let mut answers = answers.map_err(|status| wire::refused(&status))?.into_inner();
-        let first = answers.message().await.map_err(|status| wire::refused(&status))?;
+        let first = match answers.message().await {
+            Ok(first) => first,
+            Err(status) => {
+                self.outlive(&status).await;
+                return Err(wire::refused(&status));
+            }
+        };
         let welcome = wire::welcome(first)?;
-        let stream =
-            Stream { agent: self, outbox, answers, session: self.cluster.open(), beat_every: welcome.beat_every };
+        let session = self.cluster.open();
+        let stream = Stream { agent: self, outbox, answers, session, life, beat_every: welcome.beat_every };
         if let Some(now) = welcome.now {
             self.clock.hear(now);
         }
@@ -143,6 +152,25 @@ impl Agent {
         link.welcomed(&welcome.coordinator);
         tracing::info!(coordinator = %welcome.coordinator, url = %link.url(), "welcome");
         Ok(stream)
+    }
+}
+
+impl Agent {
+    /// Takes up a new life if the coordinator says that the newer one is dead for which it refused this one. Its other streams redial under it.
+    async fn outlive(&self, refusal: &tonic::Status) {
+        let Some(newest) = wire::newest_life(refusal) else { return };
+        if !self.identity.outlive(newest, self.clock.wall()) {
+            return;
+        }
+        tracing::warn!(
+            incarnation = self.identity.incarnation().0,
+            "a newer process with this node's identity has died: going on in its place; if it ran on a copy of this storage path, remove the copy"
+        );
+        let identity = Arc::clone(&self.identity);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || identity.keep()).await {
+            // The next start takes its number from the clock, which is higher unless the copy's was ahead.
+            tracing::warn!(error = &error as &dyn std::error::Error, "the number of this life is not kept");
+        }
     }
 }
 
@@ -161,6 +189,8 @@ impl Stream<'_> {
                     self.take(answer)?;
                     false
                 }
+                // An error means that the sender is gone, and the agent holds it.
+                _ = self.life.changed() => return Err(Ending::Lost("a new life of this node began".to_owned())),
                 () = self.agent.drain.stops(), if !told => true,
                 () = sleep_until(next) => true,
             };

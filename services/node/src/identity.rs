@@ -19,6 +19,7 @@ use ferry_runtime::{
 };
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use ferry_runtime::key_file::from_hex;
 
@@ -33,7 +34,8 @@ pub(crate) struct Identity {
     /// What proves it.
     pub(crate) secret: [u8; 32],
     /// Which life.
-    pub(crate) incarnation: Incarnation,
+    life: watch::Sender<Incarnation>,
+    path: PathBuf,
     /// The lock, for as long as the node lives.
     _lock: StorageLock,
 }
@@ -110,9 +112,38 @@ impl Identity {
         };
         // The clock may have been set back since the last life, and two lives must never be mistaken for each other.
         let incarnation = Incarnation(wall.0.max(last.saturating_add(1)));
-        let identity = Self { id, secret, incarnation, _lock: lock };
-        atomic_file::write(&path, &identity.bytes(), Mode::Private)?;
+        let identity = Self { id, secret, life: watch::Sender::new(incarnation), path, _lock: lock };
+        identity.keep()?;
         Ok(identity)
+    }
+
+    /// Which life this is.
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        *self.life.borrow()
+    }
+
+    /// Which life this is, as that changes.
+    pub(crate) fn lives(&self) -> watch::Receiver<Incarnation> {
+        self.life.subscribe()
+    }
+
+    /// Goes on as a life that is newer than `newest`: one of a copy of the storage path, which has died. Whoever is newer already stays what it is.
+    ///
+    /// Returns whether a life began: then it is to be kept ([`Self::keep`]).
+    pub(crate) fn outlive(&self, newest: Incarnation, wall: UnixMillis) -> bool {
+        let Some(next) = newest.0.checked_add(1) else { return false };
+        self.life.send_if_modified(|life| {
+            let older = *life <= newest;
+            if older {
+                *life = Incarnation(wall.0.max(next));
+            }
+            older
+        })
+    }
+
+    /// Writes the identity down. Blocks on the disk.
+    pub(crate) fn keep(&self) -> Result<(), WriteError> {
+        atomic_file::write(&self.path, &self.bytes(), Mode::Private)
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -120,7 +151,7 @@ impl Identity {
             version: VERSION,
             node_id: self.id.to_string(),
             secret: self.secret.iter().map(|byte| format!("{byte:02x}")).collect(),
-            incarnation: self.incarnation.0,
+            incarnation: self.incarnation().0,
         };
         let mut bytes = serde_json::to_vec_pretty(&saved).expect("texts and numbers are JSON");
         bytes.push(b'\n');
@@ -131,7 +162,10 @@ impl Identity {
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The secret stays out of every log.
-        f.debug_struct("Identity").field("id", &self.id).field("incarnation", &self.incarnation).finish_non_exhaustive()
+        f.debug_struct("Identity")
+            .field("id", &self.id)
+            .field("incarnation", &self.incarnation())
+            .finish_non_exhaustive()
     }
 }
 

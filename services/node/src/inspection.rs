@@ -10,13 +10,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use ferry_core::{
-    id::{CoordinatorId, Incarnation},
-    load::Load,
-    node::NodeFacts,
-    routes::Routes,
-    time::Tick,
-};
+use ferry_core::{id::CoordinatorId, load::Load, node::NodeFacts, routes::Routes, time::Tick};
 use ferry_delivery::{
     Delivery,
     origin::{AddressStats, Origins, PoolStats},
@@ -28,13 +22,13 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 pub(crate) use self::{pages::pages, warm::Warming};
-use crate::{config::CacheConfig, drain::Drain, health::Disks};
+use crate::{config::CacheConfig, drain::Drain, health::Disks, identity::Identity};
 
 /// What inspection looks at. Of it, only what is in the cache can be changed from here.
 #[derive(Debug, Clone)]
 pub(crate) struct Inspection {
     pub(crate) facts: NodeFacts,
-    pub(crate) incarnation: Incarnation,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) mode: &'static str,
     pub(crate) began: Tick,
     pub(crate) clock: Clock,
@@ -75,7 +69,7 @@ impl v1::node_service_server::NodeService for Inspection {
         let load = *self.load.borrow();
         Ok(Response::new(v1::GetStatusResponse {
             facts: Some((&self.facts).into()),
-            incarnation: self.incarnation.0,
+            incarnation: self.identity.incarnation().0,
             load: Some(load.into()),
             draining: self.drain.is_draining(),
             backend_mode: self.mode.to_owned(),

@@ -162,7 +162,7 @@ impl Node {
         };
         let inspection = Inspection {
             facts,
-            incarnation: identity.incarnation,
+            identity: Arc::clone(&identity),
             mode: config.backend.mode(),
             began: clock.now(),
             clock,

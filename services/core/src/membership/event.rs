@@ -205,9 +205,17 @@ pub enum Refusal {
         /// Where the node is that wants it.
         newcomer: String,
     },
-    /// A newer life of the same node is known.
-    #[error("a newer start of this node has registered since")]
+    /// A newer life of the same node is alive.
+    #[error(
+        "a newer process with this node's identity is alive: if one was started from a copy of the other's storage path, remove the copy or delete its `identity` there"
+    )]
     Superseded,
+    /// The newer life that was known of the node is dead: this one may speak for the node again, as a life newer than that.
+    #[error("a newer process with this node's identity has died: this one may go on under a newer number")]
+    Outlived {
+        /// What a registration must be newer than.
+        newest: Incarnation,
+    },
     /// An operator removed the node.
     #[error("an operator removed this node")]
     Removed,

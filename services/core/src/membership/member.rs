@@ -100,14 +100,24 @@ impl Member {
     }
 
     /// Whether this registration may speak for the node.
-    pub(super) fn admits(&self, registration: &Registration) -> Result<(), Refusal> {
+    ///
+    /// An older life never does, not even when the newer one is dead: its reports would count for less than the dead one's wherever both are
+    /// known. But then it is told what to be newer than. While both are alive the newer one stays, so that two copies cannot take turns.
+    pub(super) fn admits(&self, timing: &Timing, registration: &Registration, now: Tick) -> Result<(), Refusal> {
         if self.record.secret != registration.secret {
             let id = registration.facts.id.clone();
             let (holder, newcomer) = (place(&self.record.facts), place(&registration.facts));
             return Err(Refusal::Taken { id, holder, newcomer });
         }
         match &self.life {
-            Some(life) if life.incarnation > registration.incarnation => Err(Refusal::Superseded),
+            Some(life) if life.incarnation > registration.incarnation => {
+                // Nobody watches what is in maintenance: there, silence has to speak for itself.
+                let unwatched = self.state == NodeState::Maintenance && now >= life.heard + timing.dead_after;
+                Err(match self.state == NodeState::Down || unwatched {
+                    true => Refusal::Outlived { newest: life.incarnation },
+                    false => Refusal::Superseded,
+                })
+            }
             _ => Ok(()),
         }
     }

@@ -196,6 +196,39 @@ fn the_same_node_may_come_back_at_another_address() {
     assert_eq!(effects, [Effect::Refuse { session: SessionId(3), why: Refusal::Superseded }]);
 }
 
+/// A disk was cloned, and the copy has died. Its original lives on.
+#[test]
+fn an_older_life_may_come_back_as_a_newer_one_once_the_newer_one_is_dead() {
+    let outlived = Refusal::Outlived { newest: Incarnation(7) };
+    let refused = |session, why: &Refusal| [Effect::Refuse { session: SessionId(session), why: why.clone() }];
+    for duty in [Duty::Serve, Duty::Maintenance] {
+        let mut membership = one_node();
+        let Event::Record(record) = record("n", 2, false) else { unreachable!("a record") };
+        let intent = Intent { duty, ..record.intent };
+        let _ = membership.step(at(0), Event::Record(Record { intent, ..record }));
+        let _ = say(&mut membership, at(1000), beat(1, 1));
+        let _ = membership.step(at(1000), ended(1, End::Broken));
+        let alive = membership.step(at(1100), attend("n", 2, 6, OURS));
+        assert_eq!(alive, refused(2, &Refusal::Superseded), "it may redial");
+        let _ = advance(&mut membership, at(5000));
+        let dead = membership.step(at(5000), attend("n", 3, 6, OURS));
+        assert_eq!(dead, refused(3, &outlived), "{duty:?}");
+        let effects = membership.step(at(5100), attend("n", 4, 8, OURS));
+        assert!(effects.iter().any(|effect| matches!(effect, Effect::Welcome { .. })), "{effects:?}");
+        // The copy is started again where it was: it has its turn when this one is dead, and not before.
+        let _ = membership.step(at(5200), beat(4, 1));
+        let again = membership.step(at(5300), attend("n", 5, 7, OURS));
+        assert!(again.contains(&refused(5, &Refusal::Superseded)[0]), "{again:?}");
+        assert!(again.iter().any(|effect| matches!(effect, Effect::Contested { .. })), "{again:?}");
+    }
+}
+
+#[test]
+fn what_a_refused_copy_is_told_names_the_cure() {
+    let told = Refusal::Superseded.to_string();
+    assert!(told.contains("remove the copy or delete its `identity`"), "{told}");
+}
+
 #[test]
 fn a_drain_is_commanded_published_and_survives_the_nodes_restart() {
     let mut membership = one_node();

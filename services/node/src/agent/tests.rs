@@ -1,7 +1,10 @@
 use std::time::Duration;
 
 use ferry_core::time::UnixMillis;
-use ferry_proto::v1::{attend_request, attend_response};
+use ferry_proto::{
+    convert::NEWEST_LIFE,
+    v1::{attend_request, attend_response},
+};
 use tonic::Status;
 
 use super::{
@@ -213,6 +216,32 @@ async fn a_refusal_is_shown_in_the_coordinators_own_words() {
     let node = Attending::start(&[&twin]);
     assert_eq!(node.trouble().await, "this node id is taken");
     assert_eq!(node.links.connected(), 0);
+}
+
+/// Its disk was cloned, the copy took over, and has died.
+#[tokio::test]
+async fn a_node_that_outlived_its_copy_goes_on_as_a_newer_life_at_every_coordinator() {
+    let (one, other) = (Twin::start("c1").await, Twin::start("c2").await);
+    let mut dead = Status::aborted("the newer one is dead");
+    let newest = 1_800_000_000_000_u64;
+    dead.metadata_mut().insert(NEWEST_LIFE, newest.into());
+    one.reply(Err(dead));
+    let node = Attending::start(&[&one, &other]);
+    let lives = |twin: &Twin| twin.registrations().iter().map(|told| told.incarnation).collect::<Vec<_>>();
+    let newer = |heard: &[attend_request::Body]| {
+        let last = heard.iter().rev().find_map(|body| match body {
+            attend_request::Body::Register(told) => Some(told.incarnation),
+            _ => None,
+        });
+        last == Some(newest + 1)
+    };
+    for twin in [&one, &other] {
+        twin.until("a newer life", newer).await;
+    }
+    one.reply(Ok(welcome("c1")));
+    node.welcomed(2).await;
+    assert_eq!(lives(&one)[0], 1_700_000_000_000);
+    assert_eq!(lives(&one)[1..].iter().max(), Some(&(newest + 1)), "one new life, however often it is told");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use ferry_core::{
 };
 use ferry_proto::{
     VERSION,
-    convert::{Invalid, check_version},
+    convert::{Invalid, NEWEST_LIFE, check_version},
     v1::{self, attend_request, attend_response},
 };
 use ferry_runtime::{admin::AdminToken, coordinators::Ending};
@@ -91,6 +91,12 @@ fn parse(wire: v1::Welcome) -> Result<Welcome, Invalid> {
         facts: cluster.try_into()?,
         intent: wire.intent.map(Intent::from).unwrap_or_default(),
     })
+}
+
+/// The number of the newest life that the coordinator knows of this node, if it says that it is dead.
+pub(super) fn newest_life(status: &Status) -> Option<Incarnation> {
+    let told = status.metadata().get(NEWEST_LIFE).filter(|_| status.code() == Code::Aborted)?;
+    Some(Incarnation(told.to_str().ok()?.parse().ok()?))
 }
 
 /// What the end of a stream without a welcome means: some reasons are for people to resolve.

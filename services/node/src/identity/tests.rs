@@ -20,12 +20,12 @@ fn a_node_is_the_same_in_its_next_life() {
     let storage = folder();
     let place = storage.path().join("made/if/need/be");
     let first = take(&place, None, NOON).expect("a new node");
-    let (id, secret, incarnation) = (first.id.clone(), first.secret, first.incarnation);
+    let (id, secret, incarnation) = (first.id.clone(), first.secret, first.incarnation());
     assert_eq!(incarnation, Incarnation(NOON.0));
     drop(first);
     let second = take(&place, None, UnixMillis(NOON.0 + 5000)).expect("the same node");
     assert_eq!((&second.id, second.secret), (&id, secret));
-    assert_eq!(second.incarnation, Incarnation(NOON.0 + 5000));
+    assert_eq!(second.incarnation(), Incarnation(NOON.0 + 5000));
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn a_clock_that_was_set_back_makes_no_old_life() {
     drop(take(storage.path(), None, NOON).expect("a new node"));
     for life in 1..=2 {
         let identity = take(storage.path(), None, UnixMillis(1000)).expect("the same node");
-        assert_eq!(identity.incarnation, Incarnation(NOON.0 + life));
+        assert_eq!(identity.incarnation(), Incarnation(NOON.0 + life));
     }
 }
 
@@ -101,4 +101,26 @@ fn a_storage_path_that_cannot_be_used_is_named() {
     std::fs::write(&file, "").expect("writable");
     let refused = take(&file, None, NOON).expect_err("a file is no folder").to_string();
     assert!(refused.contains("a-file"), "{refused}");
+}
+
+#[test]
+fn a_life_that_outlives_a_copy_is_newer_than_it_and_stays_so_over_a_restart() {
+    let storage = folder();
+    let identity = take(storage.path(), None, NOON).expect("a new node");
+    let copy = Incarnation(NOON.0 + 9000);
+    assert!(!identity.outlive(Incarnation(NOON.0 - 1), NOON), "it is newer already");
+    assert!(identity.outlive(copy, NOON));
+    assert_eq!(identity.incarnation(), Incarnation(copy.0 + 1), "newer, whatever its own clock says");
+    assert!(!identity.outlive(copy, NOON), "a second coordinator says the same");
+    identity.keep().expect("kept");
+    drop(identity);
+    assert_eq!(take(storage.path(), None, NOON).expect("the same node").incarnation(), Incarnation(copy.0 + 2));
+}
+
+#[test]
+fn nobody_is_newer_than_the_last_number() {
+    let storage = folder();
+    let identity = take(storage.path(), None, NOON).expect("a new node");
+    assert!(!identity.outlive(Incarnation(u64::MAX), NOON));
+    assert_eq!(identity.incarnation(), Incarnation(NOON.0));
 }
