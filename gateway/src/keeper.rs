@@ -8,7 +8,12 @@ use ferry_core::{
     merge::{Body, Epoch, Merge, Peer},
     time::Tick,
 };
-use ferry_runtime::{Clock, Tasks, atomic_file::WriteError, probe, storage_lock::StorageLock};
+use ferry_runtime::{
+    Clock, Tasks,
+    atomic_file::WriteError,
+    probe::{self, Prober},
+    storage_lock::StorageLock,
+};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::{info, warn};
 
@@ -56,6 +61,7 @@ pub(crate) struct Keeper {
     clock: Clock,
     sight: Sight,
     probes: Arc<Semaphore>,
+    prober: Prober,
     /// Where probes say what they found.
     found: mpsc::Sender<Update>,
     painter: Painter,
@@ -101,6 +107,7 @@ impl Keeper {
             clock,
             sight,
             probes,
+            prober: Prober::default(),
             found,
             painter,
             figures,
@@ -206,12 +213,13 @@ impl Keeper {
     fn probe(&mut self, tasks: &Tasks) {
         for (id, incarnation) in self.sight.take_due(self.clock.now()) {
             let Some(facts) = self.merge.view(&id).map(|view| Arc::clone(&view.facts)) else { continue };
-            let (found, probes, clock) = (self.found.clone(), Arc::clone(&self.probes), self.clock.clone());
+            let (found, probes) = (self.found.clone(), Arc::clone(&self.probes));
+            let (prober, clock) = (self.prober.clone(), self.clock.clone());
             self.figures.probes.inc();
             tasks.spawn("probe", async move {
                 let Ok(_turn) = probes.acquire().await else { return };
                 let began = clock.now();
-                let probe = probe::probe(&facts).await;
+                let probe = prober.probe(&facts).await;
                 let was_here = clock.now().since(began) < probe::LIMIT + AWAY_FOR;
                 let probe = Some(probe).filter(|probe| was_here || *probe == Probe::Well);
                 // The keeper ends only with the process; then nobody waits for this.

@@ -20,7 +20,7 @@ use ferry_core::{
     time::Tick,
 };
 use ferry_proto::{convert, v1};
-use ferry_runtime::{Clock, Tasks, descriptors};
+use ferry_runtime::{Clock, Tasks, descriptors, probe::Prober};
 use ferry_store::{Store, Watch};
 use rand::RngExt as _;
 use tokio::sync::{Semaphore, mpsc};
@@ -80,6 +80,7 @@ pub(crate) struct Driver {
     figures: Figures,
     writes: Arc<Semaphore>,
     probes: Arc<Semaphore>,
+    prober: Prober,
     user_key: Option<Key>,
     announce: Option<Announce>,
     rings_under_way: bool,
@@ -136,6 +137,7 @@ impl Driver {
             facts_changed: false,
             writes: Arc::new(Semaphore::new(WRITES)),
             probes: Arc::new(Semaphore::new(probes_at_once(descriptors::limit()))),
+            prober: Prober::default(),
             handle: handle.clone(),
             me,
             clock,

@@ -212,6 +212,9 @@ async fn malformed_registrations_are_refused_by_name() {
     for (register, code, named) in [
         (facts(|facts| facts.node_id = "a b".into()), Code::InvalidArgument, "node_id"),
         (facts(|facts| facts.address = "nowhere".into()), Code::InvalidArgument, "address"),
+        (facts(|facts| facts.address = "169.254.169.254:80".into()), Code::InvalidArgument, "link-local"),
+        (facts(|facts| facts.tls_address = "[fe80::1]:80".into()), Code::InvalidArgument, "tls_address"),
+        (facts(|facts| facts.admin_address = "0.0.0.0:80".into()), Code::InvalidArgument, "admin_address"),
         (facts(|facts| facts.weight = 0), Code::InvalidArgument, "weight"),
         (v1::Register { secret: vec![1; 5], ..register("a", 1, 1) }, Code::InvalidArgument, "secret"),
         (v1::Register { version: 2, ..register("a", 1, 1) }, Code::FailedPrecondition, "version"),

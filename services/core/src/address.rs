@@ -1,6 +1,10 @@
 //! Where something is reached: the HOST:PORT of a URL.
 
+mod place;
+
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
+
+pub use place::{NoPlace, Place};
 
 /// Why a text is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +29,16 @@ impl Authority {
     pub fn host(&self) -> &str {
         let host = self.0.rsplit_once(':').map_or(&*self.0, |(host, _)| host);
         host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Where it leads, as far as the text says: a name may lead anywhere until it is resolved, but for `localhost`.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self.host().parse() {
+            Ok(ip) => Place::of(ip),
+            Err(_) if self.is_loopback() => Place::Here,
+            Err(_) => Place::Elsewhere,
+        }
     }
 
     /// Whether the address means "this machine" wherever it is read, so that it is useless to anybody else.

@@ -2,9 +2,11 @@
 //!
 //! Where nodes listen with TLS only, any certificate will do: nothing is said that has to be kept from anybody, and the node is asked for its name.
 
+mod dial;
+
 use std::{io, sync::Arc, time::Duration};
 
-use ferry_core::{id::NodeId, membership::Probe, node::NodeFacts};
+use ferry_core::{address::Authority, id::NodeId, membership::Probe, node::NodeFacts};
 use http_body_util::Empty;
 use hyper::{
     HeaderMap, Request, StatusCode,
@@ -17,11 +19,11 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
 
+use self::dial::Dialler;
 use crate::tls::AnyCertificate;
 
 /// The path of the built-in object. A node answers 200 for it if a look through each of its roots succeeds, and 503 if not.
@@ -38,30 +40,48 @@ const ANSWER: Duration = Duration::from_millis(700);
 /// How long a probe takes at most.
 pub const LIMIT: Duration = CONNECT.saturating_add(ANSWER);
 
-/// Asks a node for its built-in object. Takes at most 1.4 s; cancelling it is free.
-pub async fn probe(facts: &NodeFacts) -> Probe {
-    let (address, secured) = match (&facts.address, &facts.tls_address) {
-        (Some(plain), _) => (plain, false),
-        (None, Some(tls)) => (tls, true),
-        (None, None) => return Probe::Unreached,
-    };
-    let stream = match timeout(CONNECT, TcpStream::connect(address.as_str())).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(refused)) if refused.kind() == io::ErrorKind::ConnectionRefused => return Probe::Unwell,
-        Ok(Err(_)) | Err(_) => return Probe::Unreached,
-    };
-    let answered = async {
-        match secured {
-            false => ask(stream, address.as_str(), &facts.id).await,
-            true => {
-                let name = ServerName::try_from(address.host().to_owned()).ok()?;
-                ask(anyone().ok()?.connect(name, stream).await.ok()?, address.as_str(), &facts.id).await
-            }
+/// The most of an answer's head that is read; its body is not.
+const LARGEST_HEAD: usize = 16 << 10;
+
+/// Looks at nodes; clones share what bounds them.
+///
+/// Nodes say themselves where they are. So what is sent there is a fixed GET, nothing of the answer is passed on but whether it was the right one, and
+/// an address that leads nowhere a node can be ([`ferry_core::address::Place`]) is not dialled, whatever name leads there.
+#[derive(Debug, Clone, Default)]
+pub struct Prober {
+    dialler: Dialler,
+}
+
+impl Prober {
+    /// Asks a node for its built-in object, where it says that it is. Takes at most 1.4 s; cancelling it is free.
+    pub async fn probe(&self, facts: &NodeFacts) -> Probe {
+        match (&facts.address, &facts.tls_address) {
+            (Some(plain), _) => self.probe_at(&facts.id, plain, false).await,
+            (None, Some(tls)) => self.probe_at(&facts.id, tls, true).await,
+            (None, None) => Probe::Unreached,
         }
-    };
-    match timeout(ANSWER, answered).await {
-        Ok(Some(probe)) => probe,
-        Ok(None) | Err(_) => Probe::Unwell,
+    }
+
+    /// The same at one address, over TLS if it is `secured`.
+    pub async fn probe_at(&self, id: &NodeId, address: &Authority, secured: bool) -> Probe {
+        let stream = match timeout(CONNECT, self.dialler.dial(address)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(refused)) if refused.kind() == io::ErrorKind::ConnectionRefused => return Probe::Unwell,
+            Ok(Err(_)) | Err(_) => return Probe::Unreached,
+        };
+        let answered = async {
+            match secured {
+                false => ask(stream, address.as_str(), id).await,
+                true => {
+                    let name = ServerName::try_from(address.host().to_owned()).ok()?;
+                    ask(anyone().ok()?.connect(name, stream).await.ok()?, address.as_str(), id).await
+                }
+            }
+        };
+        match timeout(ANSWER, answered).await {
+            Ok(Some(probe)) => probe,
+            Ok(None) | Err(_) => Probe::Unwell,
+        }
     }
 }
 
@@ -70,7 +90,8 @@ async fn ask<S>(stream: S, host: &str, id: &NodeId) -> Option<Probe>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let (mut sender, connection) =
+        http1::Builder::new().max_buf_size(LARGEST_HEAD).handshake(TokioIo::new(stream)).await.ok()?;
     let request = Request::get(PATH).header(HOST, host).header(CONNECTION, "close").body(Empty::<Bytes>::new()).ok()?;
     let answer = sender.send_request(request);
     tokio::pin!(answer, connection);
@@ -130,9 +151,9 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.expect("it listens");
             if answer.is_empty() { std::future::pending().await } else { stream }
         };
-        let node = facts(&address);
+        let (prober, node) = (Prober::default(), facts(&address));
         tokio::select! {
-            probe = probe(&node) => probe,
+            probe = prober.probe(&node) => probe,
             () = async { let _stream = serve.await; std::future::pending::<()>().await } => unreachable!("it waits"),
         }
     }
@@ -158,7 +179,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
         drop(listener);
-        assert_eq!(probe(&facts(&address)).await, Probe::Unwell);
-        assert_eq!(probe(&facts("nobody.invalid:80")).await, Probe::Unreached);
+        let prober = Prober::default();
+        assert_eq!(prober.probe(&facts(&address)).await, Probe::Unwell);
+        assert_eq!(prober.probe(&facts("nobody.invalid:80")).await, Probe::Unreached);
     }
 }

@@ -9,7 +9,6 @@ use ferry_core::{
     node::NodeFacts,
 };
 use ferry_proto::{VERSION, v1};
-use ferry_runtime::probe;
 use tonic::{Code, Status};
 use tracing::{debug, info, warn};
 
@@ -165,11 +164,11 @@ impl Driver {
     /// Looks at a node from here. Not at more than a few at a time: where very many fell silent, some are looked at later, and stay in doubt until then.
     fn probe(&self, id: NodeId, incarnation: Incarnation) {
         let Some(facts) = self.membership.find_record(&id).map(|record| Arc::clone(&record.facts)) else { return };
-        let (handle, probes) = (self.handle.clone(), Arc::clone(&self.probes));
+        let (handle, probes, prober) = (self.handle.clone(), Arc::clone(&self.probes), self.prober.clone());
         self.figures.probes.inc();
         self.tasks.spawn("probe", async move {
             let Ok(_turn) = probes.acquire().await else { return };
-            let probe = probe::probe(&facts).await;
+            let probe = prober.probe(&facts).await;
             // The loop ends only with the process; then nobody waits for this.
             let _ = handle.put(Input::Probed { id, incarnation, probe }).await;
         });

@@ -56,12 +56,14 @@ impl v1::membership_service_server::MembershipService for Attendance {
         request: Request<Streaming<v1::AttendRequest>>,
     ) -> Result<Response<Self::AttendStream>, Status> {
         let headers = request.metadata().clone().into_headers();
+        let local = comes_from_here(&request);
         let invited = self.doors.is_empty() || self.doors.iter().any(|door| door.admits(&headers));
         let mut messages = request.into_inner();
         let first = tokio::time::timeout(REGISTER_WITHIN, messages.message())
             .await
             .map_err(|_| Status::deadline_exceeded("no registration came"))??;
         let registration = registration(first)?;
+        check_places(&registration.facts, local)?;
         let session = self.handle.next_session();
         let (outbox, answers, unwanted) = Outbox::new(invited);
         let node = registration.facts.id.clone();
@@ -107,6 +109,27 @@ async fn listen(handle: &Handle, session: SessionId, messages: Streaming<v1::Att
     End::Broken
 }
 
+/// Whether the peer is on this machine: over loopback, or from the address that it connected to.
+fn comes_from_here<T>(request: &Request<T>) -> bool {
+    let (Some(from), Some(to)) = (request.remote_addr(), request.local_addr()) else { return false };
+    let (from, to) = (from.ip().to_canonical(), to.ip().to_canonical());
+    from.is_loopback() || from == to
+}
+
+/// Coordinators and gateways dial where a node says that it is, and clients are sent there. Its admin listener is dialled by operators, who
+/// may well be on its machine.
+fn check_places(facts: &NodeFacts, local: bool) -> Result<(), Status> {
+    for (field, address, local) in [
+        ("address", &facts.address, local),
+        ("tls_address", &facts.tls_address, local),
+        ("admin_address", &facts.admin_address, true),
+    ] {
+        let checked = address.as_ref().map_or(Ok(()), |address| address.check_place(local));
+        checked.map_err(|why| Status::invalid_argument(format!("malformed registration: {field}: {why}")))?;
+    }
+    Ok(())
+}
+
 fn registration(first: Option<v1::AttendRequest>) -> Result<Registration, Status> {
     let Some(v1::AttendRequest { body: Some(Body::Register(register)) }) = first else {
         return Err(Status::invalid_argument("the first message must be `register`"));
@@ -132,4 +155,41 @@ fn parse(register: v1::Register) -> Result<Registration, Invalid> {
         incarnation: Incarnation(register.incarnation),
         draining: register.draining,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::transport::server::TcpConnectInfo;
+
+    use super::*;
+
+    fn from(remote: &str, local: &str) -> Request<()> {
+        let mut request = Request::new(());
+        let info = TcpConnectInfo {
+            local_addr: Some(local.parse().expect("an address")),
+            remote_addr: Some(remote.parse().expect("an address")),
+        };
+        request.extensions_mut().insert(info);
+        request
+    }
+
+    #[test]
+    fn a_node_on_this_machine_may_say_localhost_and_no_other() {
+        let facts = |address: &str| NodeFacts {
+            address: Some(address.parse().expect("an address")),
+            admin_address: Some("127.0.0.1:9001".parse().expect("an address")),
+            ..NodeFacts::named("n1".parse().expect("a name"))
+        };
+        for (remote, local, here) in [
+            ("127.0.0.1:40000", "127.0.0.1:7000", true),
+            ("[::ffff:127.0.0.1]:40000", "[::ffff:127.0.0.1]:7000", true),
+            ("192.0.2.7:40000", "192.0.2.7:7000", true),
+            ("192.0.2.8:40000", "192.0.2.7:7000", false),
+        ] {
+            let local = comes_from_here(&from(remote, local));
+            assert_eq!(check_places(&facts("localhost:8001"), local).is_ok(), here, "{remote}");
+            assert!(check_places(&facts("192.0.2.9:8001"), local).is_ok(), "{remote}");
+        }
+        assert!(!comes_from_here(&Request::new(())), "nobody knows");
+    }
 }
