@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 use clap::{Arg, ArgMatches, value_parser};
 use ferry_proto::v1::{cluster_service_client::ClusterServiceClient, node_service_client::NodeServiceClient};
 use ferry_runtime::{
-    admin::AdminToken,
+    admin::{AdminToken, TABLE_LIMIT},
     config::{BaseUrl, FromSetting as _},
     coordinators::dial,
 };
@@ -64,7 +64,7 @@ impl Control {
             .unwrap_or_else(|| "http://127.0.0.1:7000".to_owned());
         let url = BaseUrl::parse(&text).map_err(|expected| Usage(format!("--coordinator {text:?}: {expected}")))?;
         let pass = Pass::from_matches(matches)?;
-        let client = ClusterServiceClient::new(dial(&url, pass.ca.as_deref())?);
+        let client = ClusterServiceClient::new(dial(&url, pass.ca.as_deref())?).max_decoding_message_size(TABLE_LIMIT);
         Ok(Self { client, url, pass })
     }
 

@@ -20,9 +20,6 @@ use crate::v1;
 const MOST_BYTES: u64 = 1 << 40;
 const MOST_TRANSFERS: u32 = 10_000_000;
 
-const MOST_PREFIXES: usize = 64;
-const LONGEST_TEXT: usize = 512;
-
 impl TryFrom<v1::NodeFacts> for NodeFacts {
     type Error = Invalid;
 
@@ -44,7 +41,7 @@ impl TryFrom<v1::NodeFacts> for NodeFacts {
         let value = u64::from(wire.weight);
         let weight = Weight::new(wire.weight).ok_or(Invalid::Number { field: "weight", expected: "1 to 10000", value });
         let weight = faults.keep(weight);
-        let prefixes = faults.keep(bounded_texts("prefixes", wire.prefixes));
+        let prefixes = faults.keep(bounded(wire.prefixes));
         let facts = (|| {
             Some(Self {
                 id: id?,
@@ -68,14 +65,18 @@ fn authority(field: &'static str) -> impl FnOnce(&str) -> Result<Authority, Inva
     move |text| text.parse().map_err(|cause| Invalid::Address { field, cause })
 }
 
-fn bounded_texts(field: &'static str, texts: Vec<String>) -> Result<Vec<String>, Invalid> {
-    if texts.len() > MOST_PREFIXES {
-        return Err(Invalid::TooLong { field, limit: MOST_PREFIXES, length: texts.len() });
+fn bounded(prefixes: Vec<String>) -> Result<Vec<String>, Invalid> {
+    let longest = prefixes.iter().map(String::len).max().unwrap_or_default();
+    for (field, limit, length) in [
+        ("prefixes", NodeFacts::MOST_PREFIXES, prefixes.len()),
+        ("prefixes: bytes of one", NodeFacts::LONGEST_PREFIX, longest),
+        ("prefixes: bytes of all", NodeFacts::PREFIX_BYTES, prefixes.iter().map(String::len).sum()),
+    ] {
+        if length > limit {
+            return Err(Invalid::TooLong { field, limit, length });
+        }
     }
-    match texts.iter().find(|text| text.len() > LONGEST_TEXT) {
-        Some(text) => Err(Invalid::TooLong { field, limit: LONGEST_TEXT, length: text.len() }),
-        None => Ok(texts),
-    }
+    Ok(prefixes)
 }
 
 impl From<&NodeFacts> for v1::NodeFacts {
@@ -211,6 +212,8 @@ impl From<&NodeView> for v1::NodeView {
 
 #[cfg(test)]
 mod tests {
+    use ferry_core::membership::MOST_NODES;
+
     use super::*;
 
     fn wire() -> v1::NodeFacts {
@@ -239,10 +242,57 @@ mod tests {
             (v1::NodeFacts { weight: 0, ..wire() }, "weight"),
             (v1::NodeFacts { weight: 10_001, ..wire() }, "weight"),
             (v1::NodeFacts { prefixes: vec![String::new(); 65], ..wire() }, "prefixes"),
+            (v1::NodeFacts { prefixes: vec!["x".repeat(513)], ..wire() }, "prefixes: bytes of one"),
+            (v1::NodeFacts { prefixes: vec!["x".repeat(500); 5], ..wire() }, "prefixes: bytes of all"),
         ] {
             let why = NodeFacts::try_from(change).expect_err("refused").to_string();
             assert!(why.contains(field), "{why:?} names {field}");
         }
+    }
+
+    /// Whoever holds a join token must not be able to make a table that no gateway takes.
+    #[test]
+    fn as_many_nodes_as_there_may_be_that_say_as_much_as_they_may_fit_into_one_message() {
+        // What gateways take (`ferry_runtime::admin::TABLE_LIMIT`).
+        const LARGEST_UPDATE: usize = 64 << 20;
+        let address = |first: char| format!("{first}{}:65535", "x".repeat(252));
+        let each = NodeFacts::PREFIX_BYTES / NodeFacts::MOST_PREFIXES;
+        let largest = v1::NodeFacts {
+            node_id: "n".repeat(63),
+            address: address('a'),
+            tls_address: address('b'),
+            admin_address: address('c'),
+            region: "r".repeat(63),
+            zone: "z".repeat(63),
+            weight: Weight::MAX,
+            capacity_bytes_per_second: u64::MAX,
+            max_transfers: u32::MAX,
+            prefixes: vec!["p".repeat(each); NodeFacts::MOST_PREFIXES],
+            software: "\u{10ffff}".repeat(64),
+        };
+        let facts = NodeFacts::try_from(largest.clone()).expect("all of it is allowed");
+        assert_eq!(v1::NodeFacts::from(&facts), largest, "nothing of it is cut");
+        let load = v1::Load {
+            bytes_per_second: u64::MAX,
+            transfers: u32::MAX,
+            cpu: 1.0,
+            disk: 1.0,
+            disk_wait_us: u32::MAX,
+            requests: u32::MAX,
+            failures: u32::MAX,
+        };
+        let view = NodeView {
+            facts: Arc::new(facts),
+            state: NodeState::Draining,
+            freshness: Freshness { incarnation: Incarnation(u64::MAX), beat: u64::MAX },
+            load: load.into(),
+            heard_ago: Duration::from_millis(u64::MAX),
+            intent: Intent { duty: Duty::Maintenance, revision: u64::MAX },
+            in_doubt: true,
+        };
+        // Each in its table: a tag, and a length of two bytes.
+        let bytes = prost::Message::encoded_len(&v1::NodeView::from(&view)) + 3;
+        assert!(bytes * MOST_NODES < LARGEST_UPDATE, "{bytes} bytes for a node");
     }
 
     #[test]

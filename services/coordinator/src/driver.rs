@@ -2,6 +2,7 @@
 
 mod effects;
 mod input;
+mod saves;
 mod sight;
 
 use std::{
@@ -27,6 +28,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tracing::warn;
 
 pub(crate) use input::{Handle, Input, Known, NoAnswer, Question};
+use saves::Saves;
 
 use crate::{figures::Figures, records::Records, sessions::Sessions, subscribers::Subscribers};
 
@@ -79,6 +81,9 @@ pub(crate) struct Driver {
     facts_changed: bool,
     figures: Figures,
     writes: Arc<Semaphore>,
+    saves: Saves,
+    /// Records of new nodes that are being created.
+    creating: usize,
     probes: Arc<Semaphore>,
     prober: Prober,
     user_key: Option<Key>,
@@ -136,6 +141,8 @@ impl Driver {
             removed: Vec::new(),
             facts_changed: false,
             writes: Arc::new(Semaphore::new(WRITES)),
+            saves: Saves::default(),
+            creating: 0,
             probes: Arc::new(Semaphore::new(probes_at_once(descriptors::limit()))),
             prober: Prober::default(),
             handle: handle.clone(),

@@ -10,6 +10,7 @@ pub(crate) struct Figures {
     pub(crate) beats_ignored: Counter,
     pub(crate) beats_clamped: Counter,
     pub(crate) contested: Counter,
+    pub(crate) floods: Counter,
     pub(crate) probes: Counter,
     pub(crate) refusals: Counter,
     pub(crate) sessions: Gauge,
@@ -27,6 +28,7 @@ impl Figures {
             beats_ignored: Counter::default(),
             beats_clamped: Counter::default(),
             contested: Counter::default(),
+            floods: Counter::default(),
             probes: Counter::default(),
             refusals: Counter::default(),
             sessions: Gauge::default(),
@@ -48,6 +50,11 @@ impl Figures {
                 "contested",
                 "Registrations while another life of the node was alive",
                 figures.contested.clone(),
+            );
+            registry.register(
+                "floods",
+                "Streams of nodes ended because they said more than any should",
+                figures.floods.clone(),
             );
             registry.register("probes", "Nodes looked at over the data path", figures.probes.clone());
             registry.register("refusals", "Registrations refused", figures.refusals.clone());

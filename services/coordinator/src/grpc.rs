@@ -4,6 +4,9 @@ mod cluster;
 mod membership;
 mod routing;
 
+/// What a message of a node, a gateway or an operator may weigh: a registration with more than it may declare is still answered in words.
+pub(crate) const REQUEST_LIMIT: usize = 64 << 10;
+
 pub(crate) use cluster::Cluster;
 pub(crate) use membership::Attendance;
 pub(crate) use routing::Routing;
@@ -25,6 +28,7 @@ pub(crate) fn refusal(why: &Refusal) -> Status {
             status.metadata_mut().insert(NEWEST_LIFE, newest.0.into());
             status
         }
+        Refusal::TooOften => Status::resource_exhausted(text),
         Refusal::Removed => Status::not_found(text),
     }
 }

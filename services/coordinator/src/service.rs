@@ -7,7 +7,10 @@ use ferry_core::{
     id::{CoordinatorId, Incarnation, in_letters},
     merge::Peer,
 };
-use ferry_proto::{DESCRIPTORS, v1};
+use ferry_proto::{
+    DESCRIPTORS,
+    v1::{self, cluster_service_server::ClusterServiceServer, membership_service_server::MembershipServiceServer},
+};
 use ferry_runtime::{
     Clock, Tasks,
     admin::{ALPN, AdminError, AdminServer, AdminToken, TokenError},
@@ -23,7 +26,7 @@ use crate::{
     config::{Config, StoreChoice},
     driver::{Announce, Driver, Parts},
     figures::Figures,
-    grpc::{Attendance, Cluster, Routing},
+    grpc::{Attendance, Cluster, REQUEST_LIMIT, Routing},
     records::{COORDINATORS, Records},
     rings,
 };
@@ -95,15 +98,11 @@ impl Coordinator {
             announce,
         });
         let cluster = Cluster::new(handle.clone(), Records::new(Arc::clone(&store)), me.id.to_string());
+        let attendance = Attendance::new(handle.clone(), tasks.clone(), doors, figures);
         let server = server
-            .service(v1::membership_service_server::MembershipServiceServer::new(Attendance::new(
-                handle.clone(),
-                tasks.clone(),
-                doors,
-                figures,
-            )))
+            .service(MembershipServiceServer::new(attendance).max_decoding_message_size(REQUEST_LIMIT))
             .service(Routing::new(handle))
-            .service(v1::cluster_service_server::ClusterServiceServer::new(cluster))
+            .service(ClusterServiceServer::new(cluster).max_decoding_message_size(REQUEST_LIMIT))
             .descriptors(DESCRIPTORS)
             .http(health(&me.id, clock))
             .metrics(metrics.clone())

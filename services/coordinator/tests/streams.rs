@@ -250,6 +250,44 @@ async fn a_node_that_moves_replaces_its_old_life_at_once() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn a_node_that_does_not_stop_talking_is_cut_off_and_one_that_beats_at_once_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let mut node = join(&running, "a", 1, 1).await;
+    let says = async |from: u64, to: u64| {
+        for sequence in from..to {
+            let beat = v1::Beat { sequence, load: Some(v1::Load::default()), draining: sequence == 50 };
+            let body = Some(attend_request::Body::Beat(beat));
+            if node.say.send(v1::AttendRequest { body }).await.is_err() {
+                return;
+            }
+        }
+    };
+    says(1, 51).await;
+    running.until("a", "DRAINING").await;
+    says(51, 5000).await;
+    let ended = node.next().await.expect("no reason is lost, since there is none");
+    assert!(ended.is_none(), "{ended:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_registration_that_is_larger_than_any_is_not_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let with = |prefixes| {
+        let mut register = register("a", 1, 1);
+        register.facts.as_mut().expect("facts").prefixes = prefixes;
+        register
+    };
+    let refused = Player::attend(&running, with(vec!["x".repeat(512); 64])).await.err().expect("refused");
+    assert_eq!(refused.message(), "malformed registration: prefixes: bytes of all: at most 2048, not 32768");
+    let refused = Player::attend(&running, with(vec!["x".repeat(1 << 20)])).await.err().expect("refused");
+    assert_eq!(refused.code(), Code::OutOfRange, "{refused}");
+    running.stop().await;
+}
+
 /// A disk was cloned: the copy takes over while it lives, and no longer.
 #[tokio::test]
 async fn a_node_whose_copy_has_died_is_told_how_it_may_go_on() {

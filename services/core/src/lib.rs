@@ -18,6 +18,7 @@ pub mod membership;
 pub mod merge;
 pub mod node;
 pub mod object;
+pub mod pace;
 pub mod probing;
 pub mod ring;
 pub mod routes;

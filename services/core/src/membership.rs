@@ -37,6 +37,9 @@ use crate::{
     time::Tick,
 };
 
+/// Nodes that may be on record; a new one is refused beyond that. Those whose streams stand are fewer: see the coordinator.
+pub const MOST_NODES: usize = 16_384;
+
 /// More silent ones than this share of those whose streams stand, and the observer doubts itself.
 const DOUBTFUL: (usize, usize) = (3, 10);
 
@@ -144,6 +147,18 @@ impl Membership {
     pub fn views(&self, now: Tick) -> impl Iterator<Item = NodeView> {
         let now = self.own(now);
         self.members.values().map(move |member| member.view(now))
+    }
+
+    /// How many nodes are on record.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether no node is on record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
     }
 
     /// The record behind a node.

@@ -68,6 +68,14 @@ pub struct NodeFacts {
 }
 
 impl NodeFacts {
+    /// How many prefixes a node may declare, how long each may be, and all of them together, in bytes. The last is what a table costs: with
+    /// [`crate::membership::MOST_NODES`] nodes that declare as much as they may, it still fits into one message.
+    pub const MOST_PREFIXES: usize = 64;
+    /// See [`Self::MOST_PREFIXES`].
+    pub const LONGEST_PREFIX: usize = 512;
+    /// See [`Self::MOST_PREFIXES`].
+    pub const PREFIX_BYTES: usize = 2048;
+
     /// One that says nothing but its name: no address, no place, the usual weight, no limits, every key.
     #[must_use]
     pub fn named(id: NodeId) -> Self {

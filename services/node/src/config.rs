@@ -16,7 +16,7 @@ use std::{
 use ferry_core::{
     address::Authority,
     id::{NodeId, Region, Zone},
-    node::Weight,
+    node::{NodeFacts, Weight},
     routes::{Access, Defaults, Methods, QueryRule, RouteFault, RouteSpec, Routes},
 };
 use ferry_delivery::disk::{self, config::DiskConfig};
@@ -31,10 +31,6 @@ pub use self::{
     cache::CacheConfig,
     settings::{SECTIONS, TABLES},
 };
-
-/// What the wire takes of prefixes: how many, and how long each.
-const MOST_PREFIXES: usize = 64;
-const LONGEST_PREFIX: usize = 512;
 
 /// A node's checked configuration.
 #[derive(Debug, Clone)]
@@ -226,8 +222,11 @@ fn capacity(reader: &mut Reader<'_>) -> Option<NonZeroU64> {
 
 fn prefixes(reader: &mut Reader<'_>) -> Vec<String> {
     let prefixes: Vec<String> = reader.list("prefixes");
-    if prefixes.len() > MOST_PREFIXES || prefixes.iter().any(|prefix| prefix.len() > LONGEST_PREFIX) {
-        reader.fault("prefixes", format!("at most {MOST_PREFIXES} prefixes of at most {LONGEST_PREFIX} bytes each"));
+    let (most, longest, all) = (NodeFacts::MOST_PREFIXES, NodeFacts::LONGEST_PREFIX, NodeFacts::PREFIX_BYTES);
+    let bytes = || prefixes.iter().map(String::len);
+    if prefixes.len() > most || bytes().any(|one| one > longest) || bytes().sum::<usize>() > all {
+        let wanted = format!("at most {most} prefixes, of at most {longest} bytes each and {all} in all");
+        reader.fault("prefixes", wanted);
     }
     prefixes
 }

@@ -55,6 +55,9 @@ pub enum AdminError {
     Descriptors(#[source] tonic_reflection::server::Error),
 }
 
+/// What a table of nodes may weigh: of as many as there may be, which say as much of themselves as they may.
+pub const TABLE_LIMIT: usize = 64 << 20;
+
 /// Connections that the kernel keeps until they are accepted, if it allows as many (`net.core.somaxconn`). What finds no room there
 /// tries again after a second or three, which is as long as a node waits: thousands that come at once would lose half of their attempts.
 const BACKLOG: u32 = 4096;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ferry_core::{
     id::{GatewayId, Incarnation, NodeId},
-    membership::{Effect, Event, Record, Registration, SessionId},
+    membership::{Effect, Event, MOST_NODES, Record, Registration, SessionId},
     merge::Tombstone,
     node::NodeFacts,
 };
@@ -41,15 +41,24 @@ impl Driver {
                 }
             }
             Input::Created { session, registration, record } => {
+                self.creating -= 1;
                 self.happen(Event::Record(record));
                 // A node that gave up waiting has redialled: its old stream must not displace the new one.
                 if self.sessions.is_open(session) {
                     self.happen(Event::Attend { session, registration });
                 }
             }
-            Input::NotCreated { session, why } => self.refuse(session, why),
+            Input::NotCreated { session, why } => {
+                self.creating -= 1;
+                self.refuse(session, why);
+            }
             Input::Guarded { gateway, guarded } => self.set_guard(gateway, guarded),
             Input::Written(record) => self.happen(Event::Record(record)),
+            Input::Saved(id) => {
+                if let Some(facts) = self.saves.end(&id) {
+                    self.write(facts);
+                }
+            }
             Input::Removed { id, revision } => self.happen(Event::Forgotten { id, revision }),
             Input::Ask(question) => self.answer(question),
         }
@@ -94,16 +103,11 @@ impl Driver {
 
     fn perform(&mut self, effect: Effect) {
         match effect {
-            Effect::Create { session, registration } if self.sessions.is_invited(session) => {
-                self.create(session, registration);
-            }
-            Effect::Create { session, .. } => {
-                self.refuse(
-                    session,
-                    Status::permission_denied("a node that nobody knows yet must bring the join token"),
-                );
-            }
-            Effect::Save { id, facts } => self.save(id, facts),
+            Effect::Create { session, registration } => match self.may_create(session) {
+                Ok(()) => self.create(session, registration),
+                Err(why) => self.refuse(session, why),
+            },
+            Effect::Save { facts, .. } => self.save(facts),
             Effect::Welcome { session, intent } => {
                 let welcome = v1::Welcome {
                     version: VERSION,
@@ -174,9 +178,24 @@ impl Driver {
         });
     }
 
-    fn create(&self, session: SessionId, registration: Box<Registration>) {
+    /// Whether the stream's node may be recorded, which nobody knows yet.
+    fn may_create(&self, session: SessionId) -> Result<(), Status> {
+        if !self.sessions.is_invited(session) {
+            return Err(Status::permission_denied("a node that nobody knows yet must bring the join token"));
+        }
+        if self.membership.len() + self.creating >= MOST_NODES {
+            let full = format!(
+                "{MOST_NODES} nodes are on record, which is the most: `ferry nodes remove` those that are gone"
+            );
+            return Err(Status::resource_exhausted(full));
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, session: SessionId, registration: Box<Registration>) {
         let (records, handle, figures) = (self.records.clone(), self.handle.clone(), self.figures.clone());
         let (writes, now) = (Arc::clone(&self.writes), self.clock.wall());
+        self.creating += 1;
         self.tasks.spawn("create node record", async move {
             let Ok(_turn) = writes.acquire().await else { return };
             let input = match records.create(&registration, now).await {
@@ -191,7 +210,14 @@ impl Driver {
         });
     }
 
-    pub(super) fn save(&self, id: NodeId, facts: Arc<NodeFacts>) {
+    pub(super) fn save(&mut self, facts: Arc<NodeFacts>) {
+        if self.saves.begin(&facts) {
+            self.write(facts);
+        }
+    }
+
+    fn write(&self, facts: Arc<NodeFacts>) {
+        let id = facts.id.clone();
         let (records, handle, figures) = (self.records.clone(), self.handle.clone(), self.figures.clone());
         let writes = Arc::clone(&self.writes);
         self.tasks.spawn("save node facts", async move {
@@ -205,6 +231,8 @@ impl Driver {
                     warn!(node = %id, error = &error as &dyn std::error::Error, "the node's new facts were not stored");
                 }
             }
+            // The loop ends only with the process; then nobody waits for this.
+            let _ = handle.put(Input::Saved(id)).await;
         });
     }
 

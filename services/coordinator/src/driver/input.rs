@@ -68,6 +68,8 @@ pub(crate) enum Input {
     },
     /// A record was written.
     Written(Record),
+    /// The writing of a node's facts has ended, well or not.
+    Saved(NodeId),
     /// A record was removed.
     Removed {
         id: NodeId,

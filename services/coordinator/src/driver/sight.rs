@@ -152,7 +152,8 @@ impl Driver {
     }
 
     /// Living nodes that moved while the store was away.
-    fn save_what_was_not(&self, listing: &Listing) {
+    fn save_what_was_not(&mut self, listing: &Listing) {
+        let mut moved = Vec::new();
         for view in self.membership.views(self.clock.now()) {
             let id = &view.facts.id;
             let stored = listing
@@ -160,9 +161,10 @@ impl Driver {
                 .get(&crate::records::key(id))
                 .and_then(|found| convert::node_record(&found.value, found.revision).ok());
             if self.membership.is_attending(id) && stored.is_some_and(|record| record.facts != view.facts) {
-                self.save(id.clone(), view.facts);
+                moved.push(view.facts);
             }
         }
+        moved.into_iter().for_each(|facts| self.save(facts));
     }
 
     /// Once per process: the tasks go on until the rings are there, whoever made them.

@@ -5,8 +5,10 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use ferry_core::{
     id::Incarnation,
     load::Load,
-    membership::{End, Registration, SecretDigest, SessionId},
+    membership::{End, MOST_NODES, Registration, SecretDigest, SessionId},
     node::NodeFacts,
+    pace::Pace,
+    time::Tick,
 };
 use ferry_proto::{
     convert::{Faults, Invalid, check_version},
@@ -14,9 +16,13 @@ use ferry_proto::{
 };
 use ferry_runtime::{Tasks, admin::AdminToken};
 use ring::digest::{SHA256, digest};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
     driver::{Handle, Input},
@@ -28,6 +34,11 @@ use crate::{
 const REGISTER_WITHIN: Duration = Duration::from_secs(5);
 /// A stream on which nothing came for this long is dropped: the node has long been DOWN, and will redial.
 const SILENT_FOR: Duration = Duration::from_secs(30);
+/// What one stream may say at once, and the time between further words: no node is asked for beats more often.
+const WORDS: u32 = 64;
+const WORD_EVERY: Duration = Duration::from_millis(50);
+/// Streams of nodes at one time, those included that have not said yet who they are.
+const STREAMS: usize = MOST_NODES;
 /// Bytes of a node's secret.
 const SECRET: usize = 32;
 
@@ -39,11 +50,12 @@ pub(crate) struct Attendance {
     /// Any of these lets a node in that nobody knows; if there are none, everybody may come.
     doors: Vec<AdminToken>,
     figures: Figures,
+    streams: Arc<Semaphore>,
 }
 
 impl Attendance {
-    pub(crate) const fn new(handle: Handle, tasks: Tasks, doors: Vec<AdminToken>, figures: Figures) -> Self {
-        Self { handle, tasks, doors, figures }
+    pub(crate) fn new(handle: Handle, tasks: Tasks, doors: Vec<AdminToken>, figures: Figures) -> Self {
+        Self { handle, tasks, doors, figures, streams: Arc::new(Semaphore::new(STREAMS)) }
     }
 }
 
@@ -58,6 +70,8 @@ impl v1::membership_service_server::MembershipService for Attendance {
         let headers = request.metadata().clone().into_headers();
         let local = comes_from_here(&request);
         let invited = self.doors.is_empty() || self.doors.iter().any(|door| door.admits(&headers));
+        let turn = Arc::clone(&self.streams).try_acquire_owned();
+        let turn = turn.map_err(|_| Status::resource_exhausted("as many nodes attend as may: come again"))?;
         let mut messages = request.into_inner();
         let first = tokio::time::timeout(REGISTER_WITHIN, messages.message())
             .await
@@ -71,12 +85,20 @@ impl v1::membership_service_server::MembershipService for Attendance {
         self.handle.put(Input::Attend { session, registration: Box::new(registration), outbox }).await?;
         let (handle, stop, figures) = (self.handle.clone(), self.tasks.stop_token(), self.figures.clone());
         self.tasks.spawn_one_of_many("node stream", async move {
+            let _turn = turn;
             let end = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
                 // The loop ended the stream: a refusal, a newer life, a removal.
                 () = unwanted.cancelled() => End::Broken,
-                end = listen(&handle, session, messages, &figures) => end,
+                end = listen(&handle, session, messages, &figures) => match end {
+                    Heard::All(end) => end,
+                    Heard::TooMuch => {
+                        figures.floods.inc();
+                        warn!(%node, "a node says more than any should: its stream is ended");
+                        End::Broken
+                    }
+                },
             };
             // Fails only when the whole coordinator stops.
             let _ = handle.put(Input::Ended { session, end }).await;
@@ -85,28 +107,45 @@ impl v1::membership_service_server::MembershipService for Attendance {
     }
 }
 
-/// Passes on what the node says until its stream ends; returns how it did.
-async fn listen(handle: &Handle, session: SessionId, messages: Streaming<v1::AttendRequest>, figures: &Figures) -> End {
-    let messages = messages.timeout(SILENT_FOR);
-    tokio::pin!(messages);
-    while let Some(Ok(Ok(message))) = messages.next().await {
+/// How a stream came to its end.
+enum Heard {
+    /// The node ended it, or fell silent.
+    All(End),
+    /// It said more than anybody has to.
+    TooMuch,
+}
+
+/// Passes on what the node says until its stream ends. What is no beat does not count as a sign of life.
+async fn listen(
+    handle: &Handle,
+    session: SessionId,
+    mut messages: Streaming<v1::AttendRequest>,
+    figures: &Figures,
+) -> Heard {
+    let began = Instant::now();
+    let (mut pace, mut silent_at) = (Pace::new(WORDS, WORD_EVERY), began + SILENT_FOR);
+    while let Ok(Ok(Some(message))) = timeout_at(silent_at, messages.message()).await {
+        if !pace.allows(Tick::from_origin(began.elapsed())) {
+            return Heard::TooMuch;
+        }
         match message.body {
             Some(Body::Beat(beat)) => {
+                silent_at = Instant::now() + SILENT_FOR;
                 let told = beat.load.unwrap_or_default();
                 let load = Load::from(told);
                 // What a machine cannot do was brought into bounds.
                 figures.beats_clamped.inc_by(u64::from(v1::Load::from(load) != told));
                 let input = Input::Beat { session, sequence: beat.sequence, load, draining: beat.draining };
                 if handle.put(input).await.is_err() {
-                    return End::Broken;
+                    break;
                 }
             }
-            Some(Body::Goodbye(_)) => return End::Goodbye,
+            Some(Body::Goodbye(_)) => return Heard::All(End::Goodbye),
             // A second registration on one stream, or a message of a newer ferry: neither says anything about life.
             Some(Body::Register(_)) | None => {}
         }
     }
-    End::Broken
+    Heard::All(End::Broken)
 }
 
 /// Whether the peer is on this machine: over loopback, or from the address that it connected to.

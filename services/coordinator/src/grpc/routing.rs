@@ -6,11 +6,13 @@
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::BufMut as _;
 use ferry_proto::{convert, v1};
+use tokio::sync::Semaphore;
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 use tonic::{
     Request, Response, Status,
@@ -21,10 +23,14 @@ use tonic::{
 };
 use tracing::info;
 
+use super::REQUEST_LIMIT;
 use crate::{
     driver::{Handle, Input},
     subscribers::{Outbox, Update},
 };
+
+/// Gateways that listen at one time: each is sent every change, and holds what it has not taken yet.
+const STREAMS: usize = 1024;
 
 const WATCH: &str = "/ferry.v1.RoutingService/Watch";
 
@@ -32,11 +38,12 @@ const WATCH: &str = "/ferry.v1.RoutingService/Watch";
 #[derive(Debug, Clone)]
 pub(crate) struct Routing {
     handle: Handle,
+    streams: Arc<Semaphore>,
 }
 
 impl Routing {
-    pub(crate) const fn new(handle: Handle) -> Self {
-        Self { handle }
+    pub(crate) fn new(handle: Handle) -> Self {
+        Self { handle, streams: Arc::new(Semaphore::new(STREAMS)) }
     }
 }
 
@@ -58,18 +65,19 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let watch = Watch(self.handle.clone());
+        let watch = Watch(self.clone());
         Box::pin(async move {
             if request.uri().path() != WATCH {
                 return Ok(Status::unimplemented("RoutingService has no such method").into_http());
             }
-            Ok(Grpc::new(Encoded).server_streaming(watch, request).await)
+            let mut grpc = Grpc::new(Encoded).apply_max_message_size_config(Some(REQUEST_LIMIT), None);
+            Ok(grpc.server_streaming(watch, request).await)
         })
     }
 }
 
 /// The one method.
-struct Watch(Handle);
+struct Watch(Routing);
 
 impl ServerStreamingService<v1::WatchRequest> for Watch {
     type Response = Update;
@@ -82,16 +90,22 @@ impl ServerStreamingService<v1::WatchRequest> for Watch {
 }
 
 async fn watch(
-    handle: Handle,
+    Routing { handle, streams }: Routing,
     asked: v1::WatchRequest,
 ) -> Result<Response<<Watch as ServerStreamingService<v1::WatchRequest>>::ResponseStream>, Status> {
     convert::check_version(asked.version).map_err(|why| Status::failed_precondition(why.to_string()))?;
     let guarded = convert::access_from_wire(asked.access());
     let gateway = asked.gateway_id.parse().map_err(|why| Status::invalid_argument(format!("gateway_id: {why}")))?;
+    let turn = streams.try_acquire_owned();
+    let turn = turn.map_err(|_| Status::resource_exhausted("as many gateways listen as may: come again"))?;
     info!(%gateway, "gateway listens");
     let (outbox, updates) = Outbox::new(asked.takes_loads);
     handle.put(Input::Subscribe { gateway, guarded, outbox }).await?;
-    Ok(Response::new(Box::pin(ReceiverStream::new(updates).map(Ok))))
+    Ok(Response::new(Box::pin(ReceiverStream::new(updates).map(move |update| {
+        // For as long as the stream stands.
+        let _turn = &turn;
+        Ok(update)
+    }))))
 }
 
 /// Updates go out as the bytes that they are.

@@ -216,6 +216,9 @@ pub enum Refusal {
         /// What a registration must be newer than.
         newest: Incarnation,
     },
+    /// It registers again and again: whatever it says each time is written down and told to everybody.
+    #[error("this node registers too often: once a second, and a few times at once, is all that is taken")]
+    TooOften,
     /// An operator removed the node.
     #[error("an operator removed this node")]
     Removed,

@@ -11,8 +11,14 @@ use crate::{
     id::Incarnation,
     load::Load,
     node::{Duty, Freshness, NodeFacts, NodeState, NodeView},
+    pace::Pace,
     time::Tick,
 };
+
+/// Registrations of one node that are taken at once, and the time between further ones. A node whose network is bad redials with a backoff, and
+/// nobody restarts a process more often.
+const REGISTRATIONS: u32 = 16;
+const REGISTER_EVERY: Duration = Duration::from_secs(1);
 
 /// A node on record.
 #[derive(Debug)]
@@ -31,6 +37,8 @@ pub(super) struct Member {
     deaths: Deaths,
     strain: Strain,
     probing: Probing,
+    /// How often it may register: those who have its secret only.
+    pace: Pace,
 }
 
 /// Whether a node is heard.
@@ -96,6 +104,7 @@ impl Member {
             deaths: Deaths::default(),
             strain: Strain::default(),
             probing: Probing::default(),
+            pace: Pace::new(REGISTRATIONS, REGISTER_EVERY),
         }
     }
 
@@ -103,7 +112,7 @@ impl Member {
     ///
     /// An older life never does, not even when the newer one is dead: its reports would count for less than the dead one's wherever both are
     /// known. But then it is told what to be newer than. While both are alive the newer one stays, so that two copies cannot take turns.
-    pub(super) fn admits(&self, timing: &Timing, registration: &Registration, now: Tick) -> Result<(), Refusal> {
+    pub(super) fn admits(&mut self, timing: &Timing, registration: &Registration, now: Tick) -> Result<(), Refusal> {
         if self.record.secret != registration.secret {
             let id = registration.facts.id.clone();
             let (holder, newcomer) = (place(&self.record.facts), place(&registration.facts));
@@ -118,6 +127,7 @@ impl Member {
                     false => Refusal::Superseded,
                 })
             }
+            _ if !self.pace.allows(now) => Err(Refusal::TooOften),
             _ => Ok(()),
         }
     }

@@ -196,6 +196,18 @@ fn the_same_node_may_come_back_at_another_address() {
     assert_eq!(effects, [Effect::Refuse { session: SessionId(3), why: Refusal::Superseded }]);
 }
 
+#[test]
+fn a_node_that_registers_over_and_over_is_taken_at_a_pace_and_others_do_not_use_it_up() {
+    let mut membership = one_node();
+    let mut welcomes = |now, secret| {
+        let tries = (0..100).map(|_| membership.step(at(now), attend("n", now, 7, secret)));
+        tries.flatten().filter(|effect| matches!(effect, Effect::Welcome { .. })).count()
+    };
+    assert_eq!(welcomes(100, THEIRS), 0);
+    assert_eq!(welcomes(110, OURS), 15, "and the one that began it");
+    assert_eq!(welcomes(1050, OURS), 1);
+}
+
 /// A disk was cloned, and the copy has died. Its original lives on.
 #[test]
 fn an_older_life_may_come_back_as_a_newer_one_once_the_newer_one_is_dead() {
