@@ -20,6 +20,8 @@ use ferry_core::{
 };
 use std::net::IpAddr;
 
+pub(crate) use self::onward::{Alternate, Elsewhere};
+
 use crate::cluster::Facts;
 
 /// The rules of one node.
@@ -68,8 +70,8 @@ pub(crate) enum Entry {
     Admitted(Box<Admission>),
     /// Back to a gateway, which may renew the token: a URL.
     Home(String),
-    /// On to another node, since this one wants nothing new: a URL.
-    Onward(String),
+    /// On to somebody else, if anybody is there, since this node wants nothing new.
+    Onward(Elsewhere),
     /// Nothing.
     Refused(Refusal),
 }
@@ -173,15 +175,14 @@ impl Door {
         match (expired && guarded, &grant.home) {
             // An open route wants no token at all, so an old one is none the worse.
             (false, _) => {
-                if !visit.wanted
-                    && let Some(url) = onward::onward(ring, &grant, &self.node, visit)
-                {
-                    return Entry::Onward(url);
-                }
                 // A token names no fields: which ones this node's origin may see is this node's to say.
                 let found = self.routes.match_target(path, visit.query);
                 let request_fields = found.map(|found| found.route.request_fields().clone()).unwrap_or_default();
-                Entry::Admitted(Box::new(Admission { request_fields, ..grant.into() }))
+                let here = |grant: NodeGrant| Box::new(Admission { request_fields, ..grant.into() });
+                match visit.wanted {
+                    true => Entry::Admitted(here(grant)),
+                    false => Entry::Onward(Elsewhere::of(ring, grant.clone(), &self.node, visit, here(grant))),
+                }
             }
             (true, Some(home)) => Entry::Home(back(home, visit)),
             (true, None) => Entry::Refused(Refusal::Token),

@@ -12,7 +12,8 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub(crate) struct Drain {
     state: Arc<watch::Sender<State>>,
-    /// Apart, since every request looks at it.
+    /// Apart, since every request looks at them.
+    draining: Arc<AtomicBool>,
     closing: Arc<AtomicBool>,
 }
 
@@ -30,7 +31,11 @@ impl State {
 
 impl Drain {
     pub(crate) fn new() -> Self {
-        Self { state: Arc::new(watch::Sender::new(State::default())), closing: Arc::default() }
+        Self {
+            state: Arc::new(watch::Sender::new(State::default())),
+            draining: Arc::default(),
+            closing: Arc::default(),
+        }
     }
 
     /// The process ends: nothing takes this back.
@@ -58,7 +63,7 @@ impl Drain {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.state.borrow().draining()
+        self.draining.load(Relaxed)
     }
 
     /// Whether the process itself ends. This is what coordinators are told: operators' decisions they know better than we do,
@@ -78,6 +83,7 @@ impl Drain {
             let before = *state;
             change(state);
             if state.draining() != before.draining() {
+                self.draining.store(state.draining(), Relaxed);
                 tracing::info!(draining = state.draining(), by_operator = state.intent.drains(), "drain");
             }
             *state != before

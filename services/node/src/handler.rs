@@ -18,8 +18,9 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use tracing::{Span, field, info_span};
 
 use crate::{
+    alternates::Alternates,
     cluster::Cluster,
-    door::{Admission, Door, Entry, Refusal, Visit},
+    door::{Admission, Door, Elsewhere, Entry, Refusal, Visit},
     drain::Drain,
     figures::Figures,
     health::Health,
@@ -41,6 +42,8 @@ pub(crate) struct Clients {
     pub(crate) delivery: Delivery,
     pub(crate) cluster: Cluster,
     pub(crate) drain: Drain,
+    /// Whom a drain sends clients to.
+    pub(crate) alternates: Alternates,
     pub(crate) clock: Clock,
     pub(crate) sampler: Sampler,
     pub(crate) health: Arc<Health>,
@@ -72,31 +75,21 @@ impl Handler for Clients {
             wanted: !self.drain.is_draining(),
         };
         let answer = match self.door.decide(visit, &self.cluster.facts()) {
-            Entry::Admitted(_) if self.drain.is_closing() => {
-                Answer::unavailable("this node stops", STOPS_FOR).with(header::CACHE_CONTROL, NO_STORE).closing()
-            }
-            Entry::Admitted(admission) => match methods::refusal_on(&admission.methods, &request) {
-                Some(refused) => refused,
-                None => self.deliver(&request, *admission).await,
-            },
+            Entry::Admitted(admission) => self.admit(&request, *admission).await,
             Entry::Home(url) => {
                 self.figures.sent_home.inc();
                 self.elsewhere(&url)
             }
-            Entry::Onward(url) => {
-                self.figures.sent_on.inc();
-                // The connection would bring the next request here, too.
-                self.elsewhere(&url).closing()
-            }
+            Entry::Onward(elsewhere) => self.onward(&request, elsewhere).await,
             Entry::Refused(why) => self.refuse(why),
         };
-        // Content that nobody took would be read as the next request.
-        if request.content.is_empty() { answer } else { answer.closing() }
+        // Content that nobody took would be read as the next request; and a connection to a node that wants none would bring it here, too.
+        if request.content.is_empty() && !self.drain.is_draining() { answer } else { answer.closing() }
     }
 
     fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
         // What was open when the answer was kept may have been closed since.
-        if self.drain.is_closing() || !self.door.stands_open(self.cluster.guarded()) {
+        if self.drain.is_draining() || !self.door.stands_open(self.cluster.guarded()) {
             return None;
         }
         let mut prompt = self.delivery.ready(plain)?;
@@ -133,6 +126,32 @@ impl Clients {
         match HeaderValue::try_from(self.door.node.as_str()) {
             Ok(node) => answer.with(probe::NODE, node),
             Err(_) => answer,
+        }
+    }
+
+    async fn admit(&self, request: &Request, admission: Admission) -> Answer {
+        if self.drain.is_closing() {
+            return Answer::unavailable("this node stops", STOPS_FOR).with(header::CACHE_CONTROL, NO_STORE);
+        }
+        match methods::refusal_on(&admission.methods, request) {
+            Some(refused) => refused,
+            None => self.deliver(request, admission).await,
+        }
+    }
+
+    /// To an alternate that is there; else it is served here for as long as the grace lasts, and sent home after that.
+    async fn onward(&self, request: &Request, elsewhere: Elsewhere) -> Answer {
+        let Elsewhere { alternates, home, here } = elsewhere;
+        if let Some(alternate) = self.alternates.find(&alternates).await {
+            self.figures.sent_on.inc();
+            return self.elsewhere(&alternate.url);
+        }
+        match home.filter(|_| self.drain.is_closing()) {
+            Some(home) => {
+                self.figures.sent_home.inc();
+                self.elsewhere(&home)
+            }
+            None => self.admit(request, *here).await,
         }
     }
 

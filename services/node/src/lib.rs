@@ -9,6 +9,7 @@
 //! - Invariant N3: two processes never use one storage path, so an identity has one life at a time on a machine.
 
 mod agent;
+mod alternates;
 mod cluster;
 mod config;
 mod door;

@@ -40,6 +40,7 @@ use ferry_runtime::{
 pub use self::running::Running;
 use crate::{
     agent::Agent,
+    alternates::Alternates,
     cluster::Cluster,
     config::{Backend, Config, shown},
     door::{Door, Trust},
@@ -155,6 +156,7 @@ impl Node {
             delivery: delivery.clone(),
             cluster,
             drain: drain.clone(),
+            alternates: Alternates::new(clock.clone()),
             clock: clock.clone(),
             sampler,
             health: Arc::clone(&health),

@@ -75,7 +75,7 @@ fn outcome(door: &Door, facts: &Facts, target: &str) -> Result<String, Refusal> 
     match ask(door, facts, target) {
         Entry::Admitted(admission) => Ok(admission.key.to_string()),
         Entry::Home(url) => Ok(format!("home {url}")),
-        Entry::Onward(url) => Ok(format!("onward {url}")),
+        Entry::Onward(elsewhere) => Ok(format!("onward {elsewhere:?}")),
         Entry::Refused(why) => Err(why),
     }
 }

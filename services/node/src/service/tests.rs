@@ -3,6 +3,7 @@
 mod caching;
 mod clients;
 mod draining;
+mod kept_alive;
 mod operators;
 mod passing;
 mod site;

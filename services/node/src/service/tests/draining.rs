@@ -73,7 +73,7 @@ async fn a_drain_waits_for_what_was_begun_and_takes_nothing_new_after_its_grace(
 async fn an_idle_node_drains_in_its_grace() {
     let site = Site::new();
     let node = site.start(&["--drain-grace", "100ms"]).await;
-    // A connection that is kept alive, and one that never said anything.
+    // A connection that is kept alive, and one that never said anything. What becomes of requests on them: see `kept_alive`.
     let mut kept = TcpStream::connect(node.address).await.expect("it listens");
     kept.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("sent");
     kept.read_exact(&mut [0; 15]).await.expect("an answer");

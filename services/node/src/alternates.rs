@@ -1,0 +1,134 @@
+//! Whether another node is there, before a client is sent to it.
+//!
+//! A token names nodes that lived when it was made. A node that drains sends a client on to one of them only if it answers for its built-in object
+//! now: one that is dead, or stops as well, would lose the client what the drain is to save.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ferry_core::{address::Authority, membership::Probe, time::Tick};
+use ferry_runtime::{Clock, probe::Prober};
+use tokio::time::timeout;
+
+use crate::door::Alternate;
+
+/// How long an answer holds. One that is gone is not asked for as long again: to wait for it costs every client what a probe takes.
+const THERE_FOR: Duration = Duration::from_secs(1);
+const GONE_FOR: Duration = Duration::from_secs(3);
+
+/// How long a client waits while somebody is looked for.
+const LOOK_FOR: Duration = Duration::from_millis(1500);
+
+/// Nodes that are remembered; beyond that all are forgotten.
+const MOST: usize = 256;
+
+/// What is known of other nodes; asked by many clients at once, each is probed once.
+#[derive(Debug)]
+pub(crate) struct Alternates {
+    prober: Prober,
+    clock: Clock,
+    known: Mutex<HashMap<Authority, Arc<Known>>>,
+}
+
+/// What a probe found, and when. Held while one is under way, for which the others wait.
+type Known = tokio::sync::Mutex<Option<(Tick, bool)>>;
+
+impl Alternates {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { prober: Prober::default(), clock, known: Mutex::default() }
+    }
+
+    /// The first of them that is there. Takes at most [`LOOK_FOR`]; cancelling it is free.
+    pub(crate) async fn find<'a>(&self, alternates: &'a [Alternate]) -> Option<&'a Alternate> {
+        let first = async {
+            for alternate in alternates {
+                if self.is_there(alternate).await {
+                    return Some(alternate);
+                }
+            }
+            None
+        };
+        timeout(LOOK_FOR, first).await.ok().flatten()
+    }
+
+    async fn is_there(&self, alternate: &Alternate) -> bool {
+        let known = self.known(&alternate.authority);
+        let mut known = known.lock().await;
+        if let Some((at, there)) = *known
+            && self.clock.now().since(at) < if there { THERE_FOR } else { GONE_FOR }
+        {
+            return there;
+        }
+        let probe = self.prober.probe_at(&alternate.node, &alternate.authority, alternate.secure).await;
+        let there = probe == Probe::Well;
+        *known = Some((self.clock.now(), there));
+        there
+    }
+
+    fn known(&self, authority: &Authority) -> Arc<Known> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST && !known.contains_key(authority) {
+            known.clear();
+        }
+        Arc::clone(known.entry(authority.clone()).or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use ferry_core::time::UnixMillis;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// A node that answers probes with this status, how often it was asked, and where it is.
+    async fn node(status: &'static str) -> (Alternate, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let authority: Authority = listener.local_addr().expect("bound").to_string().parse().expect("an address");
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        #[allow(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                count.fetch_add(1, Relaxed);
+                let _asked = stream.read(&mut [0; 1024]).await;
+                let answer = format!("HTTP/1.1 {status}\r\nferry-node: n2\r\ncontent-length: 0\r\n\r\n");
+                let _heard = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        (alternate(authority), asked)
+    }
+
+    fn alternate(authority: Authority) -> Alternate {
+        Alternate { node: "n2".parse().expect("a name"), authority, secure: false, url: String::new() }
+    }
+
+    #[tokio::test]
+    async fn the_first_that_answers_well_is_found_and_asked_once_for_many() {
+        let (clock, hand) = Clock::manual(UnixMillis(1_700_000_000_000));
+        let alternates = Alternates::new(clock);
+        let gone = TcpListener::bind("127.0.0.1:0").await.expect("a free port").local_addr().expect("bound");
+        let gone = alternate(gone.to_string().parse().expect("an address"));
+        let ((stops, asked_stops), (well, asked_well)) = (node("503 Stopping").await, node("200 OK").await);
+        let all = [gone, stops, well];
+        let find = || alternates.find(&all);
+        let (one, other, third) = tokio::join!(find(), find(), find());
+        assert_eq!([one, other, third], [Some(&all[2]); 3]);
+        let asked = || (asked_stops.load(Relaxed), asked_well.load(Relaxed));
+        assert_eq!(asked(), (1, 1), "three clients, one look");
+        hand.advance(THERE_FOR);
+        assert_eq!(alternates.find(&all).await, Some(&all[2]));
+        assert_eq!(asked(), (1, 2), "who is well is looked at again, who is not a little later");
+        hand.advance(GONE_FOR);
+        assert_eq!(alternates.find(&all[..2]).await, None);
+        assert_eq!(asked(), (2, 2));
+    }
+}
