@@ -10,8 +10,8 @@ use ferry_core::{
 };
 use ferry_proto::{VERSION, convert, v1};
 use ferry_runtime::{
-    Clock,
     admin::AdminToken,
+    clock::Voices,
     coordinators::{Ending, Link, dial},
 };
 use tokio::sync::mpsc;
@@ -33,7 +33,8 @@ pub(crate) struct Listener {
     pub(crate) guarded: bool,
     pub(crate) ca: Option<PathBuf>,
     pub(crate) token: Option<AdminToken>,
-    pub(crate) clock: Clock,
+    /// The coordinators' clocks, which correct ours.
+    pub(crate) voices: Voices,
     pub(crate) updates: mpsc::Sender<Update>,
 }
 
@@ -64,7 +65,7 @@ impl Listener {
             v1::routing_service_client::RoutingServiceClient::new(channel).max_decoding_message_size(LARGEST_UPDATE);
         let opened = tokio::time::timeout(FIRST_WITHIN, client.watch(self.request()?)).await;
         let mut updates = opened.map_err(|_| Status::deadline_exceeded("no answer"))??.into_inner();
-        let mut first = true;
+        let (voice, mut first) = (self.voices.join(), true);
         loop {
             let limit = if first { FIRST_WITHIN } else { SILENT_FOR };
             let message = tokio::time::timeout(limit, updates.message()).await;
@@ -72,7 +73,7 @@ impl Listener {
                 return Ok(());
             };
             if first {
-                self.correct_clock(&update);
+                time_of(&update).into_iter().for_each(|now| voice.says(now));
             }
             let (epoch, body) =
                 <(Epoch, Body)>::try_from(update).map_err(|why| Status::internal(Chain(&why).to_string()))?;
@@ -101,13 +102,14 @@ impl Listener {
         }
         Ok(request)
     }
+}
 
-    fn correct_clock(&self, update: &v1::RoutingUpdate) {
-        if let Some(v1::routing_update::Body::Snapshot(snapshot)) = &update.body
-            && let Some(facts) = &snapshot.facts
-            && facts.unix_ms > 0
-        {
-            self.clock.hear(UnixMillis(facts.unix_ms));
+/// The time that a coordinator's first word names.
+const fn time_of(update: &v1::RoutingUpdate) -> Option<UnixMillis> {
+    match &update.body {
+        Some(v1::routing_update::Body::Snapshot(v1::Snapshot { facts: Some(facts), .. })) if facts.unix_ms > 0 => {
+            Some(UnixMillis(facts.unix_ms))
         }
+        _ => None,
     }
 }

@@ -23,6 +23,7 @@ use ferry_proto::{DESCRIPTORS, v1::cluster_service_server::ClusterServiceServer}
 use ferry_runtime::{
     Clock, Tasks, Workers,
     admin::{AdminError, AdminServer, AdminToken, TokenError},
+    clock::Voices,
     config::BaseUrl,
     coordinators::Links,
     health::Health,
@@ -137,7 +138,7 @@ impl Gateway {
             guarded: config.routes.guarded(),
             ca: config.coordinator_ca.clone(),
             token: token.clone(),
-            clock: clock.clone(),
+            voices: Voices::new(clock.clone()),
             updates,
         };
         let admin_tls = config.common.tls.as_ref();

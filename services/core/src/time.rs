@@ -83,3 +83,49 @@ impl Add<Duration> for UnixMillis {
         Self(self.0.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 }
+
+/// Which of several clocks to go by, as readings of one moment in milliseconds: the one in the middle, so that one that is wrong turns nothing as long as
+/// most are right. Of two in the middle it is the one nearer to what was `believed` without them.
+///
+/// `None` if nobody says anything.
+#[must_use]
+pub fn middle(readings: impl IntoIterator<Item = i64>, believed: i64) -> Option<i64> {
+    let mut readings: Vec<i64> = readings.into_iter().collect();
+    readings.sort_unstable();
+    let upper = *readings.get(readings.len() / 2)?;
+    let lower = readings.get((readings.len() - 1) / 2).copied().unwrap_or(upper);
+    let nearer = |reading: i64| reading.abs_diff(believed);
+    Some(if nearer(lower) <= nearer(upper) { lower } else { upper })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_clock_in_the_middle_is_gone_by() {
+        assert_eq!(middle([], 7), None);
+        assert_eq!(middle([5], 7), Some(5), "the only one, however far off");
+        assert_eq!(middle([5, -9_000_000, 6], 0), Some(5));
+        assert_eq!(middle([0, 9_000_000], 20), Some(0), "of two the one that is believed already");
+        assert_eq!(middle([0, 9_000_000], 8_999_999), Some(9_000_000));
+        assert_eq!(middle([i64::MIN, i64::MAX], 0), Some(i64::MAX), "no arithmetic overflows");
+    }
+
+    proptest! {
+        /// Whoever is wrong, and in whatever way: as long as more are right, the result lies among those.
+        #[test]
+        fn a_minority_turns_no_time(
+            right in prop::collection::vec(-1000_i64..1000, 2..6),
+            wrong in prop::collection::vec(any::<i64>(), 0..5),
+            believed in any::<i64>(),
+        ) {
+            let wrong = wrong.into_iter().take(right.len() - 1);
+            let found = middle(right.iter().copied().chain(wrong), believed).expect("there are some");
+            let (least, most) = (right.iter().min().expect("some"), right.iter().max().expect("some"));
+            prop_assert!((*least..=*most).contains(&found), "{found}");
+        }
+    }
+}

@@ -14,11 +14,12 @@ use std::{
     time::Duration,
 };
 
-use ferry_core::{id::Incarnation, load::Load, node::NodeFacts};
+use ferry_core::{id::Incarnation, load::Load, node::NodeFacts, time::UnixMillis};
 use ferry_proto::v1::{self, attend_response::Body, membership_service_client::MembershipServiceClient};
 use ferry_runtime::{
     Clock, Tasks, Workers,
     admin::{AdminToken, MESSAGE_LIMIT},
+    clock::{Voice, Voices},
     coordinators::{self, Ending, Link, Links},
 };
 use prometheus_client::metrics::counter::Counter;
@@ -61,6 +62,8 @@ pub(crate) struct Agent {
     pub(crate) cluster: Cluster,
     pub(crate) load: watch::Receiver<Load>,
     pub(crate) clock: Clock,
+    /// The coordinators' clocks, which correct it.
+    pub(crate) voices: Voices,
     pub(crate) tasks: Tasks,
     pub(crate) ca: Option<PathBuf>,
     pub(crate) join: Option<AdminToken>,
@@ -81,6 +84,8 @@ struct Stream<'a> {
     session: Session,
     /// Changes when this stream speaks for a life that is over.
     life: watch::Receiver<Incarnation>,
+    /// What the coordinator says of the time counts for as long as it is here.
+    voice: Voice,
     beat_every: Duration,
 }
 
@@ -142,9 +147,10 @@ impl Agent {
         };
         let welcome = wire::welcome(first)?;
         let session = self.cluster.open();
-        let stream = Stream { agent: self, outbox, answers, session, life, beat_every: welcome.beat_every };
+        let (voice, beat_every) = (self.voices.join(), welcome.beat_every);
+        let stream = Stream { agent: self, outbox, answers, session, life, voice, beat_every };
         if let Some(now) = welcome.now {
-            self.clock.hear(now);
+            stream.voice.says(now);
         }
         self.cluster.note_clock(self.clock.offset_millis());
         self.cluster.hear(stream.session, welcome.facts);
@@ -206,6 +212,10 @@ impl Stream<'_> {
         let answer = answer.ok_or_else(|| Ending::Lost("the coordinator ended the stream".to_owned()))?;
         match answer.body {
             Some(Body::Cluster(facts)) => {
+                if facts.unix_ms != 0 {
+                    self.voice.says(UnixMillis(facts.unix_ms));
+                    self.agent.cluster.note_clock(self.agent.clock.offset_millis());
+                }
                 let facts = facts.try_into().map_err(|why| Ending::Lost(format!("a malformed message: {why}")))?;
                 self.agent.cluster.hear(self.session, facts);
             }

@@ -29,6 +29,7 @@ use ferry_proto::{DESCRIPTORS, v1::node_service_server::NodeServiceServer};
 use ferry_runtime::{
     Clock, Tasks, Workers,
     admin::{ALPN, AdminError, AdminServer, AdminToken, TokenError},
+    clock::Voices,
     config::BaseUrl,
     health::Health as Page,
     key_file::KeyFileError,
@@ -227,6 +228,7 @@ impl Node {
                 drain: inspection.drain,
                 cluster,
                 load: inspection.load,
+                voices: Voices::new(inspection.clock.clone()),
                 clock: inspection.clock,
                 tasks: tasks.clone(),
                 ca: config.coordinator_ca,

@@ -6,6 +6,8 @@
 //! Once corrected, the time is counted by the monotonic clock from there, so that a wall clock that is set meanwhile changes nothing.
 //! Over a restart only the wall clock lives on: the owner keeps [`Clock::offset_millis`] on disk and gives it back.
 
+mod voices;
+
 use std::{
     sync::{
         Arc,
@@ -17,6 +19,8 @@ use std::{
 use ferry_core::time::{Tick, UnixMillis};
 use tokio::{sync::watch, time::Instant};
 use tracing::warn;
+
+pub use voices::{Voice, Voices};
 
 /// Where the corrected time stands when nobody ever corrected it: an impossible base.
 const UNCORRECTED: i64 = i64::MIN;
@@ -106,15 +110,22 @@ impl Clock {
         }
     }
 
-    /// Sets the corrected time: a coordinator says that it is `theirs` now.
+    /// Sets the corrected time: a coordinator says that it is `theirs` now. Where several speak, [`Voices`] decides between them.
     pub fn correct(&self, theirs: UnixMillis) {
-        let theirs = i64::try_from(theirs.0).unwrap_or(i64::MAX);
-        self.base.store(theirs.saturating_sub(self.uptime_millis()), Ordering::Relaxed);
+        self.go_by(self.reading(theirs));
     }
 
-    /// The same; and says that the wall clock is far off, once for as long as it is, however many coordinators speak how often.
-    pub fn hear(&self, theirs: UnixMillis) {
-        self.correct(theirs);
+    /// When the origin of `now` was, by a clock that shows `theirs`.
+    fn reading(&self, theirs: UnixMillis) -> i64 {
+        i64::try_from(theirs.0).unwrap_or(i64::MAX).saturating_sub(self.uptime_millis())
+    }
+
+    fn go_by(&self, reading: i64) {
+        self.base.store(reading, Ordering::Relaxed);
+    }
+
+    /// Says that the wall clock is far off, once for as long as it is, however many coordinators speak how often.
+    fn say_if_far_off(&self) {
         let offset = self.offset_millis();
         let far_off = u128::from(offset.unsigned_abs()) > FAR_OFF.as_millis();
         if !self.far_off.swap(far_off, Ordering::Relaxed) && far_off {

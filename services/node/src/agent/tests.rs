@@ -49,6 +49,7 @@ impl Attending {
             cluster: cluster.clone(),
             load: watch::channel(Load::default()).1,
             clock: clock.clone(),
+            voices: Voices::new(clock.clone()),
             tasks: tasks.clone(),
             ca: None,
             join: None,
@@ -195,6 +196,20 @@ async fn what_a_coordinator_knows_is_known_here() {
         }
     };
     timeout(LIMIT, guarded).await.expect("it is heard");
+}
+
+#[tokio::test]
+async fn the_last_coordinator_to_welcome_a_node_does_not_turn_its_clock_alone() {
+    let twins = [Twin::start("c1").await, Twin::start("c2").await, Twin::start("c3").await];
+    let node = Attending::start(&[&twins[0], &twins[1]]);
+    node.welcomed(2).await;
+    let astray = v1::ClusterFacts { unix_ms: 1, coordinators: Vec::new(), ..facts(v1::Access::Unspecified) };
+    twins[2].reply(Ok(v1::Welcome { cluster: Some(astray), ..welcome("c3") }));
+    let third = v1::Coordinator { coordinator_id: "c3".to_owned(), url: twins[2].url.to_string() };
+    let named = v1::ClusterFacts { coordinators: vec![third], ..facts(v1::Access::Unspecified) };
+    twins[0].say(attend_response::Body::Cluster(named)).await;
+    node.welcomed(3).await;
+    assert_eq!(node.clock.corrected(), CLUSTER_TIME);
 }
 
 #[tokio::test]
