@@ -112,7 +112,16 @@ async fn live<D: Future<Output = ()>>(
             }
         }
     };
-    if let Err(exceeded) = process.tasks.finish(grace).await
+    let finished = tokio::select! {
+        biased;
+        finished = process.tasks.finish(grace) => finished,
+        // The last words are not waited for either. What is left ends with the runtime.
+        _ = signals.next(), if grace == GRACE => {
+            warn!("asked a second time: stopping at once");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    if let Err(exceeded) = finished
         && grace == GRACE
     {
         warn!(%exceeded, "some work was cut off");

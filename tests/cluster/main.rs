@@ -34,6 +34,7 @@ mod memory;
 mod nodes_command;
 mod origins;
 mod regions;
+mod second_signal;
 mod start_up;
 mod static_stability;
 mod steady_tables;
