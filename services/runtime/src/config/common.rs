@@ -20,7 +20,10 @@ pub const COMMON: &[Setting] = &[
     )
     .default("0.01"),
     Setting::text("admin-token-file", "FILE", "A file with the token that gRPC and admin requests must carry"),
-    Setting::switch("insecure", "Allow plain-text gRPC and admin listeners on other addresses than loopback"),
+    Setting::switch(
+        "insecure",
+        "Allow gRPC and admin listeners in plain text, or without a token, on other addresses than loopback",
+    ),
     Setting::text("log", "FILTER", "What is logged, such as debug or info,ferry_node=trace").default("info"),
     Setting::text("log-format", "text|json", "How log lines look").default("text"),
 ];
