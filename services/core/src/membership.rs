@@ -3,9 +3,14 @@
 //! Pure: the caller supplies `now` and carries out the returned effects, in order. It comes by at least every second ([`Timing::look_within`]); time in
 //! which it did not was the observer's absence, and is added to every deadline.
 //!
-//! Many silent nodes at once are more likely one deaf observer. While more than three in ten of those whose streams stand are silent, they stay SUSPECT,
-//! marked as in doubt. Whoever is silent is probed, and a probe that finds a node that does not answer is believed; one that does not even get through to it, if
-//! anybody else at all was heard after the node should have been. Streams that ended are never doubted.
+//! Many silent nodes at once are more likely one deaf observer. While more than three in ten of those that should be heard are silent, they stay SUSPECT,
+//! marked as in doubt. That holds from the start: whoever is on record is awaited, and one that never comes is silent like any other. Whoever is silent is
+//! probed, ever more seldom, and a probe that finds a node that does not answer is believed; one that does not even get through to it, if others were heard
+//! all the while. Streams that broke are never doubted.
+//!
+//! After an absence for which others went by other words, an observer knows of nobody. What waited in its sockets says that a node lived, not that it
+//! lives: each is SUSPECT and in doubt, which is no word against anybody else's, until it is heard a moment after the return. A stream that broke
+//! meanwhile leaves its node so until it is dead.
 //!
 //! - Invariant M1: a node is selectable only before its beat deadline, and only while its stream stands or could be redialled; but for those in doubt.
 //! - Invariant M2: at most one session speaks for a node: the one with the highest incarnation.
@@ -14,18 +19,19 @@
 //! - Invariant M5: the counts of those heard and those silent are what a recount gives.
 
 mod event;
+mod life;
 mod member;
+mod observer;
+mod probing;
 mod returning;
 mod strain;
 mod timing;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap};
 
 pub use event::{Effect, End, Event, Record, Refusal, Registration, SecretDigest, SessionId};
-use member::{Hearing, Life, Member, Observer};
+use member::{Hearing, Member};
+use observer::Observer;
 pub use returning::{LONGEST_DAMPING, Probe};
 pub use timing::Timing;
 
@@ -40,9 +46,6 @@ use crate::{
 /// Nodes that may be on record; a new one is refused beyond that. Those whose streams stand are fewer: see the coordinator.
 pub const MOST_NODES: usize = 16_384;
 
-/// More silent ones than this share of those whose streams stand, and the observer doubts itself.
-const DOUBTFUL: (usize, usize) = (3, 10);
-
 /// Every node that ever registered and was not removed, with what is known of its present life.
 #[derive(Debug)]
 pub struct Membership {
@@ -55,18 +58,7 @@ pub struct Membership {
     touched: BTreeSet<NodeId>,
     /// When learning ends at the latest.
     learned_by: Tick,
-    /// How many of those whose streams stand are heard in time, and how many are silent.
-    in_time: usize,
-    silent: usize,
-    /// When so many were silent that this observer doubted itself.
-    doubted: Option<Tick>,
-    /// When the caller last came by, and for how long it was away in all.
-    looked: Option<Tick>,
-    away: Duration,
-    /// Until when a broken stream says no more than silence, since the observer was away.
-    forgiving_until: Tick,
-    /// When any node was last heard, or answered a probe.
-    heard: Option<Tick>,
+    observer: Observer,
     census: Census,
 }
 
@@ -81,13 +73,7 @@ impl Membership {
             timers: BTreeSet::new(),
             touched: BTreeSet::new(),
             learned_by: now + timing.dead_after,
-            in_time: 0,
-            silent: 0,
-            doubted: None,
-            looked: None,
-            away: Duration::ZERO,
-            forgiving_until: Tick::default(),
-            heard: None,
+            observer: Observer::default(),
             census: Census::default(),
         }
     }
@@ -115,21 +101,14 @@ impl Membership {
     /// The earliest moment at which [`Event::TimePassed`] could change anything.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Tick> {
-        self.timers.first().map(|(at, _)| *at + self.away)
+        self.timers.first().map(|(at, _)| *at + self.observer.away())
     }
 
-    /// Whether silence may be believed: every node on record was heard since the start, or had the time to speak.
-    /// A coordinator that spoke earlier would tell gateways that living nodes are dead; and one that hears nobody at all is more likely cut off than
-    /// right, so it keeps silent for longer ([`Timing::alone_for`]): gateways have their last words, and eyes of their own.
+    /// Whether it has anything to say: every node on record was heard since the start, or had the time to speak. A coordinator that spoke earlier would
+    /// tell gateways that living nodes are dead.
     #[must_use]
     pub fn has_learned(&self, now: Tick) -> bool {
-        let (mut anybody, mut all) = (self.members.is_empty(), true);
-        for member in self.members.values() {
-            anybody |= member.life.is_some();
-            all &= member.life.is_some();
-        }
-        let alone_until = self.learned_by + self.timing.alone_for;
-        all || self.own(now) >= if anybody { self.learned_by } else { alone_until }
+        self.own(now) >= self.learned_by || self.members.values().all(|member| member.life.was_heard())
     }
 
     /// The store was read for the first time: from now on nodes are let in, and have their time to speak.
@@ -170,13 +149,13 @@ impl Membership {
     /// Whether a stream of this node stands here.
     #[must_use]
     pub fn is_attending(&self, id: &NodeId) -> bool {
-        self.members.get(id).is_some_and(|member| member.life.as_ref().is_some_and(Life::is_connected))
+        self.members.get(id).is_some_and(|member| member.life.is_connected())
     }
 
     /// When the node's state last changed here; while this observer was away, nothing changed for it.
     #[must_use]
     pub fn since(&self, id: &NodeId) -> Option<Tick> {
-        self.members.get(id).map(|member| member.since + self.away)
+        self.members.get(id).map(|member| member.since + self.observer.away())
     }
 
     /// How many nodes are in each state.
@@ -196,6 +175,7 @@ impl Membership {
             let member = Member::on_record(record, now);
             self.census.enter(member.state);
             self.members.insert(id.clone(), member);
+            self.timers.insert((now + self.timing.suspect_after, id.clone()));
             effects.push(Effect::Publish { id: id.clone() });
             return self.settle(now, &id, effects);
         };
@@ -205,7 +185,7 @@ impl Membership {
         let duty = member.record.intent.duty;
         let duty_changed = record.intent.duty != duty;
         // While the node lives, its own words about itself are fresher than the store's.
-        let facts = if member.life.is_some() { member.record.facts.clone() } else { record.facts.clone() };
+        let facts = if member.life.was_heard() { member.record.facts.clone() } else { record.facts.clone() };
         member.record = Record { facts, ..record };
         if duty_changed && duty == Duty::Maintenance {
             // Nobody watched it meanwhile, and no timer was kept for it.
@@ -263,7 +243,7 @@ impl Membership {
             member.record.facts = registration.facts.clone();
             effects.push(Effect::Save { id: id.clone(), facts: registration.facts.clone() });
         }
-        member.attend(&self.timing, &registration, session, now);
+        member.attend(&registration, session, now);
         let intent = member.record.intent;
         self.sessions.insert(session, id.clone());
         self.timers.insert((now + self.timing.suspect_after, id.clone()));
@@ -290,7 +270,7 @@ impl Membership {
             effects.push(Effect::Ignored { session });
             return;
         }
-        self.heard = Some(now);
+        self.observer.hear(&self.timing, now);
         self.touched.insert(id.clone());
         if !was_missed {
             self.timers.insert((now + self.timing.suspect_after, id.clone()));
@@ -301,63 +281,40 @@ impl Membership {
     fn ended(&mut self, now: Tick, session: SessionId, end: End, effects: &mut Vec<Effect>) {
         let Some(id) = self.sessions.remove(&session) else { return };
         let Some(member) = self.members.get_mut(&id) else { return };
-        member.end(&self.timing, now, end);
+        member.life.end(&self.timing, now, end);
         self.timers.insert((now + self.timing.redial_within, id.clone()));
         self.settle(now, &id, effects);
     }
 
     fn probed(&mut self, now: Tick, id: &NodeId, life: Incarnation, probe: Probe, effects: &mut Vec<Effect>) {
         if probe != Probe::Unreached {
-            self.heard = Some(now);
+            self.observer.hear(&self.timing, now);
         }
+        let doubts = self.observer.doubts(&self.timing, now);
         let Some(member) = self.members.get_mut(id) else { return };
-        member.probed(&self.timing, life, probe, self.heard);
+        member.probed(&self.timing, life, probe, doubts);
         self.settle(now, id, effects);
     }
 
-    /// The moment by the clock of one who was there all the time.
     fn own(&self, now: Tick) -> Tick {
-        now - self.away
+        self.observer.own(now)
     }
 
-    /// The caller comes by. What it missed beyond what it may is taken out of time.
+    /// The caller comes by. After a long absence, that changes what is known of everybody.
     fn look(&mut self, now: Tick) -> Tick {
-        let missed = self.looked.replace(now).map_or(Duration::ZERO, |last| now.since(last));
-        let stall = missed.saturating_sub(self.timing.look_within);
-        if !stall.is_zero() {
-            self.away += stall;
-            self.forgiving_until = self.own(now) + self.timing.dead_after;
+        let knows_nobody = self.observer.look(&self.timing, now);
+        let now = self.own(now);
+        if knows_nobody {
+            let living = self.members.iter().filter(|(_, member)| member.state != NodeState::Down);
+            self.timers.extend(living.map(|(id, _)| (now, id.clone())));
         }
-        self.own(now)
-    }
-
-    /// Whether so many are silent that it may be this observer that does not hear.
-    const fn is_mostly_deaf(&self) -> bool {
-        let (few, of) = DOUBTFUL;
-        self.silent * of > few * (self.silent + self.in_time)
-    }
-
-    /// The same, or so a moment ago: when it hears again, not everybody has spoken yet.
-    fn is_in_doubt(&self, now: Tick) -> bool {
-        self.is_mostly_deaf() || self.doubted.is_some_and(|at| now < at + self.timing.beats_within())
-    }
-
-    fn observer(&self, now: Tick) -> Observer {
-        Observer { in_doubt: self.is_in_doubt(now), forgiving_until: self.forgiving_until }
+        now
     }
 
     /// Keeps count of who is heard.
     fn recount(&mut self, id: &NodeId, after: Option<Hearing>) {
-        let Some(member) = self.members.get_mut(id) else { return };
-        match std::mem::replace(&mut member.counted, after) {
-            Some(Hearing::InTime) => self.in_time -= 1,
-            Some(Hearing::Silent) => self.silent -= 1,
-            None => {}
-        }
-        match after {
-            Some(Hearing::InTime) => self.in_time += 1,
-            Some(Hearing::Silent) => self.silent += 1,
-            None => {}
+        if let Some(member) = self.members.get_mut(id) {
+            self.observer.recount(std::mem::replace(&mut member.counted, after), after);
         }
     }
 
@@ -369,9 +326,9 @@ impl Membership {
         {
             let Some((_, id)) = self.timers.pop_first() else { break };
             self.settle(now, &id, &mut effects);
-            let observer = self.observer(now);
+            let doubts = self.observer.doubts(&self.timing, now);
             let member = self.members.get(&id);
-            if let Some(deadline) = member.and_then(|member| member.deadline(&self.timing, now, observer)) {
+            if let Some(deadline) = member.and_then(|member| member.deadline(&self.timing, now, doubts)) {
                 self.timers.insert((deadline, id));
             }
         }
@@ -379,21 +336,19 @@ impl Membership {
     }
 
     fn settle(&mut self, now: Tick, id: &NodeId, effects: &mut Vec<Effect>) {
-        let doubted = self.is_in_doubt(now);
+        let doubted = self.observer.doubts(&self.timing, now).of_silence;
         let Some(hearing) = self.members.get(id).map(|member| member.hearing(&self.timing, now)) else { return };
         self.recount(id, hearing);
-        if self.is_mostly_deaf() {
-            self.doubted = Some(now);
-        }
-        let observer = self.observer(now);
-        if observer.in_doubt && !doubted {
+        self.observer.reflect(now);
+        let doubts = self.observer.doubts(&self.timing, now);
+        if doubts.of_silence && !doubted {
             // That concerns all who are silent.
             let silent = self.members.iter().filter(|(_, member)| member.counted == Some(Hearing::Silent));
             self.timers.extend(silent.map(|(id, _)| (now, id.clone())));
         }
         let Some(member) = self.members.get_mut(id) else { return };
-        let state = member.state_at(&self.timing, now, observer);
-        let in_doubt = observer.in_doubt && hearing == Some(Hearing::Silent) && state != NodeState::Down;
+        let state = member.state_at(&self.timing, now, doubts);
+        let in_doubt = member.is_in_doubt(state, now, doubts);
         let changed = state != member.state;
         if changed {
             effects.push(Effect::Changed { id: id.clone(), from: member.state, to: state });
@@ -408,7 +363,7 @@ impl Membership {
             member.in_doubt = in_doubt;
             effects.push(Effect::Publish { id: id.clone() });
         }
-        if let Some(incarnation) = member.take_probe(&self.timing, now) {
+        if let Some(incarnation) = member.take_probe(&self.timing, now, doubts) {
             effects.push(Effect::Probe { id: id.clone(), incarnation });
         }
         if state == NodeState::Down {
@@ -431,11 +386,11 @@ impl Membership {
     }
 
     fn m1_selectable_only_before_the_deadline(&self, now: Tick) -> bool {
-        let alive = |life: &Life| now < life.dead_at(&self.timing, self.forgiving_until);
+        let forgiving_until = self.observer.forgiving_until();
         let selectable = self.members.values().filter(|member| member.state.selectable());
         selectable.into_iter().all(|member| {
             let spared = member.state == NodeState::Suspect && member.in_doubt;
-            member.life.as_ref().is_some_and(alive) || spared
+            now < member.life.dead_at(&self.timing, forgiving_until) || spared
         })
     }
 
@@ -447,7 +402,7 @@ impl Membership {
     fn m5_the_counts_are_right(&self) -> bool {
         let states: Census = self.members.values().map(|member| member.state).collect();
         let of = |wanted| self.members.values().filter(|member| member.counted == Some(wanted)).count();
-        (of(Hearing::InTime), of(Hearing::Silent)) == (self.in_time, self.silent) && self.census == states
+        (of(Hearing::InTime), of(Hearing::Silent)) == self.observer.counts() && self.census == states
     }
 
     fn m2_one_session_per_node(&self) -> bool {

@@ -7,8 +7,8 @@
 //! last to go may be the one that knew least. So a silent word counts until somebody else was heard [`LIVE_FOR`] after it, and one whose stream broke until
 //! somebody else was heard after that.
 //!
-//! - Invariant G1: while any coordinator is live, a node is selectable if and only if a live one says that it hears it, and no newer
-//!   decision of an operator speaks against it.
+//! - Invariant G1: while any coordinator is live, a node is selectable if and only if a live one says that it hears it, or none is surer than to doubt
+//!   its silence, and no newer decision of an operator speaks against it.
 //! - Invariant G2: time alone never empties the table: losing coordinators changes no node.
 //! - Invariant G3: within one stream, what is older than the last word is ignored.
 

@@ -101,6 +101,8 @@ pub enum End {
     Goodbye,
     /// Without: the process is gone, unless it redials.
     Broken,
+    /// The node gave the stream up, since it heard nothing of this observer.
+    Unheard,
 }
 
 /// What must now be done, in order.

@@ -17,8 +17,8 @@ pub struct Timing {
     pub look_within: Duration,
     /// Between two probes of one node.
     pub probe_every: Duration,
-    /// For how much longer an observer keeps silent that has heard nobody since it began.
-    pub alone_for: Duration,
+    /// How long the observer's words outlive it: who is silent for longer finds that others go by other words.
+    pub believed_for: Duration,
     /// How long a node may be kept out for no other reason than that its probes do not get through.
     pub unreachable_for: Duration,
 }
@@ -39,7 +39,7 @@ impl Default for Timing {
             redial_within: Duration::from_millis(500),
             look_within: Duration::from_secs(1),
             probe_every: Duration::from_secs(2),
-            alone_for: Duration::from_secs(20),
+            believed_for: crate::merge::LIVE_FOR,
             unreachable_for: Duration::from_secs(30),
         }
     }

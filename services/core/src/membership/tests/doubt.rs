@@ -1,38 +1,50 @@
-//! When many fall silent at once, and when the observer itself was away.
+//! When many fall silent at once.
 
 use super::*;
 
 /// So many nodes, each heard every second; what is done to them is told by the caller, second by second.
-struct Fleet {
-    membership: Membership,
-    count: u64,
-    now: u64,
+pub(super) struct Fleet {
+    pub(super) membership: Membership,
+    pub(super) count: u64,
+    pub(super) now: u64,
     beats: u64,
     /// How long each node beats after the one before it.
     apart: u64,
     /// When which probe comes to its end.
-    probing: Vec<(u64, String)>,
+    probing: Vec<(u64, String, u64)>,
+    /// How many were begun.
+    pub(super) probes: usize,
 }
 
 impl Fleet {
-    fn new(count: u64) -> Self {
+    pub(super) fn new(count: u64) -> Self {
         Self::spread(count, 0)
     }
 
-    fn spread(count: u64, apart: u64) -> Self {
+    /// On record, with an observer that has just begun and heard none of them.
+    pub(super) fn on_record(count: u64) -> Self {
         let mut membership = Membership::new(Timing::default(), at(0));
         for n in 0..count {
-            let id = name(n);
-            let _ = membership.step(at(0), record(&id, n + 1, false));
-            let _ = membership.step(at(0), attend(&id, n, 7, OURS));
+            let _ = membership.step(at(0), record(&name(n), n + 1, false));
         }
-        let mut fleet = Self { membership, count, now: 0, beats: 0, apart, probing: Vec::new() };
+        Self { membership, count, now: 0, beats: 0, apart: 0, probing: Vec::new(), probes: 0 }
+    }
+
+    pub(super) fn attend(&mut self, which: std::ops::Range<u64>) {
+        for n in which {
+            let _ = self.membership.step(at(self.now), attend(&name(n), n, 7, OURS));
+        }
+    }
+
+    fn spread(count: u64, apart: u64) -> Self {
+        let mut fleet = Self { apart, ..Self::on_record(count) };
+        fleet.attend(0..count);
         fleet.run(5000, |_| true, |_| Probe::Well);
         fleet
     }
 
     /// Lets time pass, in which those beat that are `heard`, and probes come out as told, 700 ms after they were asked for.
-    fn run(&mut self, millis: u64, heard: impl Fn(u64) -> bool, outcome: impl Fn(u64) -> Probe) {
+    pub(super) fn run(&mut self, millis: u64, heard: impl Fn(u64) -> bool, outcome: impl Fn(u64) -> Probe) {
         let until = self.now + millis;
         while self.now < until {
             self.now += 100;
@@ -44,26 +56,32 @@ impl Fleet {
                 }
             }
             let now = self.now;
-            let due: Vec<_> = self.probing.extract_if(.., |(when, _)| *when <= now).collect();
-            for (_, id) in due {
+            let due: Vec<_> = self.probing.extract_if(.., |(when, ..)| *when <= now).collect();
+            for (_, id, life) in due {
                 let n = id.trim_start_matches('n').parse().expect("a number");
-                effects.extend(self.membership.step(at(self.now), probed(&id, 7, outcome(n))));
+                effects.extend(self.membership.step(at(self.now), probed(&id, life, outcome(n))));
             }
-            self.probing.extend(probes(&effects).into_iter().map(|id| (self.now + 700, id.to_owned())));
+            let begun = effects.into_iter().filter_map(|effect| match effect {
+                Effect::Probe { id, incarnation } => Some((self.now + 700, id.to_string(), incarnation.0)),
+                _ => None,
+            });
+            let before = self.probing.len();
+            self.probing.extend(begun);
+            self.probes += self.probing.len() - before;
         }
     }
 
-    fn states(&self) -> Vec<NodeState> {
+    pub(super) fn states(&self) -> Vec<NodeState> {
         let state = |n| state(&self.membership, at(self.now), &name(n)).expect("known");
         (0..self.count).map(state).collect()
     }
 
-    fn in_doubt(&self) -> usize {
+    pub(super) fn in_doubt(&self) -> usize {
         self.membership.views(at(self.now)).filter(|view| view.in_doubt).count()
     }
 }
 
-fn name(n: u64) -> String {
+pub(super) fn name(n: u64) -> String {
     format!("n{n}")
 }
 
@@ -155,44 +173,39 @@ fn a_machine_that_is_reached_and_does_not_answer_is_believed_though_nobody_else_
 }
 
 #[test]
-fn the_observers_own_absence_is_nobodys_silence() {
-    let mut fleet = Fleet::new(3);
-    // Nothing at all happens here for a minute.
-    fleet.now += 60_000;
-    let _ = fleet.membership.step(at(fleet.now), Event::TimePassed);
-    assert_eq!(fleet.states(), [NodeState::Up; 3]);
-    fleet.run(1000, |_| true, |_| Probe::Well);
-    assert_eq!(fleet.states(), [NodeState::Up; 3]);
-    fleet.run(5000, |n| n > 0, |_| Probe::Unwell);
-    assert_eq!(fleet.states(), [NodeState::Down, NodeState::Up, NodeState::Up], "and it hears as well as before");
-}
+fn who_gave_its_stream_up_since_it_heard_nothing_is_judged_by_its_silence() {
+    let mut fleet = Fleet::new(10);
+    let _ = fleet.membership.step(at(fleet.now), ended(0, End::Unheard));
+    fleet.run(3900, |n| n > 0, |_| Probe::Unreached);
+    assert_eq!(fleet.states()[0], NodeState::Suspect, "it may have been the only one, and that is no crash");
+    fleet.run(200, |n| n > 0, |_| Probe::Unreached);
+    assert_eq!(fleet.states()[0], NodeState::Down, "but it did not come back");
 
-#[test]
-fn streams_that_broke_while_the_observer_was_away_have_time_to_be_redialled() {
-    let mut fleet = Fleet::new(2);
-    fleet.now += 20_000;
-    for n in 0..2 {
-        let _ = fleet.membership.step(at(fleet.now), ended(n, End::Broken));
+    let mut fleet = Fleet::new(10);
+    for n in 0..10 {
+        let _ = fleet.membership.step(at(fleet.now), ended(n, End::Unheard));
     }
-    fleet.run(2000, |_| false, |_| Probe::Well);
-    assert!(fleet.states()[0].selectable(), "its redial may take a moment");
-    let _ = fleet.membership.step(at(fleet.now), attend("n0", 100, 7, OURS));
-    fleet.run(2500, |_| false, |_| Probe::Well);
-    assert!(fleet.states()[0].selectable(), "it came");
-    assert_eq!(fleet.states()[1], NodeState::Down, "the other did not");
+    fleet.run(60_000, |_| false, |_| Probe::Unreached);
+    assert_eq!(
+        (fleet.states(), fleet.in_doubt()),
+        (vec![NodeState::Suspect; 10], 10),
+        "all of them: nobody hears this observer"
+    );
 }
 
 #[test]
-fn what_an_observer_forgives_after_a_stall_raises_nobody_from_the_dead() {
-    let mut membership = one_node();
-    let _ = say(&mut membership, at(900), beat(1, 1));
-    let _ = say(&mut membership, at(1000), ended(1, End::Broken));
-    let _ = advance(&mut membership, at(1600));
-    assert_eq!(state(&membership, at(1600), "n"), Some(NodeState::Down));
-    // Two seconds are lost, and broken streams have four seconds from now on. An operator's word makes it look at the node again.
-    let back = at(4600);
-    let _ = membership.step(back, record("n", 2, true));
-    let _ = membership.step(back, record("n", 3, false));
-    assert_eq!(state(&membership, back, "n"), Some(NodeState::Down), "its death was before");
-    assert!(membership.is_sound(back));
+fn a_probe_that_was_begun_in_a_cut_says_nothing_when_the_cut_has_healed() {
+    let mut fleet = Fleet::spread(10, 500);
+    fleet.run(60_000, |_| false, |_| Probe::Unreached);
+    let begun = fleet.probes;
+    while fleet.probes == begun {
+        fleet.run(100, |_| false, |_| Probe::Unreached);
+    }
+    // Now they are under way. One node is heard, and then they fail.
+    fleet.run(1000, |n| n == 0, |_| Probe::Unreached);
+    assert!(!fleet.states().contains(&NodeState::Down), "{:?}", fleet.states());
+    fleet.run(5000, |n| n == 0, |n| if n < 5 { Probe::Well } else { Probe::Unreached });
+    let down = |states: &[NodeState]| states.iter().filter(|state| **state == NodeState::Down).count();
+    let states = fleet.states();
+    assert_eq!((down(&states[..5]), down(&states[5..])), (0, 5), "they are all looked at again at once: {states:?}");
 }

@@ -115,16 +115,10 @@ fn each_fall_makes_the_way_back_longer() {
     assert_eq!(ways, [1500, 2000, 4000, 8000, 10_000, 10_000]);
 }
 
-/// An operator's decision about node `n`.
-fn duty(duty: Duty, revision: u64) -> Event {
-    let Event::Record(record) = record("n", revision, false) else { unreachable!("a record") };
-    Event::Record(Record { intent: Intent { duty, revision }, ..record })
-}
-
 #[test]
 fn maintenance_covers_a_node_that_is_away_and_one_that_comes_back_from_it_proves_itself() {
     let mut membership = one_node();
-    let effects = say(&mut membership, at(100), duty(Duty::Maintenance, 2));
+    let effects = say(&mut membership, at(100), decided("n", 2, Duty::Maintenance));
     assert!(
         effects.iter().any(|effect| matches!(effect, Effect::Command { intent, .. } if intent.drains())),
         "{effects:?}"
@@ -136,7 +130,7 @@ fn maintenance_covers_a_node_that_is_away_and_one_that_comes_back_from_it_proves
     }
     let _ = say(&mut membership, at(11_000), attend("n", 2, 8, OURS));
     assert_eq!(state(&membership, at(11_000), "n"), Some(NodeState::Maintenance), "a restart ends nothing");
-    let _ = say(&mut membership, at(12_000), duty(Duty::Serve, 3));
+    let _ = say(&mut membership, at(12_000), decided("n", 3, Duty::Serve));
     assert_eq!(state(&membership, at(12_000), "n"), Some(NodeState::Probation));
     let _ = advance(&mut membership, at(15_500));
     let _ = say(&mut membership, at(15_600), probed("n", 8, Probe::Unwell));
@@ -144,7 +138,7 @@ fn maintenance_covers_a_node_that_is_away_and_one_that_comes_back_from_it_proves
     assert_eq!(state(&membership, at(16_500), "n"), Some(NodeState::Down), "and is missed again");
 
     let mut after_a_restart = Membership::new(Timing::default(), at(0));
-    let _ = after_a_restart.step(at(0), duty(Duty::Maintenance, 2));
+    let _ = after_a_restart.step(at(0), decided("n", 2, Duty::Maintenance));
     assert_eq!(
         state(&after_a_restart, at(0), "n"),
         Some(NodeState::Maintenance),
@@ -155,12 +149,12 @@ fn maintenance_covers_a_node_that_is_away_and_one_that_comes_back_from_it_proves
 #[test]
 fn a_node_that_was_silent_in_maintenance_is_missed_again_afterwards() {
     let mut membership = one_node();
-    let _ = say(&mut membership, at(500), duty(Duty::Maintenance, 2));
+    let _ = say(&mut membership, at(500), decided("n", 2, Duty::Maintenance));
     // Its stream stands all the time.
     for second in 10..20 {
         let _ = say(&mut membership, at(second * 1000), beat(1, second));
     }
-    let _ = say(&mut membership, at(19_100), duty(Duty::Serve, 3));
+    let _ = say(&mut membership, at(19_100), decided("n", 3, Duty::Serve));
     for second in 20..30 {
         let effects = say(&mut membership, at(second * 1000), beat(1, second));
         if !probes(&effects).is_empty() {
