@@ -34,6 +34,8 @@ use crate::{figures::Figures, records::Records, sessions::Sessions, subscribers:
 
 /// How often gateways hear of loads, or at least that this coordinator lives.
 const MARK_EVERY: Duration = Duration::from_millis(500);
+/// How often nodes hear that this coordinator lives: three times before they give it up.
+const NODE_MARK_EVERY: Duration = Duration::from_secs(1);
 /// How often gateways hear of changes at most: the first goes out at once, and what comes close behind it goes together. Thousands of
 /// nodes that change at one moment are some messages, not thousands.
 const PUBLISH_EVERY: Duration = Duration::from_millis(10);
@@ -75,6 +77,8 @@ pub(crate) struct Driver {
     changed: BTreeSet<NodeId>,
     /// When that may go out.
     publish_at: Tick,
+    /// When nodes hear of it next that this coordinator lives.
+    node_mark_at: Tick,
     removed: Vec<Tombstone>,
     /// What was removed lately, for gateways that come later.
     buried: VecDeque<Tombstone>,
@@ -138,6 +142,7 @@ impl Driver {
             read: false,
             changed: BTreeSet::new(),
             publish_at: Tick::default(),
+            node_mark_at: Tick::default(),
             removed: Vec::new(),
             facts_changed: false,
             writes: Arc::new(Semaphore::new(WRITES)),
@@ -229,6 +234,10 @@ impl Driver {
             self.subscribers.tell_loads(views, wall)
         };
         self.note_dropped(dropped);
+        if now >= self.node_mark_at {
+            self.sessions.send_all(&v1::attend_response::Body::Mark(v1::NodeMark {}));
+            self.node_mark_at = now + NODE_MARK_EVERY;
+        }
         self.figures.nodes.set(self.membership.census());
         self.figures.sessions.set(self.sessions.len() as i64);
         self.figures.gateways.set(self.subscribers.len() as i64);

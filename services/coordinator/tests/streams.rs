@@ -128,7 +128,17 @@ impl Player {
         Ok(Self { say, hear })
     }
 
+    /// The next word that says more than that the coordinator lives.
     async fn next(&mut self) -> Result<Option<attend_response::Body>, Status> {
+        loop {
+            match self.next_of_all().await? {
+                Some(attend_response::Body::Mark(_)) => {}
+                body => return Ok(body),
+            }
+        }
+    }
+
+    async fn next_of_all(&mut self) -> Result<Option<attend_response::Body>, Status> {
         let answer = tokio::time::timeout(LIMIT, self.hear.message()).await.expect("an answer in time")?;
         Ok(answer.and_then(|answer| answer.body))
     }
@@ -166,6 +176,22 @@ async fn a_node_is_up_while_it_attends_and_down_when_it_says_goodbye() {
     let goodbye = v1::Goodbye { reason: "test".into() };
     node.say.send(v1::AttendRequest { body: Some(attend_request::Body::Goodbye(goodbye)) }).await.expect("room");
     running.until("a", "DOWN").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_hears_that_the_coordinator_lives_and_is_not_dead_for_hearing_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let mut node = join(&running, "a", 1, 1).await;
+    for _ in 0..2 {
+        let answer = node.next_of_all().await;
+        assert!(matches!(answer, Ok(Some(attend_response::Body::Mark(_)))), "{answer:?}");
+    }
+    running.until("a", "UP").await;
+    node.say.send(v1::AttendRequest { body: Some(attend_request::Body::Unheard(v1::Unheard {})) }).await.expect("room");
+    // It is silent from now on, and nothing else speaks against it: a stream that broke would be DOWN by now.
+    running.until("a", "SUSPECT").await;
     running.stop().await;
 }
 

@@ -290,9 +290,8 @@ impl Membership {
         if probe != Probe::Unreached {
             self.observer.hear(&self.timing, now);
         }
-        let doubts = self.observer.doubts(&self.timing, now);
         let Some(member) = self.members.get_mut(id) else { return };
-        member.probed(&self.timing, life, probe, doubts);
+        member.probed(life, probe);
         self.settle(now, id, effects);
     }
 

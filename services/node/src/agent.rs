@@ -3,6 +3,7 @@
 //! A coordinator that is away or refuses the node costs a line in the log and its place in `/health`; the node goes on serving
 //! (invariant N1).
 
+mod silence;
 mod wire;
 
 use std::{
@@ -31,6 +32,7 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
+use self::silence::Silence;
 use crate::{
     cluster::{Cluster, Session},
     drain::Drain,
@@ -87,6 +89,7 @@ struct Stream<'a> {
     /// What the coordinator says of the time counts for as long as it is here.
     voice: Voice,
     beat_every: Duration,
+    silence: Silence,
 }
 
 impl Agent {
@@ -146,9 +149,16 @@ impl Agent {
             }
         };
         let welcome = wire::welcome(first)?;
-        let session = self.cluster.open();
-        let (voice, beat_every) = (self.voices.join(), welcome.beat_every);
-        let stream = Stream { agent: self, outbox, answers, session, life, voice, beat_every };
+        let stream = Stream {
+            agent: self,
+            outbox,
+            answers,
+            session: self.cluster.open(),
+            life,
+            voice: self.voices.join(),
+            beat_every: welcome.beat_every,
+            silence: Silence::default(),
+        };
         if let Some(now) = welcome.now {
             stream.voice.says(now);
         }
@@ -188,7 +198,7 @@ impl Stream<'_> {
             let due = tokio::select! {
                 biased; // stop before work, work before timers
                 () = self.agent.tasks.stopped() => {
-                    self.say_goodbye().await;
+                    self.say_last(wire::goodbye("the node stops")).await;
                     return Ok(());
                 }
                 answer = self.answers.message() => {
@@ -198,6 +208,13 @@ impl Stream<'_> {
                 // An error means that the sender is gone, and the agent holds it.
                 _ = self.life.changed() => return Err(Ending::Lost("a new life of this node began".to_owned())),
                 () = self.agent.drain.stops(), if !told => true,
+                () = sleep_until(self.silence.next_look().unwrap_or(next)), if self.silence.next_look().is_some() => {
+                    if self.silence.is_over(Instant::now()) {
+                        self.say_last(wire::unheard()).await;
+                        return Err(Ending::Lost("the coordinator fell silent".to_owned()));
+                    }
+                    false
+                }
                 () = sleep_until(next) => true,
             };
             if due {
@@ -207,9 +224,10 @@ impl Stream<'_> {
         }
     }
 
-    fn take(&self, answer: Result<Option<v1::AttendResponse>, tonic::Status>) -> Result<(), Ending> {
+    fn take(&mut self, answer: Result<Option<v1::AttendResponse>, tonic::Status>) -> Result<(), Ending> {
         let answer = answer.map_err(|status| Ending::Lost(wire::words(&status)))?;
         let answer = answer.ok_or_else(|| Ending::Lost("the coordinator ended the stream".to_owned()))?;
+        self.silence.hear(Instant::now(), matches!(answer.body, Some(Body::Mark(_))));
         match answer.body {
             Some(Body::Cluster(facts)) => {
                 if facts.unix_ms != 0 {
@@ -223,7 +241,7 @@ impl Stream<'_> {
                 self.agent.drain.heed(intent.into());
             }
             // A second welcome says nothing new, and a command of a newer ferry nothing that this build could do.
-            Some(Body::Welcome(_) | Body::Command(v1::Command { body: None })) | None => {}
+            Some(Body::Welcome(_) | Body::Command(v1::Command { body: None }) | Body::Mark(_)) | None => {}
         }
         Ok(())
     }
@@ -247,11 +265,10 @@ impl Stream<'_> {
         Instant::now() + self.beat_every.mul_f64(spread)
     }
 
-    /// The coordinator should know that this end was meant. It ends the stream in return, or time is up.
-    async fn say_goodbye(&mut self) {
-        let goodbye = wire::goodbye("the node stops");
+    /// The coordinator should know why the stream ends. It ends the stream in return, or time is up.
+    async fn say_last(&mut self, why: v1::AttendRequest) {
         let words = async {
-            if self.outbox.send(goodbye).await.is_ok() {
+            if self.outbox.send(why).await.is_ok() {
                 // Closes our side; until then the coordinator may have more to say.
                 let (closed, _) = mpsc::channel(1);
                 self.outbox = closed;

@@ -141,6 +141,7 @@ async fn listen(
                 }
             }
             Some(Body::Goodbye(_)) => return Heard::All(End::Goodbye),
+            Some(Body::Unheard(_)) => return Heard::All(End::Unheard),
             // A second registration on one stream, or a message of a newer ferry: neither says anything about life.
             Some(Body::Register(_)) | None => {}
         }

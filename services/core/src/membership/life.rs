@@ -27,9 +27,9 @@ pub(super) enum Ending {
     None,
     /// No stream came since this observer knows of the node.
     Awaited,
-    /// The stream ended after a silence, on either side. It was the silence that ended it, for all that is known here: that is no more than the
+    /// The stream ended then after a silence, on either side. It was the silence that ended it, for all that is known here: that is no more than the
     /// silence says.
-    Unheard,
+    Unheard(Tick),
     /// The stream broke then; the node may redial.
     Broken(Tick),
     /// The node said goodbye.
@@ -85,7 +85,7 @@ impl Life {
         self.ending = match end {
             End::Goodbye => Ending::Goodbye,
             End::Broken if now < self.suspect_at(timing) => Ending::Broken(now),
-            End::Broken | End::Unheard => Ending::Unheard,
+            End::Broken | End::Unheard => Ending::Unheard(now),
         };
     }
 
@@ -105,7 +105,7 @@ impl Life {
 
     /// Whether nothing but its silence speaks against it: no end of its stream does.
     pub(super) const fn is_judged_by_silence(&self) -> bool {
-        matches!(self.ending, Ending::None | Ending::Awaited | Ending::Unheard)
+        matches!(self.ending, Ending::None | Ending::Awaited | Ending::Unheard(_))
     }
 
     /// Whether it beats on a stream that stands.
@@ -114,7 +114,11 @@ impl Life {
     }
 
     pub(super) fn suspect_at(&self, timing: &Timing) -> Tick {
-        self.heard + timing.suspect_after
+        let silent = self.heard + timing.suspect_after;
+        match self.ending {
+            Ending::Unheard(at) => silent.min(at),
+            _ => silent,
+        }
     }
 
     /// The moment from which the node counts as dead, unless it is heard before. Until `forgiving_until`, a broken stream says no more than silence.
@@ -122,7 +126,9 @@ impl Life {
         let silent = self.heard + timing.dead_after;
         match self.ending {
             _ if self.over => Tick::default(),
-            Ending::None | Ending::Awaited | Ending::Unheard => silent,
+            Ending::None | Ending::Awaited => silent,
+            // Clients may not reach it either: it has the time of a probe, and not that of a silence besides.
+            Ending::Unheard(at) => silent.min(at + timing.beats_within()),
             Ending::Broken(at) => silent.min((at + timing.redial_within).max(forgiving_until)),
             Ending::Goodbye => Tick::default(),
         }

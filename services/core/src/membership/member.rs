@@ -156,11 +156,11 @@ impl Member {
     }
 
     /// What a probe of this life came to.
-    pub(super) fn probed(&mut self, timing: &Timing, incarnation: Incarnation, probe: Probe, doubts: Doubts) {
+    pub(super) fn probed(&mut self, incarnation: Incarnation, probe: Probe) {
         if self.life.incarnation != incarnation {
             return;
         }
-        self.probing.ended(probe, doubts.hears, self.life.heard + timing.beats_within());
+        self.probing.ended(probe);
         if let Some(returning) = self.returning.as_mut().filter(|returning| returning.wants_a_probe()) {
             returning.probed(probe);
         }
@@ -179,7 +179,7 @@ impl Member {
     pub(super) fn state_at(&self, timing: &Timing, now: Tick, doubts: Doubts) -> NodeState {
         if self.record.intent.duty == Duty::Maintenance {
             NodeState::Maintenance
-        } else if now >= self.life.dead_at(timing, doubts.forgiving_until) && !self.is_spared(doubts) {
+        } else if now >= self.life.dead_at(timing, doubts.forgiving_until) && !self.is_spared(timing, doubts) {
             NodeState::Down
         } else if self.wants_to_drain() {
             NodeState::Draining
@@ -195,9 +195,10 @@ impl Member {
     }
 
     /// Whether its silence is held to be the observer's own: many are silent, and no probe says that it is the node's.
-    fn is_spared(&self, doubts: Doubts) -> bool {
+    fn is_spared(&self, timing: &Timing, doubts: Doubts) -> bool {
+        let expected = self.life.heard + timing.beats_within();
         // Whoever was down before stays so.
-        let may_live = !self.probing.is_refuted() && self.state != NodeState::Down;
+        let may_live = self.state != NodeState::Down && !self.probing.is_refuted(doubts.hears, expected);
         self.life.is_judged_by_silence() && doubts.of_silence && may_live
     }
 

@@ -16,18 +16,25 @@ pub(super) struct Probing {
     under_way: bool,
     /// When the last one was begun.
     last: Option<Tick>,
-    /// Whether the last probe in the present silence said that the silence is the node's.
-    refuted: Option<bool>,
+    /// What came of the last one in the present silence.
+    found: Option<Probe>,
 }
 
 impl Probing {
     /// It was heard: what was seen in its silence is of no use any more.
     pub(super) const fn forget(&mut self) {
-        self.refuted = None;
+        self.found = None;
     }
 
-    pub(super) fn is_refuted(&self) -> bool {
-        self.refuted == Some(true)
+    /// Whether the silence is the node's, by its last probe. That nothing was reached says so only if the observer heard others all the time since that was
+    /// begun, and after the node should have been heard at `expected`: in a cut all fall silent, each after its last beat.
+    pub(super) fn is_refuted(&self, hears: Option<Hears>, expected: Tick) -> bool {
+        let heard = |hears: Hears| self.last.is_some_and(|begun| hears.since <= begun) && hears.last >= expected;
+        match self.found {
+            Some(Probe::Unwell | Probe::Declined) => true,
+            Some(Probe::Unreached) => hears.is_some_and(heard),
+            Some(Probe::Well) | None => false,
+        }
     }
 
     /// Whether it is time to begin one. In a `silence` of the node's that has just begun, it is so at once.
@@ -45,7 +52,7 @@ impl Probing {
             let wait = if news { timing.probe_every } else { (silence / SHARE).clamp(timing.probe_every, SELDOMEST) };
             now >= last + wait
         });
-        let fresh = silent && self.refuted.is_none();
+        let fresh = silent && self.found.is_none();
         if self.under_way || !(due || fresh) {
             return false;
         }
@@ -53,15 +60,8 @@ impl Probing {
         true
     }
 
-    /// One came to its end. That nothing was reached says that the node is gone only if the observer heard others all the time since it was begun, and
-    /// after the node should have been heard at `expected`: in a cut all fall silent, each after its last beat.
-    pub(super) fn ended(&mut self, probe: Probe, hears: Option<Hears>, expected: Tick) {
-        self.under_way = false;
-        let heard = |hears: Hears| self.last.is_some_and(|begun| hears.since <= begun) && hears.last >= expected;
-        self.refuted = Some(match probe {
-            Probe::Well => false,
-            Probe::Unwell | Probe::Declined => true,
-            Probe::Unreached => hears.is_some_and(heard),
-        });
+    /// One came to its end.
+    pub(super) const fn ended(&mut self, probe: Probe) {
+        (self.under_way, self.found) = (false, Some(probe));
     }
 }

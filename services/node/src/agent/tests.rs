@@ -279,6 +279,20 @@ async fn a_coordinator_that_is_away_is_trouble_and_nothing_more() {
 }
 
 #[tokio::test]
+async fn a_coordinator_that_falls_silent_is_told_so_before_it_is_given_up() {
+    let twin = Twin::start("c1").await;
+    let node = Attending::start(&[&twin]);
+    node.welcomed(1).await;
+    twin.say(attend_response::Body::Mark(v1::NodeMark {})).await;
+    twin.until("a word that it is not heard, and another registration", |heard| {
+        let unheard = heard.iter().position(|body| matches!(body, attend_request::Body::Unheard(_)));
+        let last = heard.iter().rposition(|body| matches!(body, attend_request::Body::Register(_)));
+        unheard.is_some_and(|unheard| last > Some(unheard))
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_node_that_stops_says_goodbye() {
     let twin = Twin::start("c1").await;
     let node = Attending::start(&[&twin]);

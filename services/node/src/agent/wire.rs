@@ -56,6 +56,10 @@ pub(super) fn goodbye(reason: &str) -> v1::AttendRequest {
     request(attend_request::Body::Goodbye(v1::Goodbye { reason: reason.to_owned() }))
 }
 
+pub(super) const fn unheard() -> v1::AttendRequest {
+    request(attend_request::Body::Unheard(v1::Unheard {}))
+}
+
 const fn request(body: attend_request::Body) -> v1::AttendRequest {
     v1::AttendRequest { body: Some(body) }
 }

@@ -175,11 +175,12 @@ fn a_machine_that_is_reached_and_does_not_answer_is_believed_though_nobody_else_
 #[test]
 fn who_gave_its_stream_up_since_it_heard_nothing_is_judged_by_its_silence() {
     let mut fleet = Fleet::new(10);
-    let _ = fleet.membership.step(at(fleet.now), ended(0, End::Unheard));
-    fleet.run(3900, |n| n > 0, |_| Probe::Unreached);
-    assert_eq!(fleet.states()[0], NodeState::Suspect, "it may have been the only one, and that is no crash");
-    fleet.run(200, |n| n > 0, |_| Probe::Unreached);
-    assert_eq!(fleet.states()[0], NodeState::Down, "but it did not come back");
+    let effects = fleet.membership.step(at(fleet.now), ended(0, End::Unheard));
+    assert_eq!(probes(&effects), ["n0"], "it is looked at at once");
+    fleet.run(1400, |n| n > 0, |_| Probe::Unreached);
+    assert_eq!(fleet.states()[0], NodeState::Suspect);
+    fleet.run(100, |n| n > 0, |_| Probe::Unreached);
+    assert_eq!(fleet.states()[0], NodeState::Down, "and did not come back");
 
     let mut fleet = Fleet::new(10);
     for n in 0..10 {
