@@ -3,7 +3,7 @@
 //! It lets nobody in before it has read the store, says nothing before it has learned, tells changes within 10 ms and loads with the marks.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     mem,
     sync::Arc,
     time::Duration,
@@ -13,13 +13,14 @@ use ferry_core::{
     id::{Incarnation, NodeId},
     membership::{Effect, End, Event, Membership, SessionId, Timing},
     merge::{Body, Epoch, GatewayFacts, Report},
+    node::NodeState,
     time::Tick,
 };
 use rand::RngExt as _;
 
 use crate::{
     message::{Act, Ask, Context, Input, Message, StreamId, Timer, Told},
-    party::{coordinator_id, peer},
+    party::{coordinator_id, number, peer},
 };
 
 const MARK_EVERY: Duration = Duration::from_millis(500);
@@ -55,6 +56,8 @@ pub(crate) struct Coordinator {
     to_probe: VecDeque<(NodeId, Incarnation)>,
     /// When the membership was last told of anything, by the process's own clock.
     acted: Tick,
+    /// When which node was found dead.
+    deaths: BTreeMap<usize, Vec<Tick>>,
 }
 
 impl Coordinator {
@@ -78,7 +81,13 @@ impl Coordinator {
             probing: 0,
             to_probe: VecDeque::new(),
             acted: now,
+            deaths: BTreeMap::new(),
         }
+    }
+
+    /// How often it found a node dead since then.
+    pub(crate) fn deaths_since(&self, node: usize, then: Tick) -> usize {
+        self.deaths.get(&node).map_or(0, |deaths| deaths.iter().filter(|at| **at >= then).count())
     }
 
     /// Whether it has anything to say about who lives.
@@ -148,6 +157,7 @@ impl Coordinator {
                 self.happen(context, Event::Beat { session, sequence, load, draining });
             }
             Message::Goodbye => self.lost(context, stream, End::Goodbye),
+            Message::Unheard => self.lost(context, stream, End::Unheard),
             _ => {}
         }
     }
@@ -226,7 +236,12 @@ impl Coordinator {
             Effect::Publish { id } => drop(self.changed.insert(id)),
             Effect::Unpublish { id, .. } => drop(self.changed.remove(&id)),
             Effect::Probe { id, incarnation } => self.to_probe.push_back((id, incarnation)),
-            Effect::Changed { from, to, .. } => context.acts.push(Act::Note(from as u64 * 16 + to as u64)),
+            Effect::Changed { id, from, to } => {
+                if to == NodeState::Down {
+                    self.deaths.entry(number(id.as_str())).or_default().push(context.now);
+                }
+                context.acts.push(Act::Note(from as u64 * 16 + to as u64));
+            }
             // A node knows nothing in this model of what operators decided about it.
             Effect::Command { .. } | Effect::Contested { .. } | Effect::Ignored { .. } => {}
         }

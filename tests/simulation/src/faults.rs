@@ -79,7 +79,8 @@ impl Planner {
             42..50 => pairs([self.a_coordinator(random)], Fault::Hang, Fault::Resume),
             50..54 => pairs([self.a_gateway(random)], Fault::Crash, Fault::Restart),
             54..57 => pairs([self.a_gateway(random)], Fault::Hang, Fault::Resume),
-            57..82 => {
+            57..62 => self.a_restart_in_the_dark(random),
+            62..82 => {
                 self.next_cut += 1;
                 let cut = self.a_cut(random);
                 vec![(false, Fault::Cut(self.next_cut, cut)), (true, Fault::Heal(self.next_cut))]
@@ -103,6 +104,23 @@ impl Planner {
         }
     }
 
+    /// A coordinator that begins while no node, or hardly any, can reach it, though gateways can.
+    fn a_restart_in_the_dark(&mut self, random: &mut impl Rng) -> Vec<(bool, Fault)> {
+        let coordinator = self.a_coordinator(random);
+        let mut others: Vec<Party> = self.sizes.all_nodes().collect();
+        if random.random_bool(0.5) {
+            others.remove(random.random_range(0..others.len()));
+        }
+        self.next_cut += 1;
+        let cut = Cut { victims: vec![coordinator], others, direction: a_direction(random) };
+        vec![
+            (false, Fault::Cut(self.next_cut, cut)),
+            (false, Fault::Crash(coordinator)),
+            (false, Fault::Restart(coordinator)),
+            (true, Fault::Heal(self.next_cut)),
+        ]
+    }
+
     /// One node, a handful, or a part of all up to a half.
     fn some_nodes(&self, random: &mut impl Rng) -> Vec<Party> {
         let all: Vec<Party> = self.sizes.all_nodes().collect();
@@ -124,11 +142,7 @@ impl Planner {
     }
 
     fn a_cut(&self, random: &mut impl Rng) -> Cut {
-        let direction = match random.random_range(0..4) {
-            0 => Direction::Out,
-            1 => Direction::In,
-            _ => Direction::Both,
-        };
+        let direction = a_direction(random);
         let everybody = || self.sizes.processes().chain([Party::Store]).collect();
         let nodes = || self.sizes.all_nodes().collect();
         let (victims, others): (Vec<Party>, Vec<Party>) = match random.random_range(0..12) {
@@ -149,6 +163,14 @@ impl Planner {
             }
         };
         Cut { victims, others, direction }
+    }
+}
+
+fn a_direction(random: &mut impl Rng) -> Direction {
+    match random.random_range(0..4) {
+        0 => Direction::Out,
+        1 => Direction::In,
+        _ => Direction::Both,
     }
 }
 

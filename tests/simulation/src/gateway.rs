@@ -1,14 +1,18 @@
-//! A gateway's keeper: listens to every coordinator, merges what they say, and starts again from its copy of the table.
+//! A gateway's keeper: listens to every coordinator, merges what they say, looks itself where they doubt or are away, and starts again from its copy of
+//! the table.
+
+mod sight;
 
 use std::collections::BTreeSet;
 
 use ferry_core::{
     load::Load,
     merge::{Body, Epoch, Merge},
-    node::{Freshness, NodeView},
+    node::{Freshness, NodeState, NodeView},
     time::Tick,
 };
 
+use self::sight::Sight;
 use crate::{
     links::Links,
     message::{Act, Context, Input, Message, StreamId, Timer},
@@ -18,6 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Gateway {
     pub(crate) merge: Merge,
+    sight: Sight,
     links: Links,
     /// Coordinators that the links know of from others.
     named: Vec<usize>,
@@ -25,8 +30,14 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(merge: Merge, configured: BTreeSet<usize>) -> Self {
-        Self { merge, links: Links::new(configured, Message::Watch), named: Vec::new(), wake: None }
+    pub(crate) fn new(merge: Merge, configured: BTreeSet<usize>, now: Tick) -> Self {
+        Self {
+            merge,
+            sight: Sight::new(now),
+            links: Links::new(configured, Message::Watch),
+            named: Vec::new(),
+            wake: None,
+        }
     }
 
     /// What the next life starts from: the table without what changes with every beat.
@@ -44,6 +55,16 @@ impl Gateway {
     /// The coordinators that it has heard on a stream that stands.
     pub(crate) fn listens_to(&self) -> impl Iterator<Item = usize> {
         self.links.standing().map(|(coordinator, _)| coordinator)
+    }
+
+    /// What this gateway takes a node for.
+    pub(crate) fn judge(&self, view: &NodeView) -> NodeState {
+        self.sight.judge(view)
+    }
+
+    /// Every node as it goes into the table.
+    pub(crate) fn picture(&self, now: Tick) -> Vec<NodeView> {
+        self.sight.picture(now, &self.merge)
     }
 
     pub(crate) fn take(&mut self, context: &mut Context<'_>, input: Input) {
@@ -64,10 +85,11 @@ impl Gateway {
                 self.wake = None;
                 self.merge.pass(context.now);
             }
+            Input::Probed { id, incarnation, probe } => self.sight.probed(context.now, &id, incarnation, probe),
             _ => {}
         }
-        // Nobody here draws a picture of it; they must not pile up.
-        drop(self.merge.take_changes());
+        let changes = self.merge.take_changes();
+        self.sight.look(context, &self.merge, &changes.nodes);
         self.sleep(context);
     }
 
@@ -95,7 +117,8 @@ impl Gateway {
     }
 
     fn sleep(&mut self, context: &mut Context<'_>) {
-        let Some(deadline) = self.merge.next_deadline(context.now) else { return };
+        let deadlines = [self.merge.next_deadline(context.now), self.sight.next_deadline(context.now, &self.merge)];
+        let Some(deadline) = deadlines.into_iter().flatten().min() else { return };
         // Deadlines move away with every mark: one that comes early is set anew.
         if self.wake.is_none_or(|at| deadline < at) {
             self.wake = Some(deadline);

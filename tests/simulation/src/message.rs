@@ -37,6 +37,8 @@ pub(crate) enum Message {
         draining: bool,
     },
     Goodbye,
+    /// The node gives the stream up, for it hears nothing.
+    Unheard,
     Update(Arc<(Epoch, Body)>),
     /// The sender's end of the stream was closed, or was never there.
     Fin,

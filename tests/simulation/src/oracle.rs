@@ -98,9 +98,9 @@ impl Oracle {
         self.mended = Some(now);
     }
 
-    /// Something happened to a process.
-    pub(crate) fn struck(&mut self, now: Tick, party: Party) {
-        self.excuses.struck(now, party);
+    /// Something happened to a process, which acts from now on, or does not.
+    pub(crate) fn struck(&mut self, now: Tick, party: Party, acts: bool) {
+        self.excuses.struck(now, party, acts);
         if let Party::Node(index) = party {
             if self.truth[index].failing.is_some() {
                 // Failing in one way, and now in another.
@@ -111,12 +111,12 @@ impl Oracle {
     }
 
     pub(crate) fn cut(&mut self, now: Tick, cut: &Cut) {
-        cut.victims.iter().for_each(|party| self.struck(now, *party));
+        cut.victims.iter().for_each(|party| self.struck(now, *party, true));
         self.excuses.cut(now, cut);
     }
 
     pub(crate) fn healed(&mut self, now: Tick, cut: &Cut) {
-        cut.victims.iter().for_each(|party| self.struck(now, *party));
+        cut.victims.iter().for_each(|party| self.struck(now, *party, true));
         self.excuses.healed(now, cut);
     }
 

@@ -16,10 +16,12 @@ use crate::{
 
 /// An end that heard nothing for so long asks whether the other one is there.
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(2);
+/// A node has a mark every second, which is modelled as a question of its own.
+const MARK_EVERY: Duration = Duration::from_secs(1);
 /// How long a client waits for the answer, and a coordinator.
 const CLIENT_PATIENCE: Duration = Duration::from_secs(2);
 const SERVER_PATIENCE: Duration = Duration::from_secs(4);
-/// A gateway gives a stream up that said nothing for three seconds.
+/// A gateway gives a stream up that said nothing for three seconds, as a node does that missed its marks.
 const LISTENER_PATIENCE: Duration = Duration::from_secs(1);
 /// TCP sends again after this, then twice as long each time.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
@@ -72,6 +74,11 @@ impl End {
     pub(crate) const fn new(party: Party, life: u64, now: Tick) -> Self {
         let held = VecDeque::new();
         Self { party, life, open: true, heard: now, pinged: false, spoken_to: false, arrives: now, held, retries: 0 }
+    }
+
+    /// After which silence it asks.
+    pub(crate) const fn asks_after(&self) -> Duration {
+        if matches!(self.party, Party::Node(_)) { MARK_EVERY } else { PING_EVERY }
     }
 
     /// How long it waits for the answer to a ping.

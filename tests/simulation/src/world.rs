@@ -78,6 +78,8 @@ pub(crate) struct Process {
     pub(crate) life: u64,
     pub(crate) running: bool,
     pub(crate) hung: bool,
+    /// When it last went on after it was stopped.
+    pub(crate) resumed: Option<Tick>,
     /// Where its monotonic clock began.
     skew: Duration,
     /// How far its wall clock is off.
@@ -120,6 +122,7 @@ impl World {
             life: 0,
             running: false,
             hung: false,
+            resumed: None,
             skew: Duration::from_millis(random.random_range(0..1 << 40)),
             wall_millis: 0,
             configured: coordinators.sample(random, 2).copied().collect(),
@@ -190,7 +193,7 @@ impl World {
         }
         for index in 0..self.sizes.gateways {
             let configured = self.process(Party::Gateway(index)).configured.clone();
-            self.gateways.push(Gateway::new(ferry_core::merge::Merge::default(), configured));
+            self.gateways.push(Gateway::new(ferry_core::merge::Merge::default(), configured, self.now));
         }
         for index in 0..self.sizes.nodes {
             let configured = self.process(Party::Node(index)).configured.clone();

@@ -1,11 +1,12 @@
 //! Whether everybody agrees with the truth, once everything was put right.
 //!
-//! A process that was cut off or refused dials again within 3 s, after a connection that hung for at most 4 s; a coordinator learns for 4 s. A node that died for its
-//! observers is back after three beats (3.6 s) and a probe, and if it flapped, after at most 10 s of damping.
+//! A process that was cut off or refused dials again within 3 s, after a connection that hung for 2 s; a coordinator learns for 4 s. A node that died for its
+//! observers is back after three beats, the first of them at once, and a probe: that is within 10 s of the last fault. One that a coordinator found dead twice
+//! within a minute is damped for up to 10 s from when it comes (design.md, section 7), which is its due and not the cluster's delay: it has 10 s more.
 
 use std::time::Duration;
 
-use ferry_core::{node::NodeState, time::Tick};
+use ferry_core::{membership::LONGEST_DAMPING, node::NodeState};
 
 use super::{Oracle, Violation, moment::violation};
 use crate::{
@@ -13,12 +14,10 @@ use crate::{
     world::World,
 };
 
-/// What was never touched is UP again everywhere after this.
+/// Everybody is right about everybody after this.
 const SOON: Duration = Duration::from_secs(10);
-/// And what had to prove itself, after this: damping and three beats more.
-const PROVEN: Duration = Duration::from_millis(10_000 + 10_000 + 3_600);
-/// What is untouched for so long has no death in anybody's memory.
-const FORGIVEN: Duration = Duration::from_secs(300);
+/// Two deaths within less than this are remembered, and more for longer: a count is halved with each minute.
+const REMEMBERED: Duration = Duration::from_secs(300);
 
 impl Oracle {
     pub(super) fn agree(&mut self, world: &World) -> Result<(), Violation> {
@@ -32,14 +31,14 @@ impl Oracle {
             }
             let mut known = vec![None; world.sizes.nodes];
             for view in world.gateways[gateway].merge.views() {
-                known[number(view.facts.id.as_str())] = Some(view.state);
+                known[number(view.facts.id.as_str())] = Some(world.gateways[gateway].judge(view));
             }
             for (node, state) in known.into_iter().enumerate() {
                 if self.is_right(node, state) {
                     continue;
                 }
                 first = first.or(Some((gateway, Some(node))));
-                if now > mended + self.patience(node, mended) {
+                if now > mended + patience(world, node) {
                     let shown = state.map_or("unknown", NodeState::as_str);
                     return violation(
                         world,
@@ -66,10 +65,13 @@ impl Oracle {
             Some(state) => !state.selectable(),
         }
     }
+}
 
-    /// How long after the last fault a gateway may be wrong about a node.
-    fn patience(&self, node: usize, mended: Tick) -> Duration {
-        let untouched = self.truth[node].is_untouched_since(mended - FORGIVEN);
-        if untouched || !self.truth[node].serves() { SOON } else { PROVEN }
-    }
+/// How long after the last fault a gateway may be wrong about a node.
+fn patience(world: &World, node: usize) -> Duration {
+    let flapped = |index: usize| {
+        let now = world.local(Party::Coordinator(index));
+        world.coordinators[index].deaths_since(node, now - REMEMBERED) > 1
+    };
+    if (0..world.sizes.coordinators).any(flapped) { SOON + LONGEST_DAMPING } else { SOON }
 }

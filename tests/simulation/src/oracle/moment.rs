@@ -39,7 +39,8 @@ impl Oracle {
                 continue;
             }
             let mut selectable = 0_usize;
-            for view in world.gateways[gateway].merge.views().filter(|view| view.state.selectable()) {
+            let taken = |view: &NodeView| world.gateways[gateway].judge(view);
+            for view in world.gateways[gateway].merge.views().filter(|view| taken(view).selectable()) {
                 selectable += 1;
                 self.judge(world, gateway, view)?;
             }
@@ -148,16 +149,25 @@ impl Oracle {
 
     /// A gateway has nobody to select.
     fn may_be_empty(&mut self, world: &World, gateway: usize) -> Result<(), Violation> {
-        if self.excuses.empties(world.now) {
-            // Whoever is cut off now, too, stays with that.
-            self.gateways[gateway].had = false;
-            return Ok(());
-        }
         if world.now < self.excuses.of(Party::Gateway(gateway)) {
             // Whoever it reaches first may know least, and the others follow within a redial.
             return Ok(());
         }
-        let Some(node) = self.truth.iter().position(|truth| truth.is_steady(world.now)) else { return Ok(()) };
+        // A coordinator that hears a few and cannot reach the others takes those for dead, as it must where a region's cable is cut, and a gateway
+        // that hears nobody else believes it.
+        let reached = |node: usize| {
+            let mut listened = world.gateways[gateway].listens_to().map(Party::Coordinator);
+            listened.any(|party| world.network.answers(party, Party::Node(node)) && world.now >= self.excuses.of(party))
+        };
+        let mut steady = (0..world.sizes.nodes).filter(|node| self.truth[*node].is_steady(world.now)).peekable();
+        if steady.peek().is_none() {
+            return Ok(());
+        }
+        let Some(node) = steady.find(|node| reached(*node)) else {
+            // Whoever is cut off now, too, stays with that.
+            self.gateways[gateway].had = false;
+            return Ok(());
+        };
         let live = world.gateways[gateway].merge.live_coordinators(world.local(Party::Gateway(gateway)));
         let said = said_of(world, node);
         violation(
@@ -171,9 +181,8 @@ impl Oracle {
 
 /// Asks the gateway's table as its door does.
 fn choose(world: &World, gateway: usize, selectable: usize) -> Result<(), Violation> {
-    let merge = &world.gateways[gateway].merge;
     let now = world.local(Party::Gateway(gateway));
-    let table = Table::from_views(merge.views(), None, now);
+    let table = Table::from_views(&world.gateways[gateway].picture(now), None, now);
     let corrections = Corrections::for_table(&table, None);
     let client = Client::default();
     let well = table.iter().any(|candidate| candidate.state().is_well());

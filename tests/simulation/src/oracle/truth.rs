@@ -62,9 +62,4 @@ impl Truth {
     pub(crate) fn serves(&self) -> bool {
         self.failing.is_none() && self.duty == Duty::Serve && self.stopping.is_none()
     }
-
-    /// Nothing happened to it since then.
-    pub(crate) fn is_untouched_since(&self, then: Tick) -> bool {
-        self.struck.is_some_and(|at| at < then)
-    }
 }

@@ -58,7 +58,7 @@ impl World {
         process.hung = false;
         process.deferred.clear();
         self.close_all(party);
-        self.oracle.struck(self.now, party);
+        self.oracle.struck(self.now, party, false);
         self.look_at_node(party);
     }
 
@@ -75,7 +75,7 @@ impl World {
         match party {
             Party::Coordinator(index) => self.coordinators[index] = Coordinator::new(index, Incarnation(wall), now),
             Party::Gateway(index) => {
-                self.gateways[index] = Gateway::new(self.gateways[index].saved(), configured);
+                self.gateways[index] = Gateway::new(self.gateways[index].saved(), configured, now);
             }
             Party::Node(index) => {
                 // Kept on the node's disk: a clock that went back makes no newer life look older.
@@ -84,7 +84,7 @@ impl World {
             }
             Party::Store => return,
         }
-        self.oracle.struck(self.now, party);
+        self.oracle.struck(self.now, party, true);
         self.look_at_node(party);
         self.input(party, life, Input::Start);
     }
@@ -93,21 +93,23 @@ impl World {
         let process = self.process_mut(party);
         if process.running && !process.hung {
             process.hung = true;
-            self.oracle.struck(self.now, party);
+            self.oracle.struck(self.now, party, false);
             self.look_at_node(party);
         }
     }
 
     fn resume(&mut self, party: Party) {
+        let now = self.now;
         let process = self.process_mut(party);
         if !process.hung {
             return;
         }
         process.hung = false;
+        process.resumed = Some(now);
         for event in std::mem::take(&mut process.deferred) {
             self.queue.put(self.now, event);
         }
-        self.oracle.struck(self.now, party);
+        self.oracle.struck(self.now, party, true);
         self.look_at_node(party);
     }
 
@@ -115,7 +117,7 @@ impl World {
     fn stop(&mut self, node: usize) {
         let party = Party::Node(node);
         if self.acts(party) {
-            self.oracle.struck(self.now, party);
+            self.oracle.struck(self.now, party, true);
             self.oracle.stopping(self.now, node);
         }
         self.input(party, self.process(party).life, Input::Stop);
@@ -128,7 +130,7 @@ impl World {
             return;
         }
         if let Some(news) = self.store.decide(&node_id(node), duty) {
-            self.oracle.struck(self.now, Party::Node(node));
+            self.oracle.struck(self.now, Party::Node(node), true);
             self.oracle.decided(self.now, node, duty);
             self.tell_watches(&news);
         }

@@ -1,7 +1,12 @@
 //! What is true, for the oracle to compare with what is believed.
 
+use std::time::Duration;
+
 use super::World;
 use crate::{oracle::Failing, party::Party};
+
+/// For so long after it was stopped, a coordinator forgives streams that broke: they may have broken meanwhile.
+const SETTLED: Duration = Duration::from_secs(5);
 
 impl World {
     /// In what way a node serves nobody, if it does not.
@@ -31,13 +36,14 @@ impl World {
         watches && self.coordinators[coordinator].sees_the_store()
     }
 
-    /// Coordinators to which a gateway listens, that act, that no cut concerns, and that have learned who lives.
+    /// Coordinators to which a gateway listens, that act, that no cut concerns, and that have learned who lives: one that was stopped, again.
     pub(crate) fn good_coordinators(&self, gateway: usize) -> impl Iterator<Item = usize> {
         let unharmed = !self.network.strikes(Party::Gateway(gateway));
         let good = move |index: &usize| {
             let party = Party::Coordinator(*index);
             let speaks = self.coordinators[*index].speaks(self.local(party));
-            unharmed && self.acts(party) && !self.network.strikes(party) && speaks
+            let settled = self.process(party).resumed.is_none_or(|at| self.now >= at + SETTLED);
+            unharmed && settled && self.acts(party) && !self.network.strikes(party) && speaks
         };
         self.gateways[gateway].listens_to().filter(good)
     }

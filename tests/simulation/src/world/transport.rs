@@ -99,7 +99,8 @@ impl World {
         }
     }
 
-    /// An end that heard nothing asks; one that asked and had no answer gives the stream up.
+    /// An end that heard nothing asks; one that asked and had no answer gives the stream up. A node says so: what it misses are a coordinator's marks,
+    /// which come as regularly as the answers here.
     pub(super) fn ping(&mut self, stream: StreamId, side: Side) {
         let Some(found) = self.streams.find(stream) else { return };
         let other = found.end(side.other());
@@ -119,13 +120,16 @@ impl World {
         let answered = reaches && !gone && peer.running && !peer.hung;
         let now = self.now;
         let Some(end) = self.streams.find(stream).map(|found| found.end(side)) else { return };
-        let due = end.heard + PING_EVERY;
+        let due = end.heard + end.asks_after();
         let next = if !end.pinged && now < due {
             due
         } else if answered {
             (end.pinged, end.heard) = (false, now);
-            now + PING_EVERY
+            now + end.asks_after()
         } else if gone || end.pinged {
+            if !gone && matches!(party, Party::Node(_)) {
+                self.send(stream, side, Message::Unheard);
+            }
             self.close(stream, side);
             self.input(party, life, Input::Lost(stream));
             return;
