@@ -2,13 +2,16 @@
 
 use std::cmp::Reverse;
 
-use crate::node::{Duty, NodeState, NodeView};
+use crate::node::{Duty, Freshness, NodeState, NodeView};
 
 /// The freshest report of the node, the best that anybody hears of that life, and the newest decision of an operator. `None` of no words.
 pub(super) fn combine(words: &[&NodeView]) -> Option<NodeView> {
     let fresh = words.iter().max_by_key(|word| word.freshness)?;
     let intent = words.iter().map(|word| word.intent).max_by_key(|intent| intent.revision)?;
-    let of_this_life = |word: &&&NodeView| word.freshness.incarnation == fresh.freshness.incarnation;
+    // Who never heard the node knows of no life of it, and speaks of whichever it is.
+    let never_heard = |word: &NodeView| word.freshness == Freshness::default();
+    let of_this_life =
+        |word: &&&NodeView| word.freshness.incarnation == fresh.freshness.incarnation || never_heard(word);
     // Who has not read a resume yet says DRAINING for a reason that is gone; the others know better, if there are any.
     let outdated = |word: &NodeView| word.intent.drains() && !intent.drains();
     let best = words

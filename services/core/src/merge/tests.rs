@@ -65,6 +65,18 @@ fn a_node_lives_while_any_live_coordinator_hears_it() {
 }
 
 #[test]
+fn a_death_that_was_found_without_ever_hearing_the_node_counts_more_than_a_doubt_and_no_more() {
+    let never_heard = view("a", NodeState::Down, 0, 0, 1);
+    let doubt = NodeView { in_doubt: true, ..view("a", NodeState::Suspect, 1, 9, 1) };
+    for (word, merged) in [(doubt, NodeState::Down), (view("a", NodeState::Suspect, 1, 9, 1), NodeState::Suspect)] {
+        let mut merge = Merge::default();
+        merge.apply(at(0), &epoch("d", 1), snapshot(vec![never_heard.clone()])).expect("fresh");
+        merge.apply(at(1), &epoch("c", 1), snapshot(vec![word])).expect("fresh");
+        assert_eq!(states(&merge), [("a", merged)]);
+    }
+}
+
+#[test]
 fn a_doubt_speaks_against_nobody_and_whoever_was_away_raises_nobody_from_the_dead() {
     let doubt = |incarnation, beat| NodeView { in_doubt: true, ..view("a", NodeState::Suspect, incarnation, beat, 1) };
     // c was away, or has just begun; d heard the node all the time, as it lived and as it died.
