@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// An end that heard nothing for so long asks whether the other one is there.
-pub(crate) const PING_EVERY: Duration = Duration::from_secs(2);
+const PING_EVERY: Duration = Duration::from_secs(2);
 /// A node has a mark every second, which is modelled as a question of its own.
 const MARK_EVERY: Duration = Duration::from_secs(1);
 /// How long a client waits for the answer, and a coordinator.

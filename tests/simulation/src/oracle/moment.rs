@@ -155,10 +155,15 @@ impl Oracle {
         }
         // A coordinator that hears a few and cannot reach the others takes those for dead, as it must where a region's cable is cut, and a gateway
         // that hears nobody else believes it.
-        let reached = |node: usize| {
-            let mut listened = world.gateways[gateway].listens_to().map(Party::Coordinator);
-            listened.any(|party| world.network.answers(party, Party::Node(node)) && world.now >= self.excuses.of(party))
+        let listened: Vec<usize> = world.gateways[gateway].listens_to().collect();
+        let long = |index: usize| world.now >= self.excuses.of(Party::Coordinator(index));
+        let reaches = |index: usize, node| world.network.answers(Party::Coordinator(index), Party::Node(node));
+        let is_deaf = |index: usize| {
+            let now = world.local(Party::Coordinator(index));
+            !world.coordinators[index].membership.views(now).any(|view| view.state.is_well())
         };
+        let all_are_deaf = listened.iter().all(|index| long(*index) && is_deaf(*index));
+        let reached = |node: usize| all_are_deaf || listened.iter().any(|index| long(*index) && reaches(*index, node));
         let mut steady = (0..world.sizes.nodes).filter(|node| self.truth[*node].is_steady(world.now)).peekable();
         if steady.peek().is_none() {
             return Ok(());

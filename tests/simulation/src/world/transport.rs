@@ -7,7 +7,7 @@ use crate::{
     message::{Input, Message, StreamId},
     network::latency,
     party::Party,
-    streams::{End, PING_EVERY, Side, Streams},
+    streams::{End, Side, Streams},
 };
 
 /// How long a connection may take to stand.
@@ -27,10 +27,11 @@ impl World {
         } else {
             let mut server = End::new(server, life, self.now);
             server.in_order(self.now + trip);
-            self.streams.open(stream, End::new(client, mine, self.now), server);
-            for side in [Side::Client, Side::Server] {
-                self.queue.put(self.now + PING_EVERY, Event::Ping { stream, side });
+            let client = End::new(client, mine, self.now);
+            for (side, end) in [(Side::Client, &client), (Side::Server, &server)] {
+                self.queue.put(self.now + end.asks_after(), Event::Ping { stream, side });
             }
+            self.streams.open(stream, client, server);
             self.send(stream, Side::Client, opening);
         }
     }
