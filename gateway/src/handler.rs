@@ -6,6 +6,7 @@ use ferry_core::{
     id::{Region, Zone},
     routes::{Deliver, Methods},
     selection::{Client, Request as Question, Scheme, Selection, select},
+    tokens::Endpoint,
     trace::TraceContext,
 };
 use ferry_delivery::{Answer, Handler, Request, semantics::methods};
@@ -128,22 +129,22 @@ impl Front {
         trace: &Trace,
     ) -> Option<Answer> {
         let primary = selection.primary?;
-        let endpoint = primary.endpoint(scheme)?;
-        let target = self.target(request, admitted, snapshot, selection, scheme, trace)?;
+        let mut endpoints = redirect::endpoints(selection, scheme);
+        let target = self.target(request, admitted, snapshot, &mut endpoints, trace)?;
+        let answer = redirect::answer(&endpoints, &target)?;
         snapshot.corrections.sent(primary, TRANSFER_COST, self.clock.now());
-        trace.span.record("node", endpoint.node.as_str());
+        trace.span.record("node", primary.id().as_str());
         self.figures.outcome("redirected");
-        Some(redirect::answer(&endpoint, &target))
+        Some(answer)
     }
 
-    /// The request target at a node; `None` where it must carry a token and cannot.
+    /// The request target at these nodes, of which those stay that it is good at; `None` where it must carry a token and cannot.
     fn target(
         &self,
         request: &Request,
         admitted: &Admitted<'_>,
         snapshot: &Snapshot,
-        selection: &Selection<'_>,
-        scheme: Scheme,
+        endpoints: &mut Vec<Endpoint>,
         trace: &Trace,
     ) -> Option<String> {
         let access = admitted.found.access;
@@ -151,7 +152,6 @@ impl Front {
             // An open route is served without a token: better than no download.
             return (access == ferry_core::routes::Access::Open).then(|| redirect::target(request, admitted, None));
         };
-        let endpoints = redirect::endpoints(selection, scheme);
         match self.redirector.token(ring, admitted, endpoints, self.clock.corrected(), trace.context) {
             Ok(token) => Some(redirect::target(request, admitted, Some(&token))),
             Err(why) => {
@@ -208,8 +208,8 @@ impl Front {
             other => other,
         };
         // Between gateway and node, either scheme will do.
-        let endpoints = redirect::endpoints(selection, Scheme::Http);
-        let fetched = match self.target(request, admitted, snapshot, selection, Scheme::Http, trace) {
+        let mut endpoints = redirect::endpoints(selection, Scheme::Http);
+        let fetched = match self.target(request, admitted, snapshot, &mut endpoints, trace) {
             Some(target) => self.nodes.fetch(request, &endpoints, &target).await,
             None => None,
         };

@@ -16,6 +16,7 @@ mod fallback;
 mod figures;
 mod handler;
 mod keeper;
+mod links;
 mod listener;
 mod playlist;
 mod redirect;

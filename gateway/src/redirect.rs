@@ -17,7 +17,7 @@ use ferry_delivery::{Answer, Request};
 use http::{HeaderValue, StatusCode, header};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
-use crate::door::Admitted;
+use crate::{door::Admitted, links};
 
 /// What redirects have in common.
 #[derive(Debug, Clone)]
@@ -34,12 +34,12 @@ const OPEN_RENEWAL: Duration = Duration::from_secs(7 * 24 * 3600);
 impl Redirector {
     /// The node token for the selected nodes.
     ///
-    /// Alternates are a convenience: where they make the token too long, they are left out.
+    /// Alternates are a convenience: where they make the token too long, they are left out, here and of `endpoints`.
     pub(crate) fn token(
         &self,
         ring: &KeyRing,
         admitted: &Admitted<'_>,
-        endpoints: Vec<Endpoint>,
+        endpoints: &mut Vec<Endpoint>,
         now: UnixMillis,
         trace: Option<TraceContext>,
     ) -> Result<String, Unsealable> {
@@ -60,12 +60,13 @@ impl Redirector {
             trace,
             validator: None,
             client_network: None,
-            candidates: endpoints,
+            candidates: endpoints.clone(),
             home: self.home.clone(),
             guarded: found.access != Access::Open,
         };
         match seal(&ring.current, &grant) {
             Err(Unsealable::TooLong) if grant.candidates.len() > 1 => {
+                endpoints.truncate(1);
                 grant.candidates.truncate(1);
                 seal(&ring.current, &grant)
             }
@@ -102,16 +103,24 @@ pub(crate) fn target(request: &Request, admitted: &Admitted<'_>, token: Option<&
     target
 }
 
-/// The 302 itself (W3).
-pub(crate) fn answer(endpoint: &Endpoint, target: &str) -> Answer {
-    let location = format!("{}://{}{target}", endpoint.scheme(), endpoint.authority);
-    match HeaderValue::try_from(location) {
-        Ok(location) => Answer::empty(StatusCode::FOUND)
-            .with(header::LOCATION, location)
-            .with(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
+/// The 302 itself (W3): to the first of these nodes, with links to the others.
+pub(crate) fn answer(endpoints: &[Endpoint], target: &str) -> Option<Answer> {
+    let (primary, alternates) = endpoints.split_first()?;
+    let location = format!("{}://{}{target}", primary.scheme(), primary.authority);
+    let Ok(location) = HeaderValue::try_from(location) else {
         // The target came as a URI and the rest is ours: this cannot be reached, and must not be a panic.
-        Err(_) => Answer::text(StatusCode::BAD_REQUEST, "malformed target"),
+        return Some(Answer::text(StatusCode::BAD_REQUEST, "malformed target"));
+    };
+    let mut answer = Answer::empty(StatusCode::FOUND)
+        .with(header::LOCATION, location)
+        .with(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    let fitting = links::fitting(endpoints, target);
+    for (alternate, number) in alternates.iter().zip(1..=fitting) {
+        // One field each: not every client that knows RFC 6249 takes a list apart.
+        let link = HeaderValue::try_from(links::value(alternate, target, number)).ok()?;
+        answer.headers.append(header::LINK, link);
     }
+    Some(answer)
 }
 
 /// What a client speaks, and so what it may be sent to.

@@ -4,6 +4,7 @@
 //! Nothing is shortened: the timings are those that users get. The modules `failover`, `regions` and `start_up`
 //! measure, and `cache_rules` has what is fresh for two seconds, so nothing else runs beside them (`.config/nextest.toml`).
 
+mod alternates;
 mod bad_beats;
 mod bad_paths;
 mod bad_registrations;
