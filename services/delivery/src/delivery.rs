@@ -224,7 +224,7 @@ impl Delivery {
     /// cache ([`Prompt::is_cached`]), as a hit of its object.
     #[must_use]
     pub fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
-        let Plain { target, peer, since } = plain;
+        let Plain { target, peer, since, .. } = plain;
         let ready = self.shared.ready.get(target)?;
         let Some(file) = self.standing(&ready, since) else {
             self.shared.ready.forget(target, &ready);

@@ -7,6 +7,7 @@
 
 mod accept;
 mod activity;
+mod brief;
 mod connection;
 mod deadline;
 mod framing;
@@ -31,6 +32,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use brief::Brief;
 pub(crate) use http1::plain_head;
 pub use limits::Limits;
 
@@ -48,16 +50,26 @@ pub trait Handler: Send + Sync + 'static {
     fn handle(&self, request: Request) -> impl Future<Output = Answer> + Send;
 
     /// An answer that is ready to this request, the same in every way as [`Self::handle`] would give; `None` is never wrong.
+    ///
+    /// It is asked for what has no query.
     fn ready(&self, _plain: Plain<'_>) -> Option<Prompt> {
         None
     }
+
+    /// Writes an answer without content to this request, for which nothing is ready: the same as [`Self::handle`] would give. `false` is never
+    /// wrong, whatever was written.
+    fn brief(&self, _plain: Plain<'_>, _brief: &mut Brief<'_>) -> bool {
+        false
+    }
 }
 
-/// A GET over HTTP/1.1 with nothing in it that bears on the answer but its path.
+/// A GET over HTTP/1.1 with nothing in it that bears on the answer but its target.
 #[derive(Debug, Clone, Copy)]
 pub struct Plain<'a> {
-    /// The target: a path, still encoded.
+    /// The target: a path and perhaps a query, both still encoded. Not all of their octets need be such as belong there.
     pub target: &'a str,
+    /// Whether the connection is TLS.
+    pub secure: bool,
     /// The client's end of the connection.
     pub peer: SocketAddr,
     /// Its first octets came before: a look at a file that was taken since then saw what this request is to see.

@@ -93,7 +93,7 @@ impl<H: Handler> Serving<H> {
             None => (accepted, Begin::first(&self.shared.limits)),
             Some(inbox) => match inbox.put(Kept::new(accepted, &self.shared.limits)) {
                 None => return,
-                Some(kept) => kept.into_parts(BytesMut::new()),
+                Some(kept) => kept.into_parts(BytesMut::new(), Vec::new()),
             },
         };
         connection::spawn(&mut self.running, &self.shared, accepted, begin, &self.stop, None);

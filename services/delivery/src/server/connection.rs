@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    Handler, Limits, Plain,
+    Handler, Limits, Plain, brief,
     http1::{self, Ended, Giving, Pace, Parts},
     over_hyper,
     reactor::{Inbox, Kept},
@@ -75,20 +75,39 @@ pub(super) struct Begin {
     pub(super) pace: Option<Pace>,
     /// An answer on its way.
     pub(super) giving: Option<Box<Giving>>,
+    /// What is left to be sent of an answer without content.
+    pub(super) unsent: Vec<u8>,
+}
+
+/// An answer on the spot.
+pub(super) enum AtOnce {
+    /// It was ready.
+    Ready(Prompt),
+    /// It has no content, and its head is written.
+    Brief,
 }
 
 impl Begin {
     /// It was just accepted.
     pub(super) fn first(limits: &Limits) -> Self {
         let due = Instant::now() + limits.head;
-        Self { received: BytesMut::new(), later: false, due, pace: None, giving: None }
+        Self { received: BytesMut::new(), later: false, due, pace: None, giving: None, unsent: Vec::new() }
     }
 }
 
 impl<H: Handler> Shared<H> {
-    /// The answer that is ready, if there is one. A handler that panicks has none: it will say so where that reaches nobody else.
-    pub(super) fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
-        panic::catch_unwind(AssertUnwindSafe(|| self.handler.ready(plain))).ok().flatten()
+    /// The answer that can be given on the spot, if there is one; what it has of its own to send is written over `head`. A handler that panicks has
+    /// none: it will say so where that reaches nobody else.
+    pub(super) fn at_once(&self, plain: Plain<'_>, date: &[u8; 29], head: &mut Vec<u8>) -> Option<AtOnce> {
+        let asked = AssertUnwindSafe(|| {
+            if !plain.target.contains('?')
+                && let Some(prompt) = self.handler.ready(plain)
+            {
+                return Some(AtOnce::Ready(prompt));
+            }
+            brief::write(head, date, |brief| self.handler.brief(plain, brief)).then_some(AtOnce::Brief)
+        });
+        panic::catch_unwind(asked).ok().flatten()
     }
 }
 

@@ -10,7 +10,7 @@ mod body;
 mod giving;
 mod head;
 mod pace;
-mod response;
+pub(super) mod response;
 mod writer;
 
 use std::{
@@ -33,7 +33,7 @@ use tokio_util::{
 
 use super::{
     Handler, Plain,
-    connection::{self, Begin, Engine, Shared},
+    connection::{self, AtOnce, Begin, Engine, Shared},
     deadline::Deadline,
     framing,
     limits::LAST_HEADS,
@@ -46,7 +46,7 @@ use crate::{
     ready::Prompt,
     request::{Arrival, Content, LARGEST_HEAD, Request},
 };
-pub(super) use giving::{Giving, Step};
+pub(super) use giving::{Giving, Step, send_now};
 pub(super) use head::plain;
 use head::{Found, Head, Reader, Reading, Refusal};
 pub(super) use pace::Pace;
@@ -84,6 +84,8 @@ pub(super) struct Connection<H, S> {
 enum Next {
     Head(Box<Head>),
     Ready(Prompt),
+    /// The whole head of an answer without content.
+    Brief(Vec<u8>),
     Foreign,
     Refused(Refusal),
     Nothing,
@@ -142,7 +144,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     /// Serves the connection until its client leaves or has been quiet, a limit is reached, the server stops, or it is for the other
     /// engine.
     pub(super) async fn serve(&mut self, begin: Begin) -> Ended {
-        let Begin { received, later, mut due, mut giving, .. } = begin;
+        let Begin { received, later, mut due, mut giving, mut unsent, .. } = begin;
         self.buffer = received;
         if self.shared.engine != Engine::Own {
             return Ended::HandedOn;
@@ -153,12 +155,20 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         loop {
             let after = match giving.take() {
                 Some(giving) => Box::pin(self.give_rest(*giving)).await,
+                None if !unsent.is_empty() => Box::pin(self.send_rest(std::mem::take(&mut unsent))).await,
                 None => match self.next(due, reader).await {
                     Ok(Next::Ready(prompt)) => {
                         easy += 1;
                         match self.give(prompt) {
                             None => Ok(After::Next),
                             Some(giving) => Box::pin(self.give_rest(giving)).await,
+                        }
+                    }
+                    Ok(Next::Brief(head)) => {
+                        easy += 1;
+                        match self.send_now(head) {
+                            None => Ok(After::Next),
+                            Some(rest) => Box::pin(self.send_rest(rest)).await,
                         }
                     }
                     Ok(Next::Head(head)) => {
@@ -251,12 +261,20 @@ impl<H: Handler, S: Wire> Connection<H, S> {
         let plain = found.plain(&self.buffer);
         if let Some(target) = plain
             && !self.stop.is_cancelled()
-            && let Some(prompt) = self.shared.ready(Plain { target, peer: self.arrival.peer, since: Instant::now() })
         {
-            self.buffer.advance(found.len());
-            return Next::Ready(prompt);
+            let Arrival { peer, secure, .. } = self.arrival;
+            let mut head = Vec::new();
+            let plain = Plain { target, secure, peer, since: Instant::now() };
+            let at_once = self.shared.at_once(plain, &response::date(), &mut head);
+            if let Some(at_once) = at_once {
+                self.buffer.advance(found.len());
+                return match at_once {
+                    AtOnce::Ready(prompt) => Next::Ready(prompt),
+                    AtOnce::Brief => Next::Brief(head),
+                };
+            }
         }
-        let plain = plain.is_some();
+        let plain = plain.is_some_and(|target| !target.contains('?'));
         found.take(&mut self.buffer).map_or_else(Next::Refused, |head| Next::Head(Box::new(Head { plain, ..head })))
     }
 
@@ -272,6 +290,20 @@ impl<H: Handler, S: Wire> Connection<H, S> {
             return None;
         }
         Some(giving)
+    }
+
+    /// Sends a head, if the socket takes it at once; else says what is left of it.
+    fn send_now(&mut self, mut head: Vec<u8>) -> Option<Vec<u8>> {
+        let sent = self.wire.plain().map_or(0, |socket| giving::send_now(socket, &head));
+        (sent < head.len()).then(|| head.split_off(sent))
+    }
+
+    /// Sends what the socket did not take at once of an answer without content.
+    async fn send_rest(&mut self, rest: Vec<u8>) -> io::Result<After> {
+        let mut writer = self.writer();
+        *writer.gathered() = rest;
+        body::send(writer, Outgoing::nothing(), false).await?;
+        Ok(After::Next)
     }
 
     /// Gives what the socket did not take at once.

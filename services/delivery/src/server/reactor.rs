@@ -15,7 +15,6 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     io,
-    ops::Range,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -38,7 +37,7 @@ use super::{
 };
 pub(super) use inbox::Inbox;
 pub(super) use kept::Kept;
-use kept::{Desk, Fate};
+use kept::{Desk, Fate, Leaving};
 use poller::{News, Poller};
 
 /// How much is read at a time: many requests of one client, or one with all that browsers put into it.
@@ -220,18 +219,18 @@ impl<H: Handler> Reactor<H> {
                 }
             }
             Fate::Ends => drop(self.kept.remove(number)),
-            Fate::Leaves(unused) => self.leave(number, unused),
+            Fate::Leaves(leaving) => self.leave(number, leaving),
         }
     }
 
     /// Makes a task of a connection.
-    fn leave(&mut self, number: usize, unused: Range<usize>) {
+    fn leave(&mut self, number: usize, leaving: Leaving) {
         let kept = self.kept.remove(number);
         if let Err(error) = self.poller.remove(kept.socket()) {
             tracing::warn!(peer = %kept.peer(), %error, "cannot let go of a connection");
             return;
         }
-        let (accepted, begin) = kept.into_parts(BytesMut::from(&self.received[unused]));
+        let (accepted, begin) = kept.into_parts(BytesMut::from(&self.received[leaving.unused]), leaving.unsent);
         connection::spawn(&mut self.tasks, &self.shared, accepted, begin, &self.stop, Some(&self.inbox));
     }
 

@@ -1,6 +1,7 @@
 //! A server over real sockets, spoken to octet by octet.
 
 mod alike;
+mod brief;
 mod cached;
 mod changing;
 mod cold;

@@ -49,6 +49,11 @@ pub(in super::super) enum Step {
     Elsewhere,
 }
 
+/// Hands the kernel all of an answer's octets; how many it took. Whatever is wrong with the socket is found out where it can be dealt with.
+pub(in super::super) fn send_now(socket: impl AsFd, octets: &[u8]) -> usize {
+    send(socket, octets, SendFlags::NOSIGNAL).unwrap_or(0)
+}
+
 impl Step {
     fn of(errno: Errno) -> Self {
         // What else it may be, of the client or of the file, is found out again where it can be dealt with.

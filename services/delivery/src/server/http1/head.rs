@@ -56,7 +56,7 @@ pub(super) struct Head {
     pub(super) parts: Parts,
     /// Whether the client wants to go on afterwards (RFC 9112 section 9.3).
     pub(super) persistent: bool,
-    /// Whether nothing in it bears on the answer but its path.
+    /// Whether nothing in it bears on the answer but its path: it has no query either.
     pub(super) plain: bool,
 }
 
@@ -217,7 +217,7 @@ pub(in super::super) fn plain(octets: &[u8]) -> Option<(usize, &str)> {
     plain_target(request.path?.as_bytes(), fields).map(|target| (length, target))
 }
 
-/// The target of a GET over HTTP/1.1, if nothing in its head bears on the answer but its path: it gets what every other such request
+/// The target of a GET over HTTP/1.1, if nothing in its head bears on the answer but that: it gets what every other such request
 /// gets.
 fn plain_target<'a, 'b>(target: &'a [u8], fields: impl Iterator<Item = (&'b [u8], &'b [u8])>) -> Option<&'a str> {
     let (mut hosts, mut size) = (0, 0);
@@ -236,10 +236,8 @@ fn plain_target<'a, 'b>(target: &'a [u8], fields: impl Iterator<Item = (&'b [u8]
             return None;
         }
     }
-    // A target in another form, or with a query, may mean more than its path.
-    let path = target.first() == Some(&b'/')
-        && target.len() <= LONGEST_TARGET
-        && !target.iter().any(|b| matches!(b, b'?' | b'#'));
+    // A target in another form may mean more.
+    let path = target.first() == Some(&b'/') && target.len() <= LONGEST_TARGET && !target.contains(&b'#');
     (hosts == 1 && path && size <= LARGEST_HEADERS).then(|| std::str::from_utf8(target).ok())?
 }
 

@@ -2,14 +2,14 @@
 
 use std::{cell::Cell, time::SystemTime};
 
-use http::{HeaderMap, StatusCode, Version, header};
+use http::{HeaderMap, HeaderName, StatusCode, Version, header};
 
 use super::super::framing::Framed;
 use crate::semantics::validators::date_value;
 
 /// What precedes the date, and what ends a head.
-pub(super) const DATE: &[u8] = b"\r\ndate: ";
-pub(super) const END: &[u8] = b"\r\n\r\n";
+pub(in super::super) const DATE: &[u8] = b"\r\ndate: ";
+pub(in super::super) const END: &[u8] = b"\r\n\r\n";
 
 /// Room for the head of a file's answer.
 const LIKELY: usize = 512;
@@ -53,14 +53,9 @@ pub(super) fn write_fields(
     version: Version,
     manner: Manner,
 ) {
-    out.extend_from_slice(b"HTTP/1.1 ");
-    out.extend_from_slice(status.as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+    write_status(out, status);
     for (name, value) in headers {
-        out.extend_from_slice(b"\r\n");
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
+        write_name(out, name);
         out.extend_from_slice(value.as_bytes());
     }
     if manner.chunked {
@@ -72,6 +67,21 @@ pub(super) fn write_fields(
         (true, Version::HTTP_10) => out.extend_from_slice(b"\r\nconnection: keep-alive"),
         (true, _) => {}
     }
+}
+
+/// Appends a status line without its end.
+pub(in super::super) fn write_status(out: &mut Vec<u8>, status: StatusCode) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.canonical_reason().unwrap_or_default().as_bytes());
+}
+
+/// Ends a line, and appends what precedes a field's value.
+pub(in super::super) fn write_name(out: &mut Vec<u8>, name: &HeaderName) {
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(name.as_str().as_bytes());
+    out.extend_from_slice(b": ");
 }
 
 /// Now, as an HTTP date.

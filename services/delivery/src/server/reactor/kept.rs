@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::{
     super::{
         Handler, Limits, Plain,
-        connection::{Accepted, Begin, Shared},
-        http1::{Giving, Pace, Step, plain},
+        connection::{Accepted, AtOnce, Begin, Shared},
+        http1::{Giving, Pace, Step, plain, send_now},
     },
     Round,
     poller::News,
@@ -58,8 +58,22 @@ pub(super) enum Fate {
     Waits,
     /// It is closed.
     Ends,
-    /// It becomes a task, with those of the received octets that were not used.
-    Leaves(Range<usize>),
+    /// It becomes a task.
+    Leaves(Leaving),
+}
+
+/// What a connection takes along that becomes a task, besides itself.
+pub(super) struct Leaving {
+    /// Those of the received octets that were not used.
+    pub(super) unused: Range<usize>,
+    /// What is left to be sent of an answer without content.
+    pub(super) unsent: Vec<u8>,
+}
+
+impl Leaving {
+    const fn with(unused: Range<usize>) -> Fate {
+        Fate::Leaves(Self { unused, unsent: Vec::new() })
+    }
 }
 
 impl Kept {
@@ -92,9 +106,9 @@ impl Kept {
     }
 
     /// What a task needs to go on from here.
-    pub(in super::super) fn into_parts(self, received: BytesMut) -> (Accepted, Begin) {
+    pub(in super::super) fn into_parts(self, received: BytesMut, unsent: Vec<u8>) -> (Accepted, Begin) {
         let Self { accepted, pace, due, later, giving, .. } = self;
-        (accepted, Begin { received, later, due, pace: Some(pace), giving })
+        (accepted, Begin { received, later, due, pace: Some(pace), giving, unsent })
     }
 
     /// Something is new about its socket.
@@ -171,21 +185,31 @@ impl Kept {
             while used < count {
                 // Of what was read later, nobody knows when it came.
                 let since = since.take().unwrap_or_else(Instant::now);
-                let Some((length, mut giving)) = self.asks(desk, used..count, since) else {
-                    return Fate::Leaves(used..count);
+                let Some((length, at_once)) = self.asks(desk, used..count, since) else {
+                    return Leaving::with(used..count);
                 };
                 used += length;
-                if let Some(fate) = self.give(desk, &mut giving) {
-                    self.giving = Some(Box::new(giving));
-                    self.unread |= more;
-                    // What it asked for ahead is not read again: a task keeps it.
-                    return if used < count { Fate::Leaves(used..count) } else { fate };
+                match at_once {
+                    AtOnce::Ready(prompt) => {
+                        let mut giving = Giving::new(prompt, desk.round.date);
+                        if let Some(fate) = self.give(desk, &mut giving) {
+                            self.giving = Some(Box::new(giving));
+                            self.unread |= more;
+                            // What it asked for ahead is not read again: a task keeps it.
+                            return if used < count { Leaving::with(used..count) } else { fate };
+                        }
+                        giving.end();
+                    }
+                    AtOnce::Brief => {
+                        if let Some(unsent) = self.send(desk) {
+                            return Fate::Leaves(Leaving { unused: used..count, unsent });
+                        }
+                    }
                 }
-                giving.end();
                 // A client that asks for much at once must not keep the thread from the others.
                 if self.pace.has_had_its_turn() {
                     self.unread |= more;
-                    return if used < count { Fate::Leaves(used..count) } else { Fate::Waits };
+                    return if used < count { Leaving::with(used..count) } else { Fate::Waits };
                 }
             }
             if !more {
@@ -194,14 +218,28 @@ impl Kept {
         }
     }
 
-    /// The next request, if its answer is ready: the length of its head, and the answer.
-    fn asks<H: Handler>(&self, desk: &Desk<'_, H>, received: Range<usize>, since: Instant) -> Option<(usize, Giving)> {
+    /// The next request, if it can be answered on the spot: the length of its head, and the answer; one without content is in `desk.scratch`.
+    fn asks<H: Handler>(
+        &self,
+        desk: &mut Desk<'_, H>,
+        received: Range<usize>,
+        since: Instant,
+    ) -> Option<(usize, AtOnce)> {
         if desk.stopping {
             return None;
         }
         let (length, target) = plain(&desk.received[received])?;
-        let prompt = desk.shared.ready(Plain { target, peer: self.accepted.peer, since })?;
-        Some((length, Giving::new(prompt, desk.round.date)))
+        let plain = Plain { target, secure: false, peer: self.accepted.peer, since };
+        let at_once = desk.shared.at_once(plain, &desk.round.date, desk.scratch)?;
+        Some((length, at_once))
+    }
+
+    /// Sends the answer that is in `desk.scratch`; what the socket did not take of it.
+    fn send<H: Handler>(&mut self, desk: &mut Desk<'_, H>) -> Option<Vec<u8>> {
+        let sent = send_now(&self.accepted.socket, desk.scratch);
+        self.later = true;
+        self.due = desk.round.now + desk.shared.limits.keep_alive;
+        (sent < desk.scratch.len()).then(|| desk.scratch.split_off(sent))
     }
 
     /// Sends as much of an answer as goes now; says what is to become of the connection while not all of it is sent.
@@ -223,7 +261,7 @@ impl Kept {
                 self.again = again.map(|after| desk.round.now + after);
                 Fate::Stays
             }
-            Step::Elsewhere => Fate::Leaves(0..0),
+            Step::Elsewhere => Leaving::with(0..0),
         })
     }
 }
@@ -282,7 +320,7 @@ mod tests {
         let (socket, peer) = listener.accept().expect("a client");
         socket.set_nonblocking(true).expect("a socket");
         let files = Files::below(folder.path(), crate::disk::Settings::default(), Transfers::new());
-        let asked = || Plain { target: "/f", peer, since: Instant::now() };
+        let asked = || Plain { target: "/f", secure: false, peer, since: Instant::now() };
         let begin = std::time::Instant::now();
         while files.ready(asked()).is_none() {
             assert!(begin.elapsed() < Duration::from_secs(10), "it is kept in the end");
