@@ -1,15 +1,23 @@
 //! One request: judged at the door, then redirected, handed out, or served by the gateway itself.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    net::IpAddr,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use ferry_core::{
     id::{Region, Zone},
     routes::{Deliver, Methods},
-    selection::{Client, Request as Question, Scheme, Selection, select},
+    selection::{Candidate, Client, Request as Question, Scheme, Selection, select},
+    time::Tick,
     tokens::Endpoint,
     trace::TraceContext,
 };
-use ferry_delivery::{Answer, Handler, Request, semantics::methods};
+use ferry_delivery::{
+    Answer, Handler, Request,
+    semantics::methods,
+    server::{Brief, Plain},
+};
 use ferry_runtime::{
     Clock,
     health::Health,
@@ -79,29 +87,25 @@ impl Handler for Front {
         // Content that nobody took would be read as the next request.
         if request.content.is_empty() { answer } else { answer.closing() }
     }
+
+    fn brief(&self, plain: Plain<'_>, brief: &mut Brief<'_>) -> bool {
+        self.redirect_briefly(plain, brief).is_some()
+    }
 }
 
 /// What a request is served with, besides itself.
-struct Trace {
-    span: Span,
+pub(crate) struct Trace {
+    pub(crate) span: Span,
     /// Handed on to the node.
     context: Option<TraceContext>,
 }
 
 impl Front {
     async fn serve(&self, request: &Request, admitted: &Admitted<'_>, snapshot: &Arc<Snapshot>) -> Answer {
-        let trace = self.trace(request, admitted);
-        let client = self.client(request);
-        let scheme = redirect::scheme(request);
-        let question = Question {
-            affinity: &admitted.found.affinity,
-            key: &admitted.found.key.path,
-            client: &client,
-            scheme,
-            tried: &admitted.tried,
-            cost: TRANSFER_COST,
-            now: self.clock.now(),
-        };
+        let trace = self.trace(traceparent(request), admitted);
+        let client = self.client(request.peer.ip());
+        let scheme = redirect::scheme(request.secure);
+        let question = question(admitted, &client, scheme, self.clock.now());
         let mut selection = select(&snapshot.table, &snapshot.corrections, &question);
         if selection.primary.is_none() && selection.tried_left_out && !self.fallback.is_there() {
             // Nobody else is left: a node that failed once is better than nothing.
@@ -130,18 +134,24 @@ impl Front {
     ) -> Option<Answer> {
         let primary = selection.primary?;
         let mut endpoints = redirect::endpoints(selection, scheme);
-        let target = self.target(request, admitted, snapshot, &mut endpoints, trace)?;
+        let asked = (request.target.path(), request.target.query());
+        let target = self.target(asked, admitted, snapshot, &mut endpoints, trace)?;
         let answer = redirect::answer(&endpoints, &target)?;
-        snapshot.corrections.sent(primary, TRANSFER_COST, self.clock.now());
-        trace.span.record("node", primary.id().as_str());
-        self.figures.outcome("redirected");
+        self.redirected(snapshot, primary, trace);
         Some(answer)
     }
 
+    /// Takes note of a redirect.
+    pub(crate) fn redirected(&self, snapshot: &Snapshot, primary: &Candidate, trace: &Trace) {
+        snapshot.corrections.sent(primary, TRANSFER_COST, self.clock.now());
+        trace.span.record("node", primary.id().as_str());
+        self.figures.outcome("redirected");
+    }
+
     /// The request target at these nodes, of which those stay that it is good at; `None` where it must carry a token and cannot.
-    fn target(
+    pub(crate) fn target(
         &self,
-        request: &Request,
+        asked: (&str, Option<&str>),
         admitted: &Admitted<'_>,
         snapshot: &Snapshot,
         endpoints: &mut Vec<Endpoint>,
@@ -150,10 +160,10 @@ impl Front {
         let access = admitted.found.access;
         let Some(ring) = &snapshot.node_ring else {
             // An open route is served without a token: better than no download.
-            return (access == ferry_core::routes::Access::Open).then(|| redirect::target(request, admitted, None));
+            return (access == ferry_core::routes::Access::Open).then(|| redirect::target(asked, admitted, None));
         };
         match self.redirector.token(ring, admitted, endpoints, self.clock.corrected(), trace.context) {
-            Ok(token) => Some(redirect::target(request, admitted, Some(&token))),
+            Ok(token) => Some(redirect::target(asked, admitted, Some(&token))),
             Err(why) => {
                 warn!(key = %admitted.found.key, %why, "no node token for a request");
                 None
@@ -168,7 +178,7 @@ impl Front {
             return refused;
         }
         self.figures.outcome("passed");
-        let trace = self.trace(request, admitted);
+        let trace = self.trace(traceparent(request), admitted);
         let answer = self.fallback.serve(request, &admitted.found, origin_headers(&trace)).await;
         trace.span.record("status", answer.status.as_u16());
         answer
@@ -209,7 +219,8 @@ impl Front {
         };
         // Between gateway and node, either scheme will do.
         let mut endpoints = redirect::endpoints(selection, Scheme::Http);
-        let fetched = match self.target(request, admitted, snapshot, &mut endpoints, trace) {
+        let asked = (request.target.path(), request.target.query());
+        let fetched = match self.target(asked, admitted, snapshot, &mut endpoints, trace) {
             Some(target) => self.nodes.fetch(request, &endpoints, &target).await,
             None => None,
         };
@@ -225,15 +236,13 @@ impl Front {
     }
 
     /// A client is believed to be where the gateway is that it asks. Requests of one client spill alike.
-    fn client(&self, request: &Request) -> Client {
-        let address = request.peer.ip().to_canonical().to_string();
+    pub(crate) fn client(&self, address: IpAddr) -> Client {
+        let address = address.to_canonical().to_string();
         Client { region: self.region.clone(), zone: self.zone.clone(), hash: XxHash3_64::oneshot(address.as_bytes()) }
     }
 
     /// The sampler is asked before any span is made: a request that is not traced costs nothing but the question.
-    fn trace(&self, request: &Request, admitted: &Admitted<'_>) -> Trace {
-        let header = request.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        let parent: Option<TraceContext> = header.and_then(|text| text.parse().ok());
+    pub(crate) fn trace(&self, parent: Option<TraceContext>, admitted: &Admitted<'_>) -> Trace {
         if !self.sampler.decide(parent.as_ref()) {
             return Trace { span: Span::none(), context: parent };
         }
@@ -252,6 +261,24 @@ impl Front {
         let context = context_of(&span).or(parent);
         Trace { span, context }
     }
+}
+
+/// The question of who serves a request.
+pub(crate) fn question<'a>(admitted: &'a Admitted<'_>, client: &'a Client, scheme: Scheme, now: Tick) -> Question<'a> {
+    Question {
+        affinity: &admitted.found.affinity,
+        key: &admitted.found.key.path,
+        client,
+        scheme,
+        tried: &admitted.tried,
+        cost: TRANSFER_COST,
+        now,
+    }
+}
+
+/// The trace that the client began.
+fn traceparent(request: &Request) -> Option<TraceContext> {
+    request.headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok())
 }
 
 /// An origin behind the gateway's own delivery belongs to the same trace.

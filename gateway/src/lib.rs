@@ -9,6 +9,7 @@
 //! - Invariant W3: what is answered by redirect is never stored by anybody: `Cache-Control: private, no-store`.
 //! - Invariant W4: one process per storage path.
 
+mod brief;
 mod budget;
 mod config;
 mod door;

@@ -13,7 +13,7 @@ use ferry_core::{
     },
     trace::TraceContext,
 };
-use ferry_delivery::{Answer, Request};
+use ferry_delivery::Answer;
 use http::{HeaderValue, StatusCode, header};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
@@ -27,6 +27,9 @@ pub(crate) struct Redirector {
     /// Where an expired one comes back to.
     pub(crate) home: Option<String>,
 }
+
+/// W3.
+pub(crate) const STORE_NOTHING: &str = "private, no-store";
 
 /// How long an open route's redirect can be renewed: longer than any download takes.
 const OPEN_RENEWAL: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -77,14 +80,14 @@ impl Redirector {
 
 /// The target at a node: the path as the client wrote it, the query without what is the gateway's business, and the token. Of a
 /// directory, it is the path of its index file: a node may know nothing of that.
-pub(crate) fn target(request: &Request, admitted: &Admitted<'_>, token: Option<&str>) -> String {
-    let query = request.target.query().unwrap_or_default();
+pub(crate) fn target(asked: (&str, Option<&str>), admitted: &Admitted<'_>, token: Option<&str>) -> String {
+    let query = asked.1.unwrap_or_default();
     let rest = match admitted.found.access {
         Access::Open => strip_node_token(query),
         Access::Signed => strip_ferry_parameters(query),
     };
     // RFC 9110 section 10.2.2: a URI, so nothing but ASCII, whatever the client sent.
-    let mut target = match request.target.path() {
+    let mut target = match asked.0 {
         directory if directory.ends_with('/') => encode_path(&admitted.path),
         path => utf8_percent_encode(path, CONTROLS).collect(),
     };
@@ -113,7 +116,7 @@ pub(crate) fn answer(endpoints: &[Endpoint], target: &str) -> Option<Answer> {
     };
     let mut answer = Answer::empty(StatusCode::FOUND)
         .with(header::LOCATION, location)
-        .with(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        .with(header::CACHE_CONTROL, HeaderValue::from_static(STORE_NOTHING));
     let fitting = links::fitting(endpoints, target);
     for (alternate, number) in alternates.iter().zip(1..=fitting) {
         // One field each: not every client that knows RFC 6249 takes a list apart.
@@ -124,8 +127,8 @@ pub(crate) fn answer(endpoints: &[Endpoint], target: &str) -> Option<Answer> {
 }
 
 /// What a client speaks, and so what it may be sent to.
-pub(crate) const fn scheme(request: &Request) -> Scheme {
-    if request.secure { Scheme::Https } else { Scheme::Http }
+pub(crate) const fn scheme(secure: bool) -> Scheme {
+    if secure { Scheme::Https } else { Scheme::Http }
 }
 
 /// The selected nodes, the primary first.

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use ferry_core::{
     id::NodeId,
     merge::GatewayFacts,
@@ -47,6 +47,11 @@ pub(crate) struct Current {
 impl Current {
     pub(crate) fn load(&self) -> Arc<Snapshot> {
         self.picture.load_full()
+    }
+
+    /// The same, for who lets go of it at once.
+    pub(crate) fn glance(&self) -> Guard<Arc<Snapshot>> {
+        self.picture.load()
     }
 
     /// When a coordinator was last heard, if ever.
