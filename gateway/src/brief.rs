@@ -5,13 +5,12 @@
 
 use ferry_core::{routes::Deliver, selection::select};
 use ferry_delivery::server::{Brief, Plain};
-use http::{StatusCode, header};
+use http::StatusCode;
 
 use crate::{
     door::{Rings, admit},
     handler::{Front, question},
-    links,
-    redirect::{self, STORE_NOTHING},
+    redirect::{self, Nodes},
 };
 
 impl Front {
@@ -21,38 +20,41 @@ impl Front {
             Some((path, query)) => (path, Some(query)),
             None => (plain.target, None),
         };
-        if path == "/health" || !plain.target.bytes().all(is_uri) {
+        if path == "/health" || !is_uri(plain.target) {
             return None;
         }
         let snapshot = self.current.glance();
         let rings = Rings { user: snapshot.user_ring.as_ref(), node: snapshot.node_ring.as_ref() };
-        let admitted = admit(&self.routes, rings, self.clock.corrected(), path, query).ok()?;
+        let now = self.clock.at(plain.since);
+        let admitted = admit(&self.routes, rings, self.clock.corrected_at(now), path, query).ok()?;
         if admitted.found.deliver != Deliver::Redirect || !admitted.tried.is_empty() {
             return None;
         }
         let client = self.client(plain.peer.ip());
         let scheme = redirect::scheme(plain.secure);
-        let question = question(&admitted, &client, scheme, self.clock.now());
+        let question = question(&admitted, &client, scheme, now);
         let selection = select(&snapshot.table, &snapshot.corrections, &question);
         let primary = selection.primary?;
-        let mut endpoints = redirect::endpoints(&selection, scheme);
+        let mut nodes = Nodes::of(&selection, scheme);
         let trace = self.trace(None, &admitted);
-        let target = self.target((path, query), &admitted, &snapshot, &mut endpoints, &trace)?;
-        let (first, alternates) = endpoints.split_first()?;
-        brief.status(StatusCode::FOUND);
-        brief.field(&header::LOCATION, &[first.scheme(), "://", first.authority.as_str(), &target]);
-        brief.field(&header::CACHE_CONTROL, &[STORE_NOTHING]);
-        let fitting = links::fitting(&endpoints, &target);
-        for (alternate, number) in alternates.iter().zip(1..=fitting) {
-            brief.field(&header::LINK, &[&links::value(alternate, &target, number)]);
-        }
-        self.redirected(&snapshot, primary, &trace);
+        let target = self.target((path, query), &admitted, &snapshot, &mut nodes, now, &trace)?;
+        redirect::write(brief, &nodes, &target)?;
+        self.redirected(&snapshot, primary, now, &trace);
         trace.span.record("status", StatusCode::FOUND.as_u16());
         Some(())
     }
 }
 
-/// Whether an octet may stand in a URI (RFC 3986 appendix A), percent signs included. Whether they encode anything is the route's to say.
-const fn is_uri(octet: u8) -> bool {
-    octet.is_ascii_graphic() && !matches!(octet, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'#')
+/// Whether all octets may stand in a URI (RFC 3986 appendix A), percent signs included. Whether they encode anything is the route's to say.
+fn is_uri(text: &str) -> bool {
+    text.bytes().fold(true, |sound, octet| sound & URI[usize::from(octet)])
 }
+
+const URI: [bool; 256] = {
+    let (mut table, mut octet) = ([false; 256], b'!');
+    while octet <= b'~' {
+        table[octet as usize] = !matches!(octet, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | b'#');
+        octet += 1;
+    }
+    table
+};

@@ -22,6 +22,8 @@ use crate::snapshot::Current;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
     requests: Family<OutcomeLabel, Counter>,
+    /// The one of `requests` that is counted most: found once.
+    pub(crate) redirected: Counter,
     pub(crate) nodes: NodeStates,
     pub(crate) coordinators: Gauge,
     heard_seconds: Gauge,
@@ -40,6 +42,7 @@ impl Figures {
     pub(crate) fn register(metrics: &Metrics) -> Self {
         let mut figures = Self::default();
         metrics.register("gateway", |registry| {
+            figures.redirected = figures.requests.get_or_create(&OutcomeLabel { outcome: "redirected" }).clone();
             registry.register("requests", "Requests, by what became of them", figures.requests.clone());
             figures.nodes = NodeStates::register(registry);
             registry.register("coordinators", "Coordinators that are live", figures.coordinators.clone());

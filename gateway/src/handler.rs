@@ -7,10 +7,9 @@ use std::{
 
 use ferry_core::{
     id::{Region, Zone},
-    routes::{Deliver, Methods},
+    routes::{Access, Deliver, Methods},
     selection::{Candidate, Client, Request as Question, Scheme, Selection, select},
     time::Tick,
-    tokens::Endpoint,
     trace::TraceContext,
 };
 use ferry_delivery::{
@@ -32,7 +31,7 @@ use crate::{
     fallback::Fallback,
     figures::Figures,
     playlist::NodeClient,
-    redirect::{self, Redirector},
+    redirect::{self, Nodes, Redirector},
     service::status,
     snapshot::{Current, Snapshot},
 };
@@ -133,19 +132,19 @@ impl Front {
         trace: &Trace,
     ) -> Option<Answer> {
         let primary = selection.primary?;
-        let mut endpoints = redirect::endpoints(selection, scheme);
+        let (mut nodes, now) = (Nodes::of(selection, scheme), self.clock.now());
         let asked = (request.target.path(), request.target.query());
-        let target = self.target(asked, admitted, snapshot, &mut endpoints, trace)?;
-        let answer = redirect::answer(&endpoints, &target)?;
-        self.redirected(snapshot, primary, trace);
+        let target = self.target(asked, admitted, snapshot, &mut nodes, now, trace)?;
+        let answer = redirect::answer(&nodes, &target)?;
+        self.redirected(snapshot, primary, now, trace);
         Some(answer)
     }
 
     /// Takes note of a redirect.
-    pub(crate) fn redirected(&self, snapshot: &Snapshot, primary: &Candidate, trace: &Trace) {
-        snapshot.corrections.sent(primary, TRANSFER_COST, self.clock.now());
+    pub(crate) fn redirected(&self, snapshot: &Snapshot, primary: &Candidate, now: Tick, trace: &Trace) {
+        snapshot.corrections.sent(primary, TRANSFER_COST, now);
         trace.span.record("node", primary.id().as_str());
-        self.figures.outcome("redirected");
+        self.figures.redirected.inc();
     }
 
     /// The request target at these nodes, of which those stay that it is good at; `None` where it must carry a token and cannot.
@@ -154,16 +153,18 @@ impl Front {
         asked: (&str, Option<&str>),
         admitted: &Admitted<'_>,
         snapshot: &Snapshot,
-        endpoints: &mut Vec<Endpoint>,
+        nodes: &mut Nodes<'_>,
+        now: Tick,
         trace: &Trace,
     ) -> Option<String> {
-        let access = admitted.found.access;
+        let mut target = redirect::target(asked, admitted);
         let Some(ring) = &snapshot.node_ring else {
             // An open route is served without a token: better than no download.
-            return (access == ferry_core::routes::Access::Open).then(|| redirect::target(asked, admitted, None));
+            return (admitted.found.access == Access::Open).then_some(target);
         };
-        match self.redirector.token(ring, admitted, endpoints, self.clock.corrected(), trace.context) {
-            Ok(token) => Some(redirect::target(asked, admitted, Some(&token))),
+        let now = self.clock.corrected_at(now);
+        match self.redirector.sign(&mut target, ring, admitted, nodes, now, trace.context) {
+            Ok(()) => Some(target),
             Err(why) => {
                 warn!(key = %admitted.found.key, %why, "no node token for a request");
                 None
@@ -218,10 +219,10 @@ impl Front {
             other => other,
         };
         // Between gateway and node, either scheme will do.
-        let mut endpoints = redirect::endpoints(selection, Scheme::Http);
+        let mut nodes = Nodes::of(selection, Scheme::Http);
         let asked = (request.target.path(), request.target.query());
-        let fetched = match self.target(asked, admitted, snapshot, &mut endpoints, trace) {
-            Some(target) => self.nodes.fetch(request, &endpoints, &target).await,
+        let fetched = match self.target(asked, admitted, snapshot, &mut nodes, self.clock.now(), trace) {
+            Some(target) => self.nodes.fetch(request, nodes.iter(), &target).await,
             None => None,
         };
         if let Some(answer) = fetched {
@@ -237,8 +238,11 @@ impl Front {
 
     /// A client is believed to be where the gateway is that it asks. Requests of one client spill alike.
     pub(crate) fn client(&self, address: IpAddr) -> Client {
-        let address = address.to_canonical().to_string();
-        Client { region: self.region.clone(), zone: self.zone.clone(), hash: XxHash3_64::oneshot(address.as_bytes()) }
+        let hash = match address.to_canonical() {
+            IpAddr::V4(address) => XxHash3_64::oneshot(&address.octets()),
+            IpAddr::V6(address) => XxHash3_64::oneshot(&address.octets()),
+        };
+        Client { region: self.region.clone(), zone: self.zone.clone(), hash }
     }
 
     /// The sampler is asked before any span is made: a request that is not traced costs nothing but the question.

@@ -3,7 +3,9 @@
 //! All of them share the redirect's target, and so its token, whose one MAC names every node. A link that does not fit is left out with
 //! those behind it; the redirect itself is sent whatever its length.
 
-use ferry_core::tokens::Endpoint;
+use ferry_core::tokens::Reach;
+
+use crate::redirect::Nodes;
 
 /// The most octets that a head may come to by its links. Proxies and clients with small buffers for a head have 4 KiB, and their own to add.
 const LARGEST_HEAD: usize = 1536;
@@ -16,22 +18,17 @@ const OTHERS: usize = "HTTP/1.1 302 Found\r\nlocation: \r\ncache-control: privat
 /// What surrounds a link's URL; the priority has one digit.
 const AROUND: usize = "link: <>; rel=duplicate; pri=1\r\n".len();
 
-/// How many of the nodes behind the first are linked in a redirect to `target`.
-pub(crate) fn fitting(endpoints: &[Endpoint], target: &str) -> usize {
-    let length =
-        |endpoint: &Endpoint| endpoint.scheme().len() + "://".len() + endpoint.authority.as_str().len() + target.len();
-    let Some((primary, alternates)) = endpoints.split_first() else { return 0 };
-    let mut head = OTHERS + length(primary);
-    let fits = |alternate: &&Endpoint| {
+/// The values of the fields, each in pieces: of these nodes but the first, in their order. The least number is to be tried first.
+pub(crate) fn values<'a>(nodes: &Nodes<'a>, target: &'a str) -> impl Iterator<Item = [&'a str; 6]> {
+    let length = |node: &Reach<'_>| node.scheme().len() + "://".len() + node.authority.as_str().len() + target.len();
+    let mut head = OTHERS + nodes.primary().map_or(0, |primary| length(&primary));
+    let fits = move |(alternate, _): &(Reach<'_>, _)| {
         head += AROUND + length(alternate);
         head <= LARGEST_HEAD
     };
-    alternates.iter().take_while(fits).count()
-}
-
-/// The value of one such field: the URL of the alternate with that number, counted from 1. The least number is to be tried first.
-pub(crate) fn value(alternate: &Endpoint, target: &str, number: usize) -> String {
-    format!("<{}://{}{target}>; rel=duplicate; pri={number}", alternate.scheme(), alternate.authority)
+    let numbered =
+        nodes.alternates().zip([">; rel=duplicate; pri=1", ">; rel=duplicate; pri=2", ">; rel=duplicate; pri=3"]);
+    numbered.take_while(fits).map(move |(node, end)| ["<", node.scheme(), "://", node.authority.as_str(), target, end])
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_core::tokens::Endpoint;
+use ferry_core::tokens::Reach;
 use ferry_delivery::{
     Answer, Request,
     origin::{Fetch, OriginSettings, Origins, Settings},
@@ -35,24 +35,29 @@ impl NodeClient {
     }
 
     /// The first good answer of the nodes, in their order; `None` if none has one.
-    pub(crate) async fn fetch(&self, request: &Request, endpoints: &[Endpoint], target: &str) -> Option<Answer> {
+    pub(crate) async fn fetch(
+        &self,
+        request: &Request,
+        nodes: impl Iterator<Item = Reach<'_>>,
+        target: &str,
+    ) -> Option<Answer> {
         let extra = HeaderMap::new();
-        for endpoint in endpoints {
-            let Some(origins) = self.origins(endpoint) else { continue };
+        for reach in nodes {
+            let Some(origins) = self.origins(reach) else { continue };
             let fetch = Fetch { method: request.method.clone(), target, client: &request.headers, extra: &extra };
             match origins.fetch(fetch).await {
                 Ok(answer) if is_final(answer.status) => return Some(answer),
-                Ok(answer) => warn!(node = %endpoint.node, status = %answer.status, "a node did not give a playlist"),
+                Ok(answer) => warn!(node = %reach.node, status = %answer.status, "a node did not give a playlist"),
                 Err(why) => {
-                    warn!(node = %endpoint.node, error = &why as &dyn std::error::Error, "a node did not give a playlist");
+                    warn!(node = %reach.node, error = &why as &dyn std::error::Error, "a node did not give a playlist");
                 }
             }
         }
         None
     }
 
-    fn origins(&self, endpoint: &Endpoint) -> Option<Origins> {
-        let url = format!("{}://{}", endpoint.scheme(), endpoint.authority);
+    fn origins(&self, reach: Reach<'_>) -> Option<Origins> {
+        let url = format!("{}://{}", reach.scheme(), reach.authority);
         let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = origins.get(&url) {
             return Some(known.clone());

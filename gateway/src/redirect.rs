@@ -6,14 +6,15 @@ use ferry_core::{
     ring::KeyRing,
     routes::Access,
     selection::{Scheme, Selection},
-    target::{default_target, encode_path},
+    target::encode_path,
     time::UnixMillis,
     tokens::{
-        Endpoint, NODE_PARAMETER, NodeGrant, RedirectId, Unsealable, seal, strip_ferry_parameters, strip_node_token,
+        NODE_PARAMETER, NodeGrant, Reach, RedirectId, Terms, Unsealable, seal_onto, strip_ferry_parameters,
+        strip_node_token,
     },
     trace::TraceContext,
 };
-use ferry_delivery::Answer;
+use ferry_delivery::{Answer, server::Brief};
 use http::{HeaderValue, StatusCode, header};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
@@ -31,85 +32,124 @@ pub(crate) struct Redirector {
 /// W3.
 pub(crate) const STORE_NOTHING: &str = "private, no-store";
 
+/// Room for a target with its token.
+const LIKELY: usize = 1024;
+
 /// How long an open route's redirect can be renewed: longer than any download takes.
 const OPEN_RENEWAL: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Redirector {
-    /// The node token for the selected nodes.
+    /// Puts the node token for the selected nodes behind `target`.
     ///
-    /// Alternates are a convenience: where they make the token too long, they are left out, here and of `endpoints`.
-    pub(crate) fn token(
+    /// Alternates are a convenience: where they make the token too long, they are left out, here and of `nodes`.
+    pub(crate) fn sign(
         &self,
+        target: &mut String,
         ring: &KeyRing,
         admitted: &Admitted<'_>,
-        endpoints: &mut Vec<Endpoint>,
+        nodes: &mut Nodes<'_>,
         now: UnixMillis,
         trace: Option<TraceContext>,
-    ) -> Result<String, Unsealable> {
+    ) -> Result<(), Unsealable> {
         let found = &admitted.found;
         let renewable_until = admitted.until.unwrap_or_else(|| (now + OPEN_RENEWAL).seconds());
-        let mut grant = NodeGrant {
-            key: found.key.clone(),
-            path: (admitted.path != found.key.path).then(|| admitted.path.clone()),
-            origin_target: (found.origin_target != default_target(&found.key)).then(|| found.origin_target.clone()),
-            filename: found.filename.clone(),
-            content_type: found.route.content_type().map(str::to_owned),
-            cache_control: found.route.cache_control().map(str::to_owned),
+        let terms = Terms {
+            key: &found.key,
+            path: Some(&admitted.path).filter(|path| **path != found.key.path),
+            origin_target: Some(&found.origin_target),
+            filename: found.filename.as_deref(),
+            content_type: found.route.content_type(),
+            cache_control: found.route.cache_control(),
             expires: (now + self.lifetime).seconds().min(renewable_until),
             renewable_until,
             redirect: RedirectId(rand::random()),
             hops: 0,
-            tried: admitted.tried.clone(),
+            tried: &admitted.tried,
             trace,
             validator: None,
             client_network: None,
-            candidates: endpoints.clone(),
-            home: self.home.clone(),
+            home: self.home.as_deref(),
             guarded: found.access != Access::Open,
         };
-        match seal(&ring.current, &grant) {
-            Err(Unsealable::TooLong) if grant.candidates.len() > 1 => {
-                endpoints.truncate(1);
-                grant.candidates.truncate(1);
-                seal(&ring.current, &grant)
+        target.push_str(if target.contains('?') { "&" } else { "?" });
+        target.push_str(NODE_PARAMETER);
+        target.push('=');
+        match seal_onto(target, &ring.current, &terms, nodes.iter()) {
+            Err(Unsealable::TooLong) if nodes.alternates().next().is_some() => {
+                nodes.leave_alternates_out();
+                seal_onto(target, &ring.current, &terms, nodes.iter())
             }
             sealed => sealed,
         }
     }
 }
 
-/// The target at a node: the path as the client wrote it, the query without what is the gateway's business, and the token. Of a
+/// The selected nodes, the primary first, by the addresses at which the client reaches them.
+#[derive(Debug, Clone)]
+pub(crate) struct Nodes<'t>([Option<Reach<'t>>; NodeGrant::MOST_CANDIDATES]);
+
+impl<'t> Nodes<'t> {
+    pub(crate) fn of(selection: &Selection<'t>, scheme: Scheme) -> Self {
+        selection.reaches(scheme).collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Reach<'t>> + Clone {
+        self.0.iter().flatten().copied()
+    }
+
+    pub(crate) const fn primary(&self) -> Option<Reach<'t>> {
+        self.0[0]
+    }
+
+    pub(crate) fn alternates(&self) -> impl Iterator<Item = Reach<'t>> {
+        self.0.into_iter().skip(1).flatten()
+    }
+
+    fn leave_alternates_out(&mut self) {
+        self.0[1..].fill(None);
+    }
+}
+
+impl<'t> FromIterator<Reach<'t>> for Nodes<'t> {
+    /// No more than fit into a token.
+    fn from_iter<I: IntoIterator<Item = Reach<'t>>>(nodes: I) -> Self {
+        let mut nodes = nodes.into_iter();
+        Self(std::array::from_fn(|_| nodes.next()))
+    }
+}
+
+/// The target at a node without its token: the path as the client wrote it, and the query without what is the gateway's business. Of a
 /// directory, it is the path of its index file: a node may know nothing of that.
-pub(crate) fn target(asked: (&str, Option<&str>), admitted: &Admitted<'_>, token: Option<&str>) -> String {
-    let query = asked.1.unwrap_or_default();
+pub(crate) fn target(asked: (&str, Option<&str>), admitted: &Admitted<'_>) -> String {
+    let (path, query) = (asked.0, asked.1.unwrap_or_default());
     let rest = match admitted.found.access {
         Access::Open => strip_node_token(query),
         Access::Signed => strip_ferry_parameters(query),
     };
-    // RFC 9110 section 10.2.2: a URI, so nothing but ASCII, whatever the client sent.
-    let mut target = match asked.0 {
-        directory if directory.ends_with('/') => encode_path(&admitted.path),
-        path => utf8_percent_encode(path, CONTROLS).collect(),
-    };
-    let mut separator = '?';
-    if !rest.is_empty() {
-        target.push(separator);
-        target.extend(utf8_percent_encode(&rest, CONTROLS));
-        separator = '&';
+    let mut target = String::with_capacity(LIKELY);
+    match path.ends_with('/') {
+        true => target.push_str(&encode_path(&admitted.path)),
+        false => push_visible(&mut target, path),
     }
-    if let Some(token) = token {
-        target.push(separator);
-        target.push_str(NODE_PARAMETER);
-        target.push('=');
-        target.push_str(token);
+    if !rest.is_empty() {
+        target.push('?');
+        push_visible(&mut target, &rest);
     }
     target
 }
 
+/// RFC 9110 section 10.2.2: a URI, so nothing but ASCII, whatever the client sent.
+fn push_visible(target: &mut String, text: &str) {
+    match text.bytes().fold(true, |visible, octet| visible & octet.is_ascii_graphic()) {
+        true => target.push_str(text),
+        false => target.extend(utf8_percent_encode(text, CONTROLS)),
+    }
+}
+
 /// The 302 itself (W3): to the first of these nodes, with links to the others.
-pub(crate) fn answer(endpoints: &[Endpoint], target: &str) -> Option<Answer> {
-    let (primary, alternates) = endpoints.split_first()?;
-    let location = format!("{}://{}{target}", primary.scheme(), primary.authority);
+pub(crate) fn answer(nodes: &Nodes<'_>, target: &str) -> Option<Answer> {
+    let primary = nodes.primary()?;
+    let location = [primary.scheme(), "://", primary.authority.as_str(), target].concat();
     let Ok(location) = HeaderValue::try_from(location) else {
         // The target came as a URI and the rest is ours: this cannot be reached, and must not be a panic.
         return Some(Answer::text(StatusCode::BAD_REQUEST, "malformed target"));
@@ -117,21 +157,26 @@ pub(crate) fn answer(endpoints: &[Endpoint], target: &str) -> Option<Answer> {
     let mut answer = Answer::empty(StatusCode::FOUND)
         .with(header::LOCATION, location)
         .with(header::CACHE_CONTROL, HeaderValue::from_static(STORE_NOTHING));
-    let fitting = links::fitting(endpoints, target);
-    for (alternate, number) in alternates.iter().zip(1..=fitting) {
+    for link in links::values(nodes, target) {
         // One field each: not every client that knows RFC 6249 takes a list apart.
-        let link = HeaderValue::try_from(links::value(alternate, target, number)).ok()?;
-        answer.headers.append(header::LINK, link);
+        answer.headers.append(header::LINK, HeaderValue::try_from(link.concat()).ok()?);
     }
     Some(answer)
+}
+
+/// The same, on the spot.
+pub(crate) fn write(brief: &mut Brief<'_>, nodes: &Nodes<'_>, target: &str) -> Option<()> {
+    let primary = nodes.primary()?;
+    brief.status(StatusCode::FOUND);
+    brief.field(&header::LOCATION, &[primary.scheme(), "://", primary.authority.as_str(), target]);
+    brief.field(&header::CACHE_CONTROL, &[STORE_NOTHING]);
+    for link in links::values(nodes, target) {
+        brief.field(&header::LINK, &link);
+    }
+    Some(())
 }
 
 /// What a client speaks, and so what it may be sent to.
 pub(crate) const fn scheme(secure: bool) -> Scheme {
     if secure { Scheme::Https } else { Scheme::Http }
-}
-
-/// The selected nodes, the primary first.
-pub(crate) fn endpoints(selection: &Selection<'_>, scheme: Scheme) -> Vec<Endpoint> {
-    selection.endpoints(scheme).collect()
 }

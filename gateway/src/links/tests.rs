@@ -16,8 +16,12 @@ fn endpoint(node: usize, authority: &str, secure: bool) -> Endpoint {
     Endpoint { node, authority: authority.parse().expect("an address"), secure }
 }
 
+fn nodes(endpoints: &[Endpoint]) -> Nodes<'_> {
+    endpoints.iter().map(Endpoint::reach).collect()
+}
+
 fn headers(endpoints: &[Endpoint], target: &str) -> HeaderMap {
-    redirect::answer(endpoints, target).expect("there is a primary").headers
+    redirect::answer(&nodes(endpoints), target).expect("there is a primary").headers
 }
 
 fn links(headers: &HeaderMap) -> Vec<&str> {
@@ -82,12 +86,13 @@ proptest! {
         let headers = headers(&endpoints, &target);
         let links = links(&headers);
         prop_assert!(links.is_empty() || head(&headers) <= LARGEST_HEAD, "{} octets", head(&headers));
-        for (at, link) in links.iter().enumerate() {
-            prop_assert_eq!(*link, value(&endpoints[at + 1], &target, at + 1));
+        let url = |at: usize| format!("{}://{}{target}", endpoints[at].scheme(), endpoints[at].authority);
+        for (link, at) in links.iter().zip(1..) {
+            prop_assert_eq!(*link, format!("<{}>; rel=duplicate; pri={at}", url(at)));
         }
         // None was left out that had room.
-        if let Some(next) = endpoints.get(links.len() + 1) {
-            let more = "link: \r\n".len() + value(next, &target, links.len() + 1).len();
+        if links.len() + 1 < endpoints.len() {
+            let more = AROUND + url(links.len() + 1).len();
             prop_assert!(head(&headers) + more > LARGEST_HEAD, "{} and {more} octets", head(&headers));
         }
     }

@@ -58,16 +58,22 @@ impl ObjectPath {
 
     /// Checks a path that is not encoded and has no leading slash.
     pub fn from_decoded(path: &str) -> Result<Self, InvalidPath> {
+        Self::check(path)?;
+        Ok(Self(path.into()))
+    }
+
+    /// Whether [`Self::from_decoded`] would take it.
+    pub(crate) fn check(path: &str) -> Result<(), InvalidPath> {
         if path.is_empty() {
             return Err(InvalidPath::Empty);
         }
-        if path.chars().any(char::is_control) {
+        if has_control(path) {
             return Err(InvalidPath::Control);
         }
         if path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
             return Err(InvalidPath::Segment);
         }
-        Ok(Self(path.into()))
+        Ok(())
     }
 
     /// The decoded path, with no leading slash.
@@ -87,6 +93,14 @@ impl ObjectPath {
     pub fn directory(&self) -> &str {
         self.0.rsplit_once('/').map_or("", |(directory, _)| directory)
     }
+}
+
+/// Whether a text has a control character. Mostly a text is ASCII, and then its octets are looked at many at a time.
+pub(crate) fn has_control(text: &str) -> bool {
+    let (ascii, control) = text
+        .bytes()
+        .fold((true, false), |(ascii, control), octet| (ascii & octet.is_ascii(), control | octet.is_ascii_control()));
+    control || (!ascii && text.chars().any(char::is_control))
 }
 
 /// The path of a request target without its leading slash, decoded once.

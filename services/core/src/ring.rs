@@ -1,15 +1,27 @@
 //! Rings of signing keys: the previous one still verifies, the next one is known before it signs.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
+
+use ::ring::hmac;
 
 use crate::id::Kid;
 
 /// A secret key with its name.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Key {
     kid: Kid,
     secret: Vec<u8>,
+    /// The same, made ready: to do that for each MAC takes as long as a short one does.
+    hmac: Arc<hmac::Key>,
 }
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.kid, &self.secret) == (&other.kid, &other.secret)
+    }
+}
+
+impl Eq for Key {}
 
 /// Why a secret is no signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +39,8 @@ impl Key {
         if secret.len() < Self::SHORTEST {
             return Err(KeyTooShort { length: secret.len() });
         }
-        Ok(Self { kid, secret })
+        let hmac = Arc::new(hmac::Key::new(hmac::HMAC_SHA256, &secret));
+        Ok(Self { kid, secret, hmac })
     }
 
     /// The key's name.
@@ -36,7 +49,12 @@ impl Key {
         &self.kid
     }
 
-    /// The secret itself, for signing and for the wire.
+    /// For HMAC-SHA256.
+    pub(crate) fn hmac(&self) -> &hmac::Key {
+        &self.hmac
+    }
+
+    /// The secret itself, for the wire.
     #[must_use]
     pub fn secret(&self) -> &[u8] {
         &self.secret

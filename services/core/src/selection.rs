@@ -34,7 +34,7 @@ use crate::{
     id::{NodeId, Region, Zone},
     object::ObjectPath,
     time::Tick,
-    tokens::Endpoint,
+    tokens::{Endpoint, Reach},
 };
 
 /// Where a client is, as far as anybody knows.
@@ -142,7 +142,12 @@ impl<'t> Selection<'t> {
 
     /// The primary, then the alternates, with the addresses at which a client of that scheme reaches them.
     pub fn endpoints(&self, scheme: Scheme) -> impl Iterator<Item = Endpoint> + use<'t> {
-        self.primary.into_iter().chain(self.alternates()).filter_map(move |candidate| candidate.endpoint(scheme))
+        self.reaches(scheme).map(Reach::to_endpoint)
+    }
+
+    /// The same, borrowed.
+    pub fn reaches(&self, scheme: Scheme) -> impl Iterator<Item = Reach<'t>> + use<'t> {
+        self.primary.into_iter().chain(self.alternates()).filter_map(move |candidate| candidate.reach(scheme))
     }
 }
 

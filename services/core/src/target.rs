@@ -60,6 +60,19 @@ pub fn default_target(key: &ObjectKey) -> String {
     target
 }
 
+/// Whether that is what [`default_target`] gives.
+pub(crate) fn is_default_target(target: &str, key: &ObjectKey) -> bool {
+    let mut rest = target.strip_prefix('/');
+    for piece in utf8_percent_encode(key.path.as_str(), PATH) {
+        rest = rest.and_then(|rest| rest.strip_prefix(piece));
+    }
+    match (rest, &key.query) {
+        (Some(rest), None) => rest.is_empty(),
+        (Some(rest), Some(query)) => rest.strip_prefix('?') == Some(query),
+        (None, _) => false,
+    }
+}
+
 /// One `name=value` of a query, as it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pair<'q> {
@@ -71,16 +84,29 @@ pub(crate) struct Pair<'q> {
 impl<'q> Pair<'q> {
     /// The decoded name; `None` if it is not UTF-8.
     pub(crate) fn name(self) -> Option<Cow<'q, str>> {
-        percent_decode_str(self.name).decode_utf8().ok()
+        decoded(self.name)
+    }
+
+    /// Whether that holds of the decoded name.
+    fn is(self, one: impl Fn(&str) -> bool) -> bool {
+        self.name().is_some_and(|name| one(&name))
     }
 
     /// The decoded value; `None` if it is not UTF-8. A plus sign is a plus sign, as in RFC 3986.
     pub(crate) fn value(self) -> Option<Cow<'q, str>> {
-        percent_decode_str(self.value).decode_utf8().ok()
+        decoded(self.value)
     }
 
     pub(crate) const fn raw_value(self) -> &'q str {
         self.value
+    }
+}
+
+fn decoded(component: &str) -> Option<Cow<'_, str>> {
+    // Mostly nothing is encoded, and then nothing can be anything but UTF-8.
+    match component.as_bytes().contains(&b'%') {
+        true => percent_decode_str(component).decode_utf8().ok(),
+        false => Some(Cow::Borrowed(component)),
     }
 }
 
@@ -112,10 +138,7 @@ pub enum NodeTokens<'q> {
 /// Finds the node token of a raw query: exactly what [`strip_node_token`] takes out.
 #[must_use]
 pub fn node_tokens(query: &str) -> NodeTokens<'_> {
-    let mut tokens = query
-        .split('&')
-        .filter(|pair| !pair.is_empty() && strip_node_token(pair).is_empty())
-        .map(|pair| pair.split_once('=').map_or("", |(_, value)| value));
+    let mut tokens = pairs(query).filter(|pair| pair.is(is_node_token)).map(Pair::raw_value);
     match (tokens.next(), tokens.next()) {
         (None, _) => NodeTokens::None,
         (Some(token), None) => NodeTokens::One(token),
@@ -126,11 +149,15 @@ pub fn node_tokens(query: &str) -> NodeTokens<'_> {
 /// The query without its node token: all that is ferry's where no user token is read.
 #[must_use]
 pub fn strip_node_token(query: &str) -> Cow<'_, str> {
-    strip(query, |name| name == NODE_PARAMETER)
+    strip(query, is_node_token)
+}
+
+fn is_node_token(name: &str) -> bool {
+    name == NODE_PARAMETER
 }
 
 fn strip(query: &str, ours: impl Fn(&str) -> bool) -> Cow<'_, str> {
-    let ours = |pair: &Pair<'_>| pair.name().is_some_and(|name| ours(&name));
+    let ours = |pair: &Pair<'_>| pair.is(&ours);
     if !pairs(query).any(|pair| ours(&pair)) {
         return Cow::Borrowed(query);
     }

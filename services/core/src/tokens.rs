@@ -11,16 +11,8 @@ mod node;
 mod seal;
 mod user;
 
-pub use node::{Endpoint, NodeGrant, RedirectId};
-pub use seal::{LONGEST_TOKEN, NodeTokenError, Unsealable, open, seal};
+pub use node::{Endpoint, NodeGrant, Reach, RedirectId, Terms};
+pub use seal::{LONGEST_TOKEN, NodeTokenError, Unsealable, open, seal, seal_onto};
 pub use user::{InvalidScope, Scope, Unsignable, UserClaim, UserGrant, UserTokenError, sign_user, verify_user};
 
 pub use crate::target::{NODE_PARAMETER, strip_ferry_parameters, strip_node_token};
-
-use ring::hmac;
-
-use crate::ring::Key;
-
-fn hmac_key(key: &Key) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, key.secret())
-}

@@ -89,6 +89,15 @@ impl Clock {
         }
     }
 
+    /// The same, where somebody looked at the time already.
+    #[must_use]
+    pub fn at(&self, moment: Instant) -> Tick {
+        match &self.source {
+            Source::System { origin } => Tick::from_origin(moment.saturating_duration_since(*origin)),
+            Source::Manual(time) => time.borrow().now,
+        }
+    }
+
     /// The machine's own wall clock; before 1970 it is 1970.
     #[must_use]
     pub fn wall(&self) -> UnixMillis {
@@ -104,9 +113,15 @@ impl Clock {
     /// The wall clock as the coordinators see it; the machine's own as long as none has spoken.
     #[must_use]
     pub fn corrected(&self) -> UnixMillis {
+        self.corrected_at(self.now())
+    }
+
+    /// The same, where it is that moment by [`Self::now`].
+    #[must_use]
+    pub fn corrected_at(&self, now: Tick) -> UnixMillis {
         match self.base.load(Ordering::Relaxed) {
             UNCORRECTED => self.wall(),
-            base => UnixMillis(u64::try_from(base.saturating_add(self.uptime_millis())).unwrap_or(0)),
+            base => UnixMillis(u64::try_from(base.saturating_add(millis(now))).unwrap_or(0)),
         }
     }
 
@@ -171,8 +186,12 @@ impl Clock {
     }
 
     fn uptime_millis(&self) -> i64 {
-        i64::try_from(self.now().since_origin().as_millis()).unwrap_or(i64::MAX)
+        millis(self.now())
     }
+}
+
+fn millis(uptime: Tick) -> i64 {
+    i64::try_from(uptime.since_origin().as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Hand {

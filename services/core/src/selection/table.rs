@@ -20,7 +20,7 @@ use crate::{
     node::{Freshness, NodeFacts, NodeState, NodeView},
     object::ObjectPath,
     time::Tick,
-    tokens::Endpoint,
+    tokens::{Endpoint, Reach},
 };
 
 /// Time constant with which a rising report is believed.
@@ -123,12 +123,18 @@ impl Candidate {
     /// Where a client of that scheme reaches it; `None` if it cannot.
     #[must_use]
     pub fn endpoint(&self, scheme: Scheme) -> Option<Endpoint> {
+        self.reach(scheme).map(Reach::to_endpoint)
+    }
+
+    /// The same, borrowed.
+    #[must_use]
+    pub fn reach(&self, scheme: Scheme) -> Option<Reach<'_>> {
         let plain = self.facts.address.as_ref().filter(|_| scheme == Scheme::Http);
         let (authority, secure) = match plain {
             Some(address) => (address, false),
             None => (self.facts.tls_address.as_ref()?, true),
         };
-        Some(Endpoint { node: self.id().clone(), authority: authority.clone(), secure })
+        Some(Reach { node: self.id(), authority, secure })
     }
 
     /// Whether it declares the key's prefix. A prefix ends where a segment does: `a` is no prefix of `ab/c`.

@@ -34,7 +34,38 @@ impl Endpoint {
     /// `http` or `https`.
     #[must_use]
     pub const fn scheme(&self) -> &'static str {
+        self.reach().scheme()
+    }
+
+    /// The same, borrowed.
+    #[must_use]
+    pub const fn reach(&self) -> Reach<'_> {
+        Reach { node: &self.node, authority: &self.authority, secure: self.secure }
+    }
+}
+
+/// The same, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach<'a> {
+    /// Which node.
+    pub node: &'a NodeId,
+    /// Its HOST:PORT for clients.
+    pub authority: &'a Authority,
+    /// Whether that is to be spoken to over TLS.
+    pub secure: bool,
+}
+
+impl Reach<'_> {
+    /// `http` or `https`.
+    #[must_use]
+    pub const fn scheme(&self) -> &'static str {
         if self.secure { "https" } else { "http" }
+    }
+
+    /// The same, on its own.
+    #[must_use]
+    pub fn to_endpoint(self) -> Endpoint {
+        Endpoint { node: self.node.clone(), authority: self.authority.clone(), secure: self.secure }
     }
 }
 
@@ -77,7 +108,50 @@ pub struct NodeGrant {
     pub guarded: bool,
 }
 
+/// The same but for the candidates, borrowed: for who seals many of them and keeps none. See there.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "they are NodeGrant's")]
+pub struct Terms<'a> {
+    pub key: &'a ObjectKey,
+    pub path: Option<&'a ObjectPath>,
+    pub origin_target: Option<&'a str>,
+    pub filename: Option<&'a str>,
+    pub content_type: Option<&'a str>,
+    pub cache_control: Option<&'a str>,
+    pub expires: u64,
+    pub renewable_until: u64,
+    pub redirect: RedirectId,
+    pub hops: u8,
+    pub tried: &'a [NodeId],
+    pub trace: Option<TraceContext>,
+    pub validator: Option<&'a str>,
+    pub client_network: Option<&'a str>,
+    pub home: Option<&'a str>,
+    pub guarded: bool,
+}
+
 impl NodeGrant {
+    pub(super) fn terms(&self) -> Terms<'_> {
+        Terms {
+            key: &self.key,
+            path: self.path.as_ref(),
+            origin_target: self.origin_target.as_deref(),
+            filename: self.filename.as_deref(),
+            content_type: self.content_type.as_deref(),
+            cache_control: self.cache_control.as_deref(),
+            expires: self.expires,
+            renewable_until: self.renewable_until,
+            redirect: self.redirect,
+            hops: self.hops,
+            tried: &self.tried,
+            trace: self.trace,
+            validator: self.validator.as_deref(),
+            client_network: self.client_network.as_deref(),
+            home: self.home.as_deref(),
+            guarded: self.guarded,
+        }
+    }
+
     /// A primary and three alternates.
     pub const MOST_CANDIDATES: usize = 4;
     /// A request that was sent on more often than this goes round in circles.

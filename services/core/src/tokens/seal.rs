@@ -8,14 +8,11 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::hmac;
 
-use super::{
-    hmac_key,
-    node::{Endpoint, NodeGrant, RedirectId},
-};
+use super::node::{Endpoint, NodeGrant, Reach, RedirectId, Terms};
 use crate::{
-    object::{ObjectKey, ObjectPath},
+    object::{ObjectKey, ObjectPath, has_control},
     ring::{Key, KeyRing},
-    target::default_target,
+    target::{default_target, is_default_target},
     time::UnixMillis,
     trace::TraceContext,
 };
@@ -68,14 +65,26 @@ pub enum NodeTokenError {
 
 /// Seals a grant with a key of the node ring.
 pub fn seal(key: &Key, grant: &NodeGrant) -> Result<String, Unsealable> {
-    if grant.candidates.len() > NodeGrant::MOST_CANDIDATES || grant.tried.len() > NodeGrant::MOST_TRIED {
+    let mut token = String::new();
+    seal_onto(&mut token, key, &grant.terms(), grant.candidates.iter().map(Endpoint::reach))?;
+    Ok(token)
+}
+
+/// The same behind a text, which stays as it is where there is no token.
+pub fn seal_onto<'a>(
+    text: &mut String,
+    key: &Key,
+    terms: &Terms<'_>,
+    candidates: impl Iterator<Item = Reach<'a>> + Clone,
+) -> Result<(), Unsealable> {
+    if candidates.clone().count() > NodeGrant::MOST_CANDIDATES || terms.tried.len() > NodeGrant::MOST_TRIED {
         return Err(Unsealable::TooMany);
     }
     let mut writer = Writer { bytes: Vec::with_capacity(512), fault: None };
     writer.bytes.extend_from_slice(LABEL);
     writer.bytes.push(VERSION);
     writer.text(key.kid().as_str());
-    writer.grant(grant);
+    writer.grant(terms, candidates);
     let Writer { mut bytes, fault } = writer;
     if let Some(fault) = fault {
         return Err(fault);
@@ -83,9 +92,10 @@ pub fn seal(key: &Key, grant: &NodeGrant) -> Result<String, Unsealable> {
     if bytes.len() - LABEL.len() > LONGEST_BODY {
         return Err(Unsealable::TooLong);
     }
-    let mac = hmac::sign(&hmac_key(key), &bytes);
+    let mac = hmac::sign(key.hmac(), &bytes);
     bytes.extend_from_slice(mac.as_ref());
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(&bytes[LABEL.len()..]))
+    BASE64_URL_SAFE_NO_PAD.encode_string(&bytes[LABEL.len()..], text);
+    Ok(())
 }
 
 /// Opens a token at `now`: the grant, if some key of the ring sealed it and its time is not over.
@@ -104,7 +114,7 @@ pub fn open(ring: &KeyRing, now: UnixMillis, token: &str) -> Result<NodeGrant, N
     let version = reader.byte().ok_or(Malformed)?;
     let kid = reader.text().ok_or(Malformed)?;
     let key = ring.find(kid).ok_or(Forged)?;
-    hmac::verify(&hmac_key(key), signed, mac).map_err(|_| Forged)?;
+    hmac::verify(key.hmac(), signed, mac).map_err(|_| Forged)?;
     if version != VERSION {
         return Err(TooNew);
     }
@@ -119,8 +129,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn grant(&mut self, grant: &NodeGrant) {
-        let default_target = grant.origin_target.as_ref().is_some_and(|target| *target == default_target(&grant.key));
+    fn grant<'a>(&mut self, grant: &Terms<'_>, candidates: impl Iterator<Item = Reach<'a>> + Clone) {
+        let default_target = grant.origin_target.is_some_and(|target| is_default_target(target, grant.key));
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         self.bytes.push(
             flag(grant.guarded, GUARDED)
@@ -138,27 +148,22 @@ impl Writer {
         }
         self.text(grant.key.path.as_str());
         self.maybe(grant.key.query.as_deref());
-        self.maybe(grant.path.as_ref().map(ObjectPath::as_str));
+        self.maybe(grant.path.map(ObjectPath::as_str));
         if !default_target {
-            self.maybe(grant.origin_target.as_deref());
+            self.maybe(grant.origin_target);
         }
-        for text in [
-            &grant.filename,
-            &grant.content_type,
-            &grant.cache_control,
-            &grant.validator,
-            &grant.client_network,
-            &grant.home,
-        ] {
-            self.maybe(text.as_deref());
+        for text in
+            [grant.filename, grant.content_type, grant.cache_control, grant.validator, grant.client_network, grant.home]
+        {
+            self.maybe(text);
         }
         // Both counts were checked against their bounds, which a byte holds.
         self.bytes.push(grant.tried.len() as u8);
-        for node in &grant.tried {
+        for node in grant.tried {
             self.text(node.as_str());
         }
-        self.bytes.push(grant.candidates.len() as u8);
-        for candidate in &grant.candidates {
+        self.bytes.push(candidates.clone().count() as u8);
+        for candidate in candidates {
             self.text(candidate.node.as_str());
             self.text(candidate.authority.as_str());
             self.bytes.push(flag(candidate.secure, SECURE));
@@ -173,7 +178,7 @@ impl Writer {
         let Some(text) = text else { return self.bytes.extend_from_slice(&[0, 0]) };
         if text.len() > LONGEST_BODY {
             self.fault.get_or_insert(Unsealable::TooLong);
-        } else if text.chars().any(char::is_control) {
+        } else if has_control(text) {
             self.fault.get_or_insert(Unsealable::Control);
         } else {
             let length = text.len() as u16 + 1;
@@ -216,7 +221,7 @@ impl<'b> Reader<'b> {
         let length = u16::from_be_bytes(self.array()?);
         let Some(length) = length.checked_sub(1) else { return Some(None) };
         let text = str::from_utf8(self.take(length.into())?).ok()?;
-        (!text.chars().any(char::is_control)).then_some(Some(text))
+        (!has_control(text)).then_some(Some(text))
     }
 
     fn maybe_owned(&mut self) -> Option<Option<String>> {

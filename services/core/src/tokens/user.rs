@@ -5,15 +5,18 @@
 //! (leading slash included) and, where a query is part of the object's key, a line break and that query in canonical
 //! form. No field may hold a control character, so the number of lines and the kind say which line is which.
 
-use std::{fmt, str::FromStr};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+    str::FromStr,
+};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use ring::hmac;
 
-use super::hmac_key;
 use crate::{
-    object::ObjectPath,
+    object::{ObjectPath, has_control},
     ring::{Key, KeyRing},
     target::{COMPONENT, pairs},
     time::UnixMillis,
@@ -41,20 +44,29 @@ impl Scope {
     /// Whether `path` lies below. The slash at the end makes the boundary: `/a/` does not cover `/ab`, nor `/a`.
     #[must_use]
     pub fn covers(&self, path: &ObjectPath) -> bool {
-        path.as_str().starts_with(&self.0[1..])
+        covers(&self.0, path)
     }
+}
+
+fn check_scope(text: &str) -> Result<(), InvalidScope> {
+    let inner = text.strip_prefix('/').ok_or(InvalidScope)?;
+    match inner.strip_suffix('/') {
+        Some(directory) => ObjectPath::check(directory).map_err(|_| InvalidScope),
+        None if inner.is_empty() => Ok(()),
+        None => Err(InvalidScope),
+    }
+}
+
+/// Whether a scope, which was checked, covers a path.
+fn covers(scope: &str, path: &ObjectPath) -> bool {
+    path.as_str().starts_with(&scope[1..])
 }
 
 impl FromStr for Scope {
     type Err = InvalidScope;
 
     fn from_str(text: &str) -> Result<Self, InvalidScope> {
-        let inner = text.strip_prefix('/').ok_or(InvalidScope)?;
-        if let Some(directory) = inner.strip_suffix('/') {
-            ObjectPath::from_decoded(directory).map_err(|_| InvalidScope)?;
-        } else if !inner.is_empty() {
-            return Err(InvalidScope);
-        }
+        check_scope(text)?;
         Ok(Self(text.to_owned()))
     }
 }
@@ -139,11 +151,11 @@ pub fn sign_user(key: &Key, claim: UserClaim<'_>, uid: &str, expires: u64) -> Re
         return Err(Unsignable::Uid);
     }
     if let UserClaim::Path { query: Some(query), .. } = claim
-        && query.chars().any(char::is_control)
+        && has_control(query)
     {
         return Err(Unsignable::Query);
     }
-    let mac = hmac::sign(&hmac_key(key), mac_text(claim, uid, expires).as_bytes());
+    let mac = hmac::sign(key.hmac(), claim.mac_text(uid, expires).as_bytes());
     let mut query = format!(
         "uid={}&expires={expires}&token={}&kid={}",
         utf8_percent_encode(uid, COMPONENT),
@@ -169,12 +181,11 @@ pub fn verify_user(
     query: Option<&str>,
 ) -> Result<UserGrant, UserTokenError> {
     let token = Presented::find(query.unwrap_or_default())?;
-    let claim = match &token.scope {
-        Some(scope) => UserClaim::Scope(scope),
-        None => UserClaim::Path { path, query: key_query },
+    let text = match &token.scope {
+        Some(scope) => mac_text("scope", &[scope], &token.uid, token.expires),
+        None => UserClaim::Path { path, query: key_query }.mac_text(&token.uid, token.expires),
     };
-    let text = mac_text(claim, &token.uid, token.expires);
-    let made_by = |key: &Key| hmac::verify(&hmac_key(key), text.as_bytes(), &token.mac).is_ok();
+    let made_by = |key: &Key| hmac::verify(key.hmac(), text.as_bytes(), &token.mac).is_ok();
     let good = match &token.kid {
         Some(kid) => ring.find(kid).is_some_and(made_by),
         None => ring.keys().any(made_by),
@@ -182,38 +193,53 @@ pub fn verify_user(
     if !good {
         return Err(UserTokenError::Forged);
     }
-    if token.scope.is_some_and(|scope| !scope.covers(path)) {
+    if token.scope.is_some_and(|scope| !covers(&scope, path)) {
         return Err(UserTokenError::WrongObject);
     }
     if now.seconds() >= token.expires {
         return Err(UserTokenError::Expired);
     }
-    Ok(UserGrant { uid: token.uid, expires: token.expires })
+    Ok(UserGrant { uid: token.uid.into_owned(), expires: token.expires })
 }
 
 fn is_uid(uid: &str) -> bool {
-    !uid.is_empty() && uid.len() <= LONGEST_UID && !uid.chars().any(char::is_control)
+    !uid.is_empty() && uid.len() <= LONGEST_UID && !has_control(uid)
 }
 
-fn mac_text(claim: UserClaim<'_>, uid: &str, expires: u64) -> String {
-    match claim {
-        UserClaim::Scope(scope) => format!("v1\nuser\nscope\n{scope}\n{uid}\n{expires}"),
-        UserClaim::Path { path, query: None } => format!("v1\nuser\npath\n/{path}\n{uid}\n{expires}"),
-        UserClaim::Path { path, query: Some(query) } => format!("v1\nuser\npath\n/{path}\n{query}\n{uid}\n{expires}"),
+impl UserClaim<'_> {
+    fn mac_text(self, uid: &str, expires: u64) -> String {
+        match self {
+            Self::Scope(scope) => mac_text("scope", &[scope.as_str()], uid, expires),
+            Self::Path { path, query: None } => mac_text("path", &["/", path.as_str()], uid, expires),
+            Self::Path { path, query: Some(query) } => {
+                mac_text("path", &["/", path.as_str(), "\n", query], uid, expires)
+            }
+        }
     }
 }
 
-/// The parameters of a request, each of its form and given once.
-struct Presented {
-    uid: String,
-    expires: u64,
-    mac: [u8; 32],
-    kid: Option<String>,
-    scope: Option<Scope>,
+/// What is signed; `what` in pieces.
+fn mac_text(kind: &str, what: &[&str], uid: &str, expires: u64) -> String {
+    let mut text = String::with_capacity(256);
+    for piece in ["v1\nuser\n", kind, "\n"].iter().chain(what).chain(&["\n", uid, "\n"]) {
+        text.push_str(piece);
+    }
+    write!(text, "{expires}").expect("a String takes all that is written");
+    text
 }
 
-impl Presented {
-    fn find(query: &str) -> Result<Self, UserTokenError> {
+/// The parameters of a request, each of its form and given once.
+struct Presented<'q> {
+    uid: Cow<'q, str>,
+    expires: u64,
+    mac: [u8; 32],
+    kid: Option<Cow<'q, str>>,
+    /// Checked as a [`Scope`] is.
+    scope: Option<Cow<'q, str>>,
+}
+
+impl<'q> Presented<'q> {
+    fn find(query: &'q str) -> Result<Self, UserTokenError> {
         use UserTokenError::{Malformed, Missing};
         let [mut uid, mut expires, mut token, mut kid, mut scope] = [const { None }; 5];
         for pair in pairs(query) {
@@ -233,14 +259,14 @@ impl Presented {
         let token = token.ok_or(Missing)?;
         let uid = uid.filter(|uid| is_uid(uid)).ok_or(Malformed)?;
         let expires = expires.and_then(|text| decimal(&text)).ok_or(Malformed)?;
-        let mac = BASE64_URL_SAFE_NO_PAD.decode(&*token).map_err(|_| Malformed)?;
-        Ok(Self {
-            uid: uid.into_owned(),
-            expires,
-            mac: mac.try_into().map_err(|_| Malformed)?,
-            kid: kid.map(Into::into),
-            scope: scope.map(|text| text.parse()).transpose().map_err(|_| Malformed)?,
-        })
+        if let Some(scope) = &scope {
+            check_scope(scope).map_err(|_| Malformed)?;
+        }
+        // A few octets more than there may be: the decoder wants room for what it does not know yet to be too much.
+        let mut mac = [0; 36];
+        let length = BASE64_URL_SAFE_NO_PAD.decode_slice(&*token, &mut mac).map_err(|_| Malformed)?;
+        let mac = mac[..length].try_into().map_err(|_| Malformed)?;
+        Ok(Self { uid, expires, mac, kid, scope })
     }
 }
 

@@ -81,7 +81,7 @@ fn sealed(grant: &NodeGrant) -> String {
 
 /// A well-signed token with any bytes inside.
 fn signed(body: &[u8]) -> String {
-    let mac = hmac::sign(&hmac_key(&ring().current), &[LABEL, body].concat());
+    let mac = hmac::sign(ring().current.hmac(), &[LABEL, body].concat());
     BASE64_URL_SAFE_NO_PAD.encode([body, mac.as_ref()].concat())
 }
 
