@@ -3,7 +3,7 @@
 //! Nothing is decided here. It asks what [`handler`](crate::handler) asks, in the same order, and where anything is out of the
 //! ordinary (a refusal, no node, a playlist, a token to renew) it leaves the request to that.
 
-use ferry_core::{routes::Deliver, selection::select};
+use ferry_core::{routes::Deliver, selection::select, target::Query};
 use ferry_delivery::server::{Brief, Plain};
 use http::StatusCode;
 
@@ -17,8 +17,8 @@ impl Front {
     /// Writes a redirect; `None` if there is none, or something else to do.
     pub(crate) fn redirect_briefly(&self, plain: Plain<'_>, brief: &mut Brief<'_>) -> Option<()> {
         let (path, query) = match plain.target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (plain.target, None),
+            Some((path, query)) => (path, Query::of(Some(query))),
+            None => (plain.target, Query::of(None)),
         };
         if path == "/health" || !is_uri(plain.target) {
             return None;
@@ -26,7 +26,7 @@ impl Front {
         let snapshot = self.current.glance();
         let rings = Rings { user: snapshot.user_ring.as_ref(), node: snapshot.node_ring.as_ref() };
         let now = self.clock.at(plain.since);
-        let admitted = admit(&self.routes, rings, self.clock.corrected_at(now), path, query).ok()?;
+        let admitted = admit(&self.routes, rings, self.clock.corrected_at(now), path, &query).ok()?;
         if admitted.found.deliver != Deliver::Redirect || !admitted.tried.is_empty() {
             return None;
         }
@@ -37,7 +37,7 @@ impl Front {
         let primary = selection.primary?;
         let mut nodes = Nodes::of(&selection, scheme);
         let trace = self.trace(None, &admitted);
-        let target = self.target((path, query), &admitted, &snapshot, &mut nodes, now, &trace)?;
+        let target = self.target((path, &query), &admitted, &snapshot, &mut nodes, now, &trace)?;
         redirect::write(brief, &nodes, &target)?;
         self.redirected(&snapshot, primary, now, &trace);
         trace.span.record("status", StatusCode::FOUND.as_u16());

@@ -7,7 +7,7 @@ use ferry_core::{
     object::ObjectPath,
     ring::KeyRing,
     routes::{Access, Match, Routes},
-    target::{NodeTokens, node_tokens},
+    target::{NodeTokens, Query},
     time::UnixMillis,
     tokens::{NodeGrant, NodeTokenError, UserTokenError, open, verify_user},
 };
@@ -40,18 +40,18 @@ pub(crate) enum Refused {
     Renewal,
 }
 
-/// Judges one request: `path` and `query` as they came.
+/// Judges one request: the path and the query as they came.
 pub(crate) fn admit<'r>(
     routes: &'r Routes,
     rings: Rings<'_>,
     now: UnixMillis,
     path: &str,
-    query: Option<&str>,
+    query: &Query<'_>,
 ) -> Result<Admitted<'r>, Refused> {
     let path =
         routes.path(path).map_err(|why| if why.is_malformed() { Refused::Malformed } else { Refused::Unknown })?;
-    let found = routes.match_target(&path, query).ok_or(Refused::Unknown)?;
-    match node_tokens(query.unwrap_or_default()) {
+    let found = routes.match_target(&path, query.raw()).ok_or(Refused::Unknown)?;
+    match query.node_tokens() {
         NodeTokens::None => {}
         NodeTokens::One(token) => {
             let grant = renewed(rings.node, now, token, &path)?;
@@ -68,7 +68,7 @@ pub(crate) fn admit<'r>(
         Access::Open => None,
         Access::Signed => {
             let ring = rings.user.ok_or(Refused::NoRing)?;
-            Some(verify_user(ring, now, &path, found.key.query.as_deref(), query)?.expires)
+            Some(verify_user(ring, now, &path, found.key.query.as_deref(), *query)?.expires)
         }
     };
     Ok(Admitted { path, found, until, tried: Vec::new() })

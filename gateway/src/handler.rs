@@ -9,6 +9,7 @@ use ferry_core::{
     id::{Region, Zone},
     routes::{Access, Deliver, Methods},
     selection::{Candidate, Client, Request as Question, Scheme, Selection, select},
+    target::Query,
     time::Tick,
     trace::TraceContext,
 };
@@ -75,8 +76,9 @@ impl Handler for Front {
         let snapshot = self.current.load();
         let rings = Rings { user: snapshot.user_ring.as_ref(), node: snapshot.node_ring.as_ref() };
         let now = self.clock.corrected();
-        let answer = match admit(&self.routes, rings, now, request.target.path(), request.target.query()) {
-            Ok(admitted) if is_download => self.serve(&request, &admitted, &snapshot).await,
+        let query = Query::of(request.target.query());
+        let answer = match admit(&self.routes, rings, now, request.target.path(), &query) {
+            Ok(admitted) if is_download => self.serve(&request, &query, &admitted, &snapshot).await,
             Ok(admitted) => self.pass(&request, &admitted).await,
             Err(refused) => {
                 self.figures.outcome(refused.as_str());
@@ -100,7 +102,14 @@ pub(crate) struct Trace {
 }
 
 impl Front {
-    async fn serve(&self, request: &Request, admitted: &Admitted<'_>, snapshot: &Arc<Snapshot>) -> Answer {
+    async fn serve(
+        &self,
+        request: &Request,
+        query: &Query<'_>,
+        admitted: &Admitted<'_>,
+        snapshot: &Arc<Snapshot>,
+    ) -> Answer {
+        let asked = (request.target.path(), query);
         let trace = self.trace(traceparent(request), admitted);
         let client = self.client(request.peer.ip());
         let scheme = redirect::scheme(request.secure);
@@ -111,11 +120,11 @@ impl Front {
             selection = select(&snapshot.table, &snapshot.corrections, &Question { tried: &[], ..question });
         }
         let answer = match admitted.found.deliver {
-            Deliver::Redirect => match self.redirect(request, admitted, snapshot, &selection, scheme, &trace) {
+            Deliver::Redirect => match self.redirect(asked, admitted, snapshot, &selection, scheme, &trace) {
                 Some(answer) => answer,
                 None => self.fall_back(request, admitted, &trace).await,
             },
-            Deliver::Proxy => self.hand_out(request, admitted, snapshot, &selection, &trace).await,
+            Deliver::Proxy => self.hand_out(request, asked, admitted, snapshot, &selection, &trace).await,
         };
         trace.span.record("status", answer.status.as_u16());
         answer
@@ -124,7 +133,7 @@ impl Front {
     /// `None` if there is no node to send the client to.
     fn redirect(
         &self,
-        request: &Request,
+        asked: (&str, &Query<'_>),
         admitted: &Admitted<'_>,
         snapshot: &Snapshot,
         selection: &Selection<'_>,
@@ -133,7 +142,6 @@ impl Front {
     ) -> Option<Answer> {
         let primary = selection.primary?;
         let (mut nodes, now) = (Nodes::of(selection, scheme), self.clock.now());
-        let asked = (request.target.path(), request.target.query());
         let target = self.target(asked, admitted, snapshot, &mut nodes, now, trace)?;
         let answer = redirect::answer(&nodes, &target)?;
         self.redirected(snapshot, primary, now, trace);
@@ -150,7 +158,7 @@ impl Front {
     /// The request target at these nodes, of which those stay that it is good at; `None` where it must carry a token and cannot.
     pub(crate) fn target(
         &self,
-        asked: (&str, Option<&str>),
+        asked: (&str, &Query<'_>),
         admitted: &Admitted<'_>,
         snapshot: &Snapshot,
         nodes: &mut Nodes<'_>,
@@ -201,6 +209,7 @@ impl Front {
     async fn hand_out(
         &self,
         request: &Request,
+        asked: (&str, &Query<'_>),
         admitted: &Admitted<'_>,
         snapshot: &Snapshot,
         selection: &Selection<'_>,
@@ -220,7 +229,6 @@ impl Front {
         };
         // Between gateway and node, either scheme will do.
         let mut nodes = Nodes::of(selection, Scheme::Http);
-        let asked = (request.target.path(), request.target.query());
         let fetched = match self.target(asked, admitted, snapshot, &mut nodes, self.clock.now(), trace) {
             Some(target) => self.nodes.fetch(request, nodes.iter(), &target).await,
             None => None,

@@ -6,12 +6,9 @@ use ferry_core::{
     ring::KeyRing,
     routes::Access,
     selection::{Scheme, Selection},
-    target::encode_path,
+    target::{Query, encode_path},
     time::UnixMillis,
-    tokens::{
-        NODE_PARAMETER, NodeGrant, Reach, RedirectId, Terms, Unsealable, seal_onto, strip_ferry_parameters,
-        strip_node_token,
-    },
+    tokens::{NODE_PARAMETER, NodeGrant, Reach, RedirectId, Terms, Unsealable, seal_onto},
     trace::TraceContext,
 };
 use ferry_delivery::{Answer, server::Brief};
@@ -120,11 +117,10 @@ impl<'t> FromIterator<Reach<'t>> for Nodes<'t> {
 
 /// The target at a node without its token: the path as the client wrote it, and the query without what is the gateway's business. Of a
 /// directory, it is the path of its index file: a node may know nothing of that.
-pub(crate) fn target(asked: (&str, Option<&str>), admitted: &Admitted<'_>) -> String {
-    let (path, query) = (asked.0, asked.1.unwrap_or_default());
+pub(crate) fn target((path, query): (&str, &Query<'_>), admitted: &Admitted<'_>) -> String {
     let rest = match admitted.found.access {
-        Access::Open => strip_node_token(query),
-        Access::Signed => strip_ferry_parameters(query),
+        Access::Open => query.without_node_token(),
+        Access::Signed => query.without_ferry_parameters(),
     };
     let mut target = String::with_capacity(LIKELY);
     match path.ends_with('/') {

@@ -25,7 +25,7 @@ fn judge(access: &str, path: &str, query: Option<&str>) -> Result<(Option<u64>, 
     let (user, node) = (ring(1), ring(2));
     let rings = Rings { user: Some(&user), node: Some(&node) };
     let routes = routes(access);
-    admit(&routes, rings, NOW, path, query).map(|admitted| (admitted.until, admitted.tried))
+    admit(&routes, rings, NOW, path, &Query::of(query)).map(|admitted| (admitted.until, admitted.tried))
 }
 
 fn user_query(secret: u8, path: &str, expires: u64) -> String {
@@ -115,10 +115,12 @@ fn a_redirect_of_one_query_is_not_renewed_for_another() {
     let rings = Rings { user: Some(&user), node: Some(&node) };
     // The token was made for the path without any query.
     let token = node_query(2, "/get", NOW.seconds() + 60, NOW.seconds() + 600, true);
-    assert!(admit(&routes, rings, NOW, "/get", Some(&token)).is_ok());
-    let stolen = admit(&routes, rings, NOW, "/get", Some(&format!("id=2&{token}")));
+    assert!(admit(&routes, rings, NOW, "/get", &Query::of(Some(&token))).is_ok());
+    let other = format!("id=2&{token}");
+    let stolen = admit(&routes, rings, NOW, "/get", &Query::of(Some(&other)));
     assert_eq!(stolen.expect_err("another object"), Refused::Renewal);
-    let twice = admit(&routes, rings, NOW, "/get", Some(&format!("{token}&{token}")));
+    let both = format!("{token}&{token}");
+    let twice = admit(&routes, rings, NOW, "/get", &Query::of(Some(&both)));
     assert_eq!(twice.expect_err("ambiguous"), Refused::Renewal);
 }
 
@@ -139,7 +141,7 @@ fn paths_that_mean_nothing_are_refused() {
 fn without_a_ring_a_signed_route_is_not_ready() {
     let routes = routes("signed");
     let rings = Rings { user: None, node: None };
-    let refused = admit(&routes, rings, NOW, "/a", None).expect_err("not ready");
+    let refused = admit(&routes, rings, NOW, "/a", &Query::of(None)).expect_err("not ready");
     assert_eq!(refused, Refused::NoRing);
     assert_eq!(refused.answer().status, StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -3,7 +3,7 @@
 //! Decides which query parameters are ferry's own and how a path or parameter is written in one form only. Never decides
 //! what a path means; routes do.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, iter};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -29,15 +29,40 @@ pub(crate) const PATH: &AsciiSet = &COMPONENT
     .remove(b':')
     .remove(b'@');
 
-/// The query parameters of a user token.
-const USER_PARAMETERS: [&str; 5] = ["uid", "expires", "token", "kid", "scope"];
 /// The query parameter of a node token.
 pub const NODE_PARAMETER: &str = "ferry";
+
+/// A query parameter that ferry itself reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Own {
+    Uid,
+    Expires,
+    Token,
+    Kid,
+    Scope,
+    Node,
+}
+
+impl Own {
+    const COUNT: usize = Self::Node as usize + 1;
+
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "uid" => Self::Uid,
+            "expires" => Self::Expires,
+            "token" => Self::Token,
+            "kid" => Self::Kid,
+            "scope" => Self::Scope,
+            NODE_PARAMETER => Self::Node,
+            _ => return None,
+        })
+    }
+}
 
 /// Whether ferry itself reads this parameter on a route that wants user tokens.
 #[must_use]
 pub fn is_ferry_parameter(name: &str) -> bool {
-    name == NODE_PARAMETER || USER_PARAMETERS.contains(&name)
+    Own::named(name).is_some()
 }
 
 /// The path as a request target: a leading slash, then everything encoded that has to be.
@@ -79,43 +104,129 @@ pub(crate) struct Pair<'q> {
     pub(crate) raw: &'q str,
     name: &'q str,
     value: &'q str,
+    /// Whether it has a percent sign. Mostly it has none, and then it can be nothing but UTF-8.
+    encoded: bool,
 }
 
 impl<'q> Pair<'q> {
     /// The decoded name; `None` if it is not UTF-8.
     pub(crate) fn name(self) -> Option<Cow<'q, str>> {
-        decoded(self.name)
-    }
-
-    /// Whether that holds of the decoded name.
-    fn is(self, one: impl Fn(&str) -> bool) -> bool {
-        self.name().is_some_and(|name| one(&name))
+        self.decoded(self.name)
     }
 
     /// The decoded value; `None` if it is not UTF-8. A plus sign is a plus sign, as in RFC 3986.
     pub(crate) fn value(self) -> Option<Cow<'q, str>> {
-        decoded(self.value)
+        self.decoded(self.value)
     }
 
     pub(crate) const fn raw_value(self) -> &'q str {
         self.value
     }
-}
 
-fn decoded(component: &str) -> Option<Cow<'_, str>> {
-    // Mostly nothing is encoded, and then nothing can be anything but UTF-8.
-    match component.as_bytes().contains(&b'%') {
-        true => percent_decode_str(component).decode_utf8().ok(),
-        false => Some(Cow::Borrowed(component)),
+    fn decoded(self, component: &'q str) -> Option<Cow<'q, str>> {
+        if self.encoded { percent_decode_str(component).decode_utf8().ok() } else { Some(Cow::Borrowed(component)) }
     }
 }
 
 /// The pairs of a query in their order; what is empty between two `&` is left out.
 pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Pair<'_>> {
-    query.split('&').filter(|raw| !raw.is_empty()).map(|raw| {
-        let (name, value) = raw.split_once('=').unwrap_or((raw, ""));
-        Pair { raw, name, value }
+    let mut rest = query;
+    iter::from_fn(move || {
+        rest = rest.trim_start_matches('&');
+        let (mut end, mut equals, mut encoded) = (rest.len(), None, false);
+        // They are short: to look for each of the three by itself costs more.
+        for (at, octet) in rest.bytes().enumerate() {
+            match octet {
+                b'&' => {
+                    end = at;
+                    break;
+                }
+                b'=' if equals.is_none() => equals = Some(at),
+                b'%' => encoded = true,
+                _ => {}
+            }
+        }
+        let (raw, behind) = rest.split_at(end);
+        rest = behind;
+        let (name, value) = equals.map_or((raw, ""), |at| (&raw[..at], &raw[at + 1..]));
+        (!raw.is_empty()).then_some(Pair { raw, name, value, encoded })
     })
+}
+
+/// A query, taken apart once: ferry's own parameters, however their names are encoded.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'q> {
+    raw: Option<&'q str>,
+    /// The first of each name.
+    own: [Option<Pair<'q>>; Own::COUNT],
+    twice: [bool; Own::COUNT],
+    others: bool,
+}
+
+impl<'q> Query<'q> {
+    /// Takes a raw query apart: what follows a `?`, if there is one.
+    #[must_use]
+    pub fn of(raw: Option<&'q str>) -> Self {
+        let mut query = Self { raw, own: [None; _], twice: [false; _], others: false };
+        for pair in pairs(raw.unwrap_or_default()) {
+            match pair.name().and_then(|name| Own::named(&name)).map(|own| own as usize) {
+                None => query.others = true,
+                Some(own) if query.own[own].is_some() => query.twice[own] = true,
+                Some(own) => query.own[own] = Some(pair),
+            }
+        }
+        query
+    }
+
+    /// As it was sent.
+    #[must_use]
+    pub const fn raw(&self) -> Option<&'q str> {
+        self.raw
+    }
+
+    /// The parameter of that name; the first of them where there are several.
+    pub(crate) const fn own(&self, own: Own) -> Option<Pair<'q>> {
+        self.own[own as usize]
+    }
+
+    /// Whether it is there more than once: some reader would believe the one, some the other.
+    pub(crate) const fn is_twice(&self, own: Own) -> bool {
+        self.twice[own as usize]
+    }
+
+    /// Its node tokens.
+    #[must_use]
+    pub fn node_tokens(&self) -> NodeTokens<'q> {
+        match self.own(Own::Node) {
+            None => NodeTokens::None,
+            Some(_) if self.is_twice(Own::Node) => NodeTokens::Several,
+            Some(pair) => NodeTokens::One(pair.value),
+        }
+    }
+
+    /// What [`strip_ferry_parameters`] leaves of it.
+    #[must_use]
+    pub fn without_ferry_parameters(&self) -> Cow<'q, str> {
+        let raw = self.raw.unwrap_or_default();
+        match (self.own.iter().any(Option::is_some), self.others) {
+            (false, _) => Cow::Borrowed(raw),
+            (true, false) => Cow::Borrowed(""),
+            (true, true) => strip_ferry_parameters(raw),
+        }
+    }
+
+    /// What [`strip_node_token`] leaves of it.
+    #[must_use]
+    pub fn without_node_token(&self) -> Cow<'q, str> {
+        let raw = self.raw.unwrap_or_default();
+        if self.own(Own::Node).is_none() { Cow::Borrowed(raw) } else { strip_node_token(raw) }
+    }
+}
+
+impl<'q> From<Option<&'q str>> for Query<'q> {
+    fn from(raw: Option<&'q str>) -> Self {
+        Self::of(raw)
+    }
 }
 
 /// The query without ferry's own parameters, however their names are encoded; empty when nothing is left.
@@ -138,26 +249,17 @@ pub enum NodeTokens<'q> {
 /// Finds the node token of a raw query: exactly what [`strip_node_token`] takes out.
 #[must_use]
 pub fn node_tokens(query: &str) -> NodeTokens<'_> {
-    let mut tokens = pairs(query).filter(|pair| pair.is(is_node_token)).map(Pair::raw_value);
-    match (tokens.next(), tokens.next()) {
-        (None, _) => NodeTokens::None,
-        (Some(token), None) => NodeTokens::One(token),
-        (Some(_), Some(_)) => NodeTokens::Several,
-    }
+    Query::of(Some(query)).node_tokens()
 }
 
 /// The query without its node token: all that is ferry's where no user token is read.
 #[must_use]
 pub fn strip_node_token(query: &str) -> Cow<'_, str> {
-    strip(query, is_node_token)
-}
-
-fn is_node_token(name: &str) -> bool {
-    name == NODE_PARAMETER
+    strip(query, |name| name == NODE_PARAMETER)
 }
 
 fn strip(query: &str, ours: impl Fn(&str) -> bool) -> Cow<'_, str> {
-    let ours = |pair: &Pair<'_>| pair.is(&ours);
+    let ours = |pair: &Pair<'_>| pair.name().is_some_and(|name| ours(&name));
     if !pairs(query).any(|pair| ours(&pair)) {
         return Cow::Borrowed(query);
     }
@@ -185,6 +287,8 @@ mod tests {
     fn only_ferrys_own_parameters_are_taken_away() {
         for (query, rest) in [
             ("", ""),
+            ("&&", "&&"),
+            ("&&uid=u&&", ""),
             ("a=1&b=2", "a=1&b=2"),
             ("uid=u&expires=9&token=t&kid=k&scope=/a/&ferry=f", ""),
             ("a=1&uid=u&b=2&token=t", "a=1&b=2"),
@@ -194,7 +298,39 @@ mod tests {
             ("a=uid=1&ferry=x=y", "a=uid=1"),
         ] {
             assert_eq!(strip_ferry_parameters(query), rest, "{query:?}");
+            assert_eq!(Query::of(Some(query)).without_ferry_parameters(), rest, "{query:?}");
+            assert_eq!(Query::of(Some(query)).without_node_token(), strip_node_token(query), "{query:?}");
         }
         assert_eq!(strip_node_token("token=mine&ferry=x"), "token=mine");
+    }
+
+    #[test]
+    fn a_query_is_taken_apart_at_each_ampersand_and_the_first_equals_sign() {
+        for (query, expected) in [
+            ("", vec![]),
+            ("&", vec![]),
+            ("a", vec![("a", "")]),
+            ("=", vec![("", "")]),
+            ("a=b=c&&d=&=e&", vec![("a", "b=c"), ("d", ""), ("", "e")]),
+            ("%61=%62&c", vec![("a", "b"), ("c", "")]),
+        ] {
+            let found: Vec<_> = pairs(query).map(|pair| (pair.name(), pair.value())).collect();
+            let expected: Vec<_> =
+                expected.iter().map(|(name, value)| (Some((*name).into()), Some((*value).into()))).collect();
+            assert_eq!(found, expected, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn two_node_tokens_are_none_to_believe() {
+        for (query, tokens) in [
+            ("a=1", NodeTokens::None),
+            ("a=1&ferry=x", NodeTokens::One("x")),
+            ("ferry", NodeTokens::One("")),
+            ("f%65rry=%78", NodeTokens::One("%78")),
+            ("ferry=x&f%65rry=x", NodeTokens::Several),
+        ] {
+            assert_eq!(node_tokens(query), tokens, "{query:?}");
+        }
     }
 }

@@ -18,7 +18,7 @@ use ring::hmac;
 use crate::{
     object::{ObjectPath, has_control},
     ring::{Key, KeyRing},
-    target::{COMPONENT, pairs},
+    target::{COMPONENT, Own, Query},
     time::UnixMillis,
 };
 
@@ -93,9 +93,9 @@ pub enum UserClaim<'a> {
 
 /// What a good user token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserGrant {
+pub struct UserGrant<'q> {
     /// Who may fetch.
-    pub uid: String,
+    pub uid: Cow<'q, str>,
     /// Until when: seconds since 1970.
     pub expires: u64,
 }
@@ -173,14 +173,14 @@ pub fn sign_user(key: &Key, claim: UserClaim<'_>, uid: &str, expires: u64) -> Re
 ///
 /// `path` is the decoded path of the request; `key_query` the part of the query that its route makes part of the key, in
 /// canonical form. The MAC is judged before anything that it covers, so that only its holder learns that a token expired.
-pub fn verify_user(
+pub fn verify_user<'q>(
     ring: &KeyRing,
     now: UnixMillis,
     path: &ObjectPath,
     key_query: Option<&str>,
-    query: Option<&str>,
-) -> Result<UserGrant, UserTokenError> {
-    let token = Presented::find(query.unwrap_or_default())?;
+    query: impl Into<Query<'q>>,
+) -> Result<UserGrant<'q>, UserTokenError> {
+    let token = Presented::find(&query.into())?;
     let text = match &token.scope {
         Some(scope) => mac_text("scope", &[scope], &token.uid, token.expires),
         None => UserClaim::Path { path, query: key_query }.mac_text(&token.uid, token.expires),
@@ -199,7 +199,7 @@ pub fn verify_user(
     if now.seconds() >= token.expires {
         return Err(UserTokenError::Expired);
     }
-    Ok(UserGrant { uid: token.uid.into_owned(), expires: token.expires })
+    Ok(UserGrant { uid: token.uid, expires: token.expires })
 }
 
 fn is_uid(uid: &str) -> bool {
@@ -239,23 +239,16 @@ struct Presented<'q> {
 }
 
 impl<'q> Presented<'q> {
-    fn find(query: &'q str) -> Result<Self, UserTokenError> {
+    fn find(query: &Query<'q>) -> Result<Self, UserTokenError> {
         use UserTokenError::{Malformed, Missing};
-        let [mut uid, mut expires, mut token, mut kid, mut scope] = [const { None }; 5];
-        for pair in pairs(query) {
-            let slot = match pair.name().as_deref() {
-                Some("uid") => &mut uid,
-                Some("expires") => &mut expires,
-                Some("token") => &mut token,
-                Some("kid") => &mut kid,
-                Some("scope") => &mut scope,
-                _ => continue,
-            };
+        let of = |own| match query.own(own) {
+            None => Ok(None),
             // Two of one name: some reader would believe the one, some the other.
-            if slot.replace(pair.value().ok_or(Malformed)?).is_some() {
-                return Err(Malformed);
-            }
-        }
+            Some(_) if query.is_twice(own) => Err(Malformed),
+            Some(pair) => pair.value().map(Some).ok_or(Malformed),
+        };
+        let (uid, expires, token) = (of(Own::Uid)?, of(Own::Expires)?, of(Own::Token)?);
+        let (kid, scope) = (of(Own::Kid)?, of(Own::Scope)?);
         let token = token.ok_or(Missing)?;
         let uid = uid.filter(|uid| is_uid(uid)).ok_or(Malformed)?;
         let expires = expires.and_then(|text| decimal(&text)).ok_or(Malformed)?;
