@@ -19,6 +19,7 @@ pub mod merge;
 pub mod node;
 pub mod object;
 pub mod pace;
+pub mod place;
 pub mod probing;
 pub mod ring;
 pub mod routes;
