@@ -284,6 +284,8 @@ pub(crate) fn question<'a>(admitted: &'a Admitted<'_>, client: &'a Client, schem
         scheme,
         tried: &admitted.tried,
         cost: TRANSFER_COST,
+        spread: 1,
+        doubted: &[],
         now,
     }
 }

@@ -109,6 +109,7 @@ impl From<v1::Load> for Load {
             disk_wait: Duration::from_micros(wire.disk_wait_us.into()),
             requests: wire.requests,
             failures: wire.failures.min(wire.requests),
+            cold: Share::clamped(wire.cold),
         }
     }
 }
@@ -123,6 +124,7 @@ impl From<Load> for v1::Load {
             disk_wait_us: u32::try_from(load.disk_wait.as_micros()).unwrap_or(u32::MAX),
             requests: load.requests,
             failures: load.failures,
+            cold: load.cold.get(),
         }
     }
 }
@@ -280,6 +282,7 @@ mod tests {
             disk_wait_us: u32::MAX,
             requests: u32::MAX,
             failures: u32::MAX,
+            cold: 1.0,
         };
         let view = NodeView {
             facts: Arc::new(facts),

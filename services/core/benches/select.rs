@@ -67,8 +67,17 @@ fn selection(nodes: usize, regions: usize) {
     measure(&format!("select, {nodes} nodes in {regions} regions"), |call| {
         let affinity = keys[call as usize % keys.len()].as_str();
         let now = NOW + Duration::from_millis(700);
-        let request =
-            Request { affinity, key: &path, client: &client, scheme: Scheme::Http, tried: &[], cost: 1_000_000, now };
+        let request = Request {
+            affinity,
+            key: &path,
+            client: &client,
+            scheme: Scheme::Http,
+            tried: &[],
+            doubted: &[],
+            cost: 1_000_000,
+            spread: 1,
+            now,
+        };
         black_box(select(&table, &corrections, black_box(&request)).primary);
     });
 }
@@ -108,7 +117,7 @@ fn tokens() {
 }
 
 fn main() {
-    for (nodes, regions) in [(2, 1), (16, 1), (16, 3), (256, 1), (256, 4)] {
+    for (nodes, regions) in [(2, 1), (16, 1), (16, 3), (256, 1), (256, 4), (10_000, 1), (10_000, 20)] {
         selection(nodes, regions);
     }
     tokens();

@@ -37,4 +37,6 @@ pub struct Load {
     pub requests: u32,
     /// How many of those the node failed to answer as it should: its own errors, not its clients'.
     pub failures: u32,
+    /// Share of the cache's requests during the last second whose object was not there; 0 if there were none, or there is no cache.
+    pub cold: Share,
 }

@@ -7,24 +7,35 @@
 //! 3. Affinity: weighted rendezvous within the tier, so that a key meets the same node again.
 //! 4. Bounded load: a busy node takes no more than its share of the tier's load.
 //! 5. Second choice: of the first two, the one that is clearly less loaded, if the first is busy at all.
+//! 6. Heat: a key that one node is not enough for is several keys ([`Heat`]), and of two of them the client gets the less loaded one's node.
 //!
 //! Never blocks, never allocates on the way to a decision, never asks the time. What the gateway itself sent since the
 //! last reports comes in as [`Corrections`].
 //!
+//! Of a tier with more than 32 nodes, those are looked at that draw well for the key (`table::members`).
+//!
 //! Invariants: S1, while somebody is eligible somebody is selected. S2, nobody beyond the bound is selected while somebody
-//! within it could be. S3, primary and alternates are distinct. S4, equal arguments give equal answers.
+//! within it could be, of those who are looked at. S3, primary and alternates are distinct. S4, equal arguments give equal answers.
 
 mod choose;
 mod corrections;
+mod cost;
+mod decaying;
 mod explain;
 mod figures;
+mod heat;
 mod rendezvous;
 mod round;
+mod rules;
+mod strength;
 mod table;
 
 pub use corrections::Corrections;
+pub use cost::Sizes;
 pub use explain::{Explained, Explanation, Role, explain};
+pub use heat::Heat;
 pub use round::{Exclusion, Tier};
+pub use rules::Rules;
 pub use table::{Candidate, Table};
 
 use std::fmt;
@@ -70,8 +81,14 @@ pub struct Request<'a> {
     pub scheme: Scheme,
     /// Nodes that failed this client for this key a moment ago; never selected.
     pub tried: &'a [NodeId],
-    /// What the transfer is expected to take, in bytes per second.
+    /// Nodes that passive evidence speaks against, for this client or for all: left out, but in a tier of which they are more than half (by capacity). A bad
+    /// signal must not empty the table.
+    pub doubted: &'a [NodeId],
+    /// What the transfer is expected to take, in bytes per second ([`Table::cost`]).
     pub cost: u64,
+    /// Over how many nodes the key is spread because one is not enough for it, as [`Heat::spread`] says; usually 1. A client stays
+    /// with one of them.
+    pub spread: u32,
     /// The moment of the question.
     pub now: Tick,
 }

@@ -51,6 +51,8 @@ impl Choice {
                 scheme: Scheme::Http,
                 tried: &[],
                 cost: TRANSFER_COST,
+                spread: 1,
+                doubted: &[],
                 now: Tick::default(),
             };
             select(&self.table, &self.corrections, &request).primary.map(Candidate::id)

@@ -28,6 +28,8 @@ struct Reading {
     calls: Time,
     /// Requests answered, and those of them with an error of the server's.
     answers: (u64, u64),
+    /// Requests whose object was in the cache, and those whose object was not.
+    kept: (u64, u64),
 }
 
 /// Ticks of all processors since the machine started.
@@ -97,6 +99,10 @@ impl Reading {
             disk: pressure(&of("/proc/pressure/io")).unwrap_or_default(),
             calls: delivery.disk_time(),
             answers: delivery.answers(),
+            kept: delivery.cache().map_or((0, 0), |cache| {
+                let stats = cache.stats();
+                (stats.hits + stats.stale + stats.partial, stats.misses)
+            }),
         }
     }
 
@@ -110,6 +116,7 @@ impl Reading {
         // No ticks at all make NaN, which is a share of 0.
         let cpu = busy / self.cpu.all.saturating_sub(last.cpu.all) as f32;
         let waited = self.disk.saturating_sub(last.disk).as_secs_f64();
+        let (kept, missed) = (grown(self.kept.0, last.kept.0), grown(self.kept.1, last.kept.1));
         Load {
             bytes_per_second: (sent / seconds) as u64,
             transfers: u32::try_from(transfers).unwrap_or(u32::MAX),
@@ -118,6 +125,7 @@ impl Reading {
             disk_wait: self.calls.since(&last.calls),
             requests: grown(self.answers.0, last.answers.0),
             failures: grown(self.answers.1, last.answers.1),
+            cold: Share::clamped(missed as f32 / (kept as f32 + missed as f32)),
         }
     }
 }
@@ -182,11 +190,12 @@ mod tests {
         };
         let calls = Time { calls: 4, spent: Duration::from_millis(10) };
         let (cpu, disk) = (Cpu { busy: 60, all: 300 }, Duration::from_millis(1500));
-        let now = Reading { sent_bytes: 5000, cpu, disk, calls, answers: (7, 2) };
+        let now = Reading { sent_bytes: 5000, cpu, disk, calls, answers: (7, 2), kept: (3, 1) };
         let load = now.since(&last, Duration::from_secs(2), 3);
         assert_eq!((load.bytes_per_second, load.transfers), (2000, 3));
         assert_eq!((load.cpu.get(), load.disk.get()), (0.25, 0.25));
         assert_eq!((load.disk_wait, load.requests, load.failures), (Duration::from_micros(2500), 7, 2));
+        assert_eq!(load.cold.get(), 0.25);
     }
 
     #[test]

@@ -50,7 +50,9 @@ impl FromStr for Network {
         let (most, before) = if address.is_ipv4() { (32, MAPPED) } else { (128, 0) };
         let length = match length {
             None => most,
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().map_err(|_| malformed())?,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().map_err(|_| malformed())?
+            }
             Some(_) => return Err(malformed()),
         };
         let bits = bits_of(address);
@@ -130,7 +132,8 @@ mod tests {
 
     #[test]
     fn the_longest_network_counts_in_both_families() {
-        let list = [("10.0.0.0/8", 1), ("10.1.0.0/16", 2), ("10.1.2.3", 3), ("2001:db8::/32", 4), ("2001:db8:1::/48", 5)];
+        let list =
+            [("10.0.0.0/8", 1), ("10.1.0.0/16", 2), ("10.1.2.3", 3), ("2001:db8::/32", 4), ("2001:db8:1::/48", 5)];
         let list = networks(&list).expect("no duplicates");
         for (asked, found) in [
             ("10.9.9.9", Some(1)),
@@ -158,7 +161,18 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_refused() {
-        for text in ["", "10.0.0.0/33", "10.1.0.0/8", "2001:db8::1/32", "10.0.0/8", "::/129", "10.0.0.0/", "10.0.0.0/+8", "a/8", "10.0.0.0/8/8"] {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.1.0.0/8",
+            "2001:db8::1/32",
+            "10.0.0/8",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "a/8",
+            "10.0.0.0/8/8",
+        ] {
             assert_eq!(text.parse::<Network>(), Err(Fault::Malformed(text.to_owned())));
         }
     }

@@ -2,17 +2,15 @@
 //! beside every node's figures in the same [`Round`].
 
 use super::{
-    Choice, Selection,
+    Choice, Rules, Selection,
     figures::{Measure, SPILL_FROM},
     rendezvous::{hash_pair, unit},
-    round::{BUSY, Round, Tier},
+    round::{Round, Tier},
     table::{Candidate, Place},
 };
 
 /// How much fuller than [`SPILL_FROM`] a tier is that passes on all it can.
 const SPILL_WIDTH: f64 = 0.15;
-/// The second choice wins if its load per weight is below this part of the first's.
-const CLEARLY_LESS: f64 = 0.75;
 
 /// A node that could be chosen.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +37,12 @@ impl<'t> Round<'_, 't> {
             spilled: tier != nearest,
             ..nothing
         }
+    }
+
+    /// What the node carries to which this round leads, for its weight; nothing is better than nobody.
+    pub(super) fn outlook(&self) -> f64 {
+        let chosen = self.choose_tier().and_then(|(_, tier)| self.choose_within(tier));
+        chosen.map_or(f64::INFINITY, |(place, _)| self.measure(place.figures).load / place.figures.weight())
     }
 
     /// The nearest tier with anybody in it, and the one that takes the request.
@@ -92,7 +96,7 @@ impl<'t> Round<'_, 't> {
         let best = best?;
         let (chosen, choice) = match fitting {
             [None, _] => (best, Choice::Unbounded),
-            [Some(first), Some(second)] if clearly_less(second, first) => (second, Choice::SecondChoice),
+            [Some(first), Some(second)] if clearly_less(second, first, self.rules()) => (second, Choice::SecondChoice),
             [Some(first), _] if first.score < best.score => (first, Choice::Bounded),
             [Some(first), _] => (first, Choice::Affinity),
         };
@@ -129,7 +133,7 @@ impl<'t> Round<'_, 't> {
 }
 
 /// Whether the second choice is worth a cache that may be cold.
-fn clearly_less(second: Contender<'_>, first: Contender<'_>) -> bool {
+fn clearly_less(second: Contender<'_>, first: Contender<'_>, rules: &Rules) -> bool {
     let per_weight = |contender: Contender<'_>| contender.measure.load / contender.place.figures.weight();
-    first.measure.utilisation > BUSY && per_weight(second) < CLEARLY_LESS * per_weight(first)
+    first.measure.utilisation > rules.busy && per_weight(second) < rules.clearly_less * per_weight(first)
 }

@@ -12,7 +12,7 @@ use crate::node::NodeState;
 /// is one that is well used, not one that is overloaded.
 const MIN_CLIENT_RATE: f64 = 1_000_000.0;
 /// What a node that does not know its link is taken to have: a gigabit, in bytes per second.
-const ASSUMED_CAPACITY: f32 = 125_000_000.0;
+pub(super) const ASSUMED_CAPACITY: f64 = 125_000_000.0;
 /// Above this a node gets nothing new, unless that leaves nobody.
 const FULL: f64 = 0.95;
 /// From here on a tier passes requests on.
@@ -60,13 +60,13 @@ const _: () = assert!(size_of::<Figures>() <= 64, "a node's figures fit into one
 impl Figures {
     pub(super) fn of(candidate: &Candidate) -> Self {
         let (facts, reported) = (candidate.facts(), candidate.reported());
-        let capacity = facts.capacity.map_or(ASSUMED_CAPACITY, |capacity| capacity.get() as f32);
+        let capacity = candidate.capacity() as f32;
         Self {
             id_hash: hash_text(facts.id.as_str()),
             region: candidate.region(),
             domain: candidate.domain(),
             index: candidate.index() as u32,
-            weight: facts.weight.get() as f32,
+            weight: facts.weight.get() as f32 * candidate.share() as f32,
             capacity,
             per_capacity: capacity.recip(),
             per_transfer_limit: facts.max_transfers.map_or(0.0, |most| (most.get() as f32).recip()),
@@ -88,12 +88,21 @@ impl Figures {
         self.weight.into()
     }
 
+    pub(super) fn capacity(&self) -> f64 {
+        self.capacity.into()
+    }
+
     pub(super) const fn region(&self) -> Option<u32> {
         self.region
     }
 
     pub(super) const fn domain(&self) -> Domain {
         self.domain
+    }
+
+    /// What a draw among many reads.
+    pub(super) const fn ticket(&self) -> (u64, f32) {
+        (self.id_hash, self.weight)
     }
 
     /// What the node draws for a key.

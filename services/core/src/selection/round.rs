@@ -1,19 +1,14 @@
 //! What one selection knows before it chooses: who is eligible, how near, how loaded, and what the tiers carry.
 
 use super::{
-    Request,
-    corrections::{Corrections, Moment},
+    Request, Rules,
+    corrections::Corrections,
+    decaying::Moment,
     figures::{Figures, Measure},
-    rendezvous::hash_text,
-    table::{Domain, Place, Table},
+    rendezvous::{hash_pair, hash_text},
+    table::{Domain, Members, Place, Table},
 };
-use crate::node::NodeState;
-
-/// A busy node takes at most this many times its share: smaller moves more keys, larger balances worse (Mirrokni, Thorup and
-/// Zadimoghaddam, "Consistent hashing with bounded loads", 2018).
-const BOUND: f64 = 1.25;
-/// Below this utilisation nobody is asked to share: an idle cluster must not scatter a key for balance that nobody needs.
-pub(super) const BUSY: f64 = 0.30;
+use crate::{id::NodeId, node::NodeState};
 
 /// How near a node is to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +54,8 @@ pub enum Exclusion {
     OtherPrefix,
     /// It failed this client a moment ago.
     Tried,
+    /// Clients that were sent there did not arrive.
+    Doubted,
 }
 
 impl Exclusion {
@@ -74,6 +71,7 @@ impl Exclusion {
             Self::Unreachable => "no address for this client's scheme",
             Self::OtherPrefix => "does not serve this prefix",
             Self::Tried => "tried a moment ago",
+            Self::Doubted => "clients did not arrive there",
         }
     }
 }
@@ -108,6 +106,8 @@ type Sums = [Sum; Tier::ALL.len()];
 pub(super) struct Round<'r, 't> {
     pub(super) request: &'r Request<'r>,
     pub(super) affinity: u64,
+    /// Who is looked at.
+    members: Members,
     table: &'t Table,
     corrections: &'r Corrections,
     now: Moment,
@@ -118,43 +118,87 @@ pub(super) struct Round<'r, 't> {
     /// Whether only those get it that are late, since nobody who beats in time is eligible.
     late: bool,
     sums: Sums,
+    /// Tiers whose nodes are believed in whatever evidence says.
+    believed: [bool; Tier::ALL.len()],
     pub(super) tried_left_out: bool,
 }
 
 impl<'r, 't> Round<'r, 't> {
+    /// The round for a request. A key that is spread over several nodes has two that a client may go to, and the better one counts (Mitzenmacher,
+    /// "The power of two choices in randomized load balancing", 2001).
     pub(super) fn new(table: &'t Table, corrections: &'r Corrections, request: &'r Request<'r>) -> Self {
+        let hash = request.client.hash;
+        let (one, other) = (affinity(request, hash), affinity(request, hash.rotate_left(32)));
+        let round = Self::about(one, table, corrections, request);
+        if one == other {
+            return round;
+        }
+        let another = Self::about(other, table, corrections, request);
+        if another.outlook() < round.outlook() { another } else { round }
+    }
+
+    fn about(affinity: u64, table: &'t Table, corrections: &'r Corrections, request: &'r Request<'r>) -> Self {
         let cost = request.cost.max(1) as f64;
+        let region = table.region(request.client.region.as_ref());
+        let zone = table.zone(request.client.region.as_ref(), request.client.zone.as_ref());
         let mut round = Self {
             request,
-            affinity: hash_text(request.affinity),
+            affinity,
+            members: table.members(affinity, region, zone),
             table,
             corrections,
             now: Moment::of(request.now),
             cost,
             per_cost: 1.0 / cost,
-            region: table.region(request.client.region.as_ref()),
-            zone: table.zone(request.client.region.as_ref(), request.client.zone.as_ref()),
+            region,
+            zone,
             late: false,
             sums: Sums::default(),
+            believed: [false; _],
             tried_left_out: false,
         };
-        let mut suspects = Sums::default();
-        for place in table.places() {
-            match round.barred(place) {
+        round.add_up();
+        if round.sums.iter().all(|sum| sum.not_full == 0) && !round.members.are_all() {
+            // Of those who were looked at nobody is free: then somebody else may be.
+            round.members = table.everybody();
+            round.add_up();
+        }
+        round
+    }
+
+    fn add_up(&mut self) {
+        if !self.request.doubted.is_empty() {
+            self.weigh_evidence();
+        }
+        let (mut well, mut late) = (Sums::default(), Sums::default());
+        for place in self.members.iter().map(|index| self.table.place(index)) {
+            match self.barred(place) {
                 None => {
-                    let (tier, measure) = (round.tier(place.figures), round.measure(place.figures));
-                    let well = place.figures.state.is_well();
-                    let sums = if well { &mut round.sums } else { &mut suspects };
+                    let (tier, measure) = (self.tier(place.figures), self.measure(place.figures));
+                    let sums = if place.figures.state.is_well() { &mut well } else { &mut late };
                     sums[tier as usize].add(place.figures.weight(), measure);
                 }
-                Some(Exclusion::Tried) => round.tried_left_out = true,
+                Some(Exclusion::Tried) => self.tried_left_out = true,
                 Some(_) => {}
             }
         }
-        if round.sums.iter().all(|sum| sum.nodes == 0) {
-            (round.late, round.sums) = (true, suspects);
+        self.late = well.iter().all(|sum| sum.nodes == 0);
+        self.sums = if self.late { late } else { well };
+    }
+
+    /// Finds the tiers of which less than half of the capacity would be left.
+    fn weigh_evidence(&mut self) {
+        let (mut left, mut doubted) = ([0.0; Tier::ALL.len()], [0.0; Tier::ALL.len()]);
+        self.believed = [false; _];
+        for place in self.members.iter().map(|index| self.table.place(index)) {
+            let capacities = match self.barred(place) {
+                None => &mut left,
+                Some(Exclusion::Doubted) => &mut doubted,
+                Some(_) => continue,
+            };
+            capacities[self.tier(place.figures) as usize] += place.figures.capacity();
         }
-        round
+        self.believed = std::array::from_fn(|tier| left[tier] < doubted[tier]);
     }
 
     /// Why the node is out whatever the others are like.
@@ -171,8 +215,13 @@ impl<'r, 't> Round<'r, 't> {
                     Some(Exclusion::OtherPrefix)
                 } else {
                     // Mostly nobody was tried, and then the candidate itself need not be fetched from memory.
-                    let tried = !self.request.tried.is_empty() && self.request.tried.contains(candidate.id());
-                    tried.then_some(Exclusion::Tried)
+                    let among = |nodes: &[NodeId]| !nodes.is_empty() && nodes.contains(candidate.id());
+                    if among(self.request.tried) {
+                        Some(Exclusion::Tried)
+                    } else {
+                        let counts = !self.believed[self.tier(figures) as usize] && among(self.request.doubted);
+                        counts.then_some(Exclusion::Doubted)
+                    }
                 }
             }
         }
@@ -182,12 +231,17 @@ impl<'r, 't> Round<'r, 't> {
         self.barred(place).or_else(|| (place.figures.state.is_well() == self.late).then_some(Exclusion::Suspect))
     }
 
+    pub(super) fn rules(&self) -> &Rules {
+        self.table.rules()
+    }
+
     pub(super) fn places(&self) -> impl Iterator<Item = Place<'t>> + use<'t> {
         self.table.places()
     }
 
+    /// Of those who are looked at.
     pub(super) fn eligible(&self) -> impl Iterator<Item = Place<'t>> {
-        self.places().filter(|&place| self.exclusion(place).is_none())
+        self.members.iter().map(|index| self.table.place(index)).filter(|&place| self.exclusion(place).is_none())
     }
 
     pub(super) fn tier(&self, figures: &Figures) -> Tier {
@@ -207,7 +261,8 @@ impl<'r, 't> Round<'r, 't> {
     /// The load that the node may have with this transfer; `None` while it is not busy, and so takes anything.
     pub(super) fn bound(&self, figures: &Figures, measure: Measure) -> Option<f64> {
         let sum = self.sum(self.tier(figures));
-        (measure.utilisation > BUSY).then(|| BOUND * (sum.load + self.cost) * figures.weight() / sum.weight)
+        let rules = self.rules();
+        (measure.utilisation > rules.busy).then(|| rules.bound * (sum.load + self.cost) * figures.weight() / sum.weight)
     }
 
     pub(super) fn fits(&self, figures: &Figures, measure: Measure) -> bool {
@@ -222,5 +277,15 @@ impl<'r, 't> Round<'r, 't> {
     pub(super) fn tiers(&self) -> impl Iterator<Item = (Tier, f64)> {
         let sums = Tier::ALL.into_iter().zip(&self.sums);
         sums.filter(|(_, sum)| sum.nodes > 0).map(|(tier, sum)| (tier, sum.utilisation()))
+    }
+}
+
+/// What is hashed with the nodes. A key that is spread is several keys, each with an order of nodes of its own, and the first of them
+/// is the key itself: nobody who has it already loses it.
+fn affinity(request: &Request<'_>, client: u64) -> u64 {
+    let key = hash_text(request.affinity);
+    match (u128::from(client) * u128::from(request.spread)) >> 64 {
+        0 => key,
+        part => hash_pair(key, part as u64),
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! It changes in place, node by node, and costs what changed; only when nodes come, go or move are the others renumbered.
 
+mod members;
 mod places;
+mod traffic;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,9 +12,15 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::members::Members;
 pub(super) use self::places::Domain;
-use self::places::Places;
-use super::{Scheme, figures::Figures};
+pub(super) use self::traffic::TELLING_TRANSFERS;
+use self::{members::Ticket, places::Places, traffic::Traffic};
+use super::{
+    Rules, Scheme,
+    figures::{ASSUMED_CAPACITY, Figures},
+    strength::Strength,
+};
 use crate::{
     census::Census,
     id::{NodeId, Region, Zone},
@@ -38,6 +46,7 @@ pub struct Candidate {
     /// The reported bytes per second, smoothed, at `since`.
     load: f64,
     since: Tick,
+    strength: Strength,
     index: usize,
     region: Option<u32>,
     domain: Domain,
@@ -46,7 +55,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    fn new(view: &NodeView, now: Tick) -> Self {
+    fn new(view: &NodeView, strength: Strength, now: Tick) -> Self {
         let facts = &view.facts;
         let prefixes = facts.prefixes.iter().map(|prefix| prefix.trim_matches('/'));
         // A prefix that is nothing but slashes is the root: every key.
@@ -58,6 +67,7 @@ impl Candidate {
             reported: view.load,
             load: view.load.bytes_per_second as f64,
             since: now,
+            strength,
             index: 0,
             region: None,
             domain: Domain::default(),
@@ -65,8 +75,14 @@ impl Candidate {
         }
     }
 
-    /// Takes a later word on the same node.
-    fn renew(&mut self, view: &NodeView, now: Tick) {
+    /// Takes a later word on the same node. `typical` is what a transfer gets at nodes nearby.
+    fn renew(&mut self, view: &NodeView, typical: Option<f64>, now: Tick) {
+        let mut strength = self.strength;
+        if view.freshness.incarnation != self.freshness.incarnation {
+            strength = Strength::reborn(view.load, now);
+        } else if view.freshness != self.freshness {
+            strength.hear(view.load, capacity_of(&view.facts), typical, now);
+        }
         let mut renewed = Self {
             index: self.index,
             region: self.region,
@@ -80,10 +96,11 @@ impl Candidate {
                     reported: view.load,
                     load: view.load.bytes_per_second as f64,
                     since: now,
+                    strength,
                     ..*self
                 }
             } else {
-                Self::new(view, now)
+                Self::new(view, strength, now)
             }
         };
         renewed.follow(self);
@@ -146,6 +163,23 @@ impl Candidate {
         self.serves_every_key() || self.prefixes.iter().any(within)
     }
 
+    /// The part of its weight that counts: less while it is new, or slower than it should be.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        self.strength.share()
+    }
+
+    /// Bytes per second that it can send, as it says or as was seen, whichever is less.
+    #[must_use]
+    pub fn capacity(&self) -> f64 {
+        capacity_of(&self.facts) * self.strength.ceiling()
+    }
+
+    /// What a transfer gets there, in bytes per second; `None` if there are too few to tell.
+    fn rate(&self) -> Option<f64> {
+        self.strength.rate()
+    }
+
     pub(super) const fn index(&self) -> usize {
         self.index
     }
@@ -175,6 +209,10 @@ impl Candidate {
     }
 }
 
+fn capacity_of(facts: &NodeFacts) -> f64 {
+    facts.capacity.map_or(ASSUMED_CAPACITY, |capacity| capacity.get() as f64)
+}
+
 /// A node in its table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'t> {
@@ -193,8 +231,15 @@ pub struct Table {
     candidates: Vec<Candidate>,
     /// In the order of the candidates.
     figures: Vec<Figures>,
+    tickets: Vec<Ticket>,
+    /// How many nodes do not serve every key.
+    choosy: usize,
     places: Places,
     census: Census,
+    rules: Rules,
+    traffic: Traffic,
+    /// When the first node was met.
+    begun: Option<Tick>,
     /// Counts how often the candidates were numbered anew.
     numbering: u64,
 }
@@ -222,22 +267,27 @@ impl Table {
     /// it, so it makes no difference how often there is one.
     pub fn apply<'v>(&mut self, words: impl IntoIterator<Item = (&'v NodeId, Option<&'v NodeView>)>, now: Tick) {
         let (mut new, mut gone, mut moved) = (Vec::new(), BTreeSet::new(), false);
+        let begun = *self.begun.get_or_insert(now);
         for (id, view) in words {
             match (self.position(id), view) {
                 (Some(at), Some(view)) => {
                     let candidate = &mut self.candidates[at];
                     moved |= !places::same(&candidate.facts, &view.facts);
                     let before = candidate.state;
-                    candidate.renew(view, now);
+                    self.traffic.leave(candidate);
+                    candidate.renew(view, self.traffic.typical_rate(candidate.region), now);
+                    self.traffic.enter(candidate);
                     self.census.change(before, candidate.state);
                     self.figures[at] = Figures::of(candidate);
+                    self.tickets[at] = Ticket::of(candidate, &self.figures[at]);
                 }
                 (Some(at), None) => {
                     self.census.leave(self.candidates[at].state);
                     gone.insert(id);
                 }
                 (None, Some(view)) => {
-                    let candidate = Candidate::new(view, now);
+                    let strength = Strength::of_newcomer(view.load, begun, now);
+                    let candidate = Candidate::new(view, strength, now);
                     self.census.enter(candidate.state);
                     new.push(candidate);
                 }
@@ -261,8 +311,14 @@ impl Table {
             candidate.index = index;
             (candidate.region, candidate.domain) = self.places.find(&candidate.facts);
         }
+        self.choosy = self.candidates.iter().filter(|candidate| !candidate.serves_every_key()).count();
+        self.traffic = Traffic::of(self.candidates.iter());
         self.figures.clear();
         self.figures.extend(self.candidates.iter().map(Figures::of));
+        self.tickets.clear();
+        self.tickets.extend(
+            self.candidates.iter().zip(&self.figures).map(|(candidate, figures)| Ticket::of(candidate, figures)),
+        );
         self.numbering += 1;
     }
 
@@ -274,8 +330,10 @@ impl Table {
             let Some(at) = self.position(id) else { continue };
             self.candidates[at].clone_from(&other.candidates[at]);
             self.figures[at] = other.figures[at];
+            self.tickets[at] = other.tickets[at];
         }
         self.census.clone_from(&other.census);
+        self.traffic.clone_from(&other.traffic);
     }
 
     /// Changes when candidates get other places in the table: what is kept by place is then of no use. Of tables that follow from each
@@ -285,10 +343,38 @@ impl Table {
         self.numbering
     }
 
+    /// The same table, to be selected from by other rules than the usual ones.
+    #[must_use]
+    pub const fn with_rules(mut self, rules: Rules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    pub(super) const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// How many nodes are in each state.
     #[must_use]
     pub const fn census(&self) -> &Census {
         &self.census
+    }
+
+    /// Bytes per second that all nodes together say they send.
+    #[must_use]
+    pub fn reported(&self) -> f64 {
+        self.traffic.bytes_per_second()
+    }
+
+    /// Bytes per second that a node can send, on average.
+    #[must_use]
+    pub fn typical_capacity(&self) -> f64 {
+        self.traffic.typical_capacity()
+    }
+
+    /// Bytes per second that a transfer gets in a region; `None` if too few nodes tell.
+    pub(super) fn typical_rate(&self, region: Option<&Region>) -> Option<f64> {
+        self.traffic.typical_rate(self.places.region(region))
     }
 
     fn position(&self, id: &NodeId) -> Option<usize> {
@@ -304,6 +390,23 @@ impl Table {
     /// All nodes, ordered by id.
     pub fn iter(&self) -> impl Iterator<Item = &Candidate> {
         self.candidates.iter()
+    }
+
+    /// Who is looked at for a key of that hash, and a client there. Where nodes serve some keys only, everybody is: the few that serve this one may not be
+    /// among those drawn.
+    pub(super) fn members(&self, key: u64, region: Option<u32>, zone: Option<Domain>) -> Members {
+        match self.choosy {
+            0 => Members::draw(&self.tickets, &self.places, key, region, zone),
+            _ => self.everybody(),
+        }
+    }
+
+    pub(super) fn everybody(&self) -> Members {
+        Members::all(self.len())
+    }
+
+    pub(super) fn place(&self, index: usize) -> Place<'_> {
+        Place { candidate: &self.candidates[index], figures: &self.figures[index] }
     }
 
     /// All nodes with their figures, ordered by id.

@@ -70,6 +70,7 @@ struct Question {
     client: Client,
     scheme: Scheme,
     tried: Vec<NodeId>,
+    doubted: Vec<NodeId>,
 }
 
 impl Question {
@@ -80,6 +81,7 @@ impl Question {
             client: Client::default(),
             scheme: Scheme::Http,
             tried: Vec::new(),
+            doubted: Vec::new(),
         }
     }
 
@@ -89,8 +91,8 @@ impl Question {
     }
 
     fn request(&self) -> Request<'_> {
-        let Self { affinity, key, client, scheme, tried } = self;
-        Request { affinity, key, client, scheme: *scheme, tried, cost: COST, now: NOW }
+        let Self { affinity, key, client, scheme, tried, doubted } = self;
+        Request { affinity, key, client, scheme: *scheme, tried, doubted, cost: COST, spread: 1, now: NOW }
     }
 }
 
@@ -236,4 +238,35 @@ fn of_two_words_on_one_node_the_fresher_counts() {
         assert_eq!(table.len(), 1);
         assert_eq!(primary(&table, &Question::about("a")).as_deref(), Some("n"));
     }
+}
+
+#[test]
+fn evidence_leaves_a_node_out_but_never_more_than_half_of_a_tier() {
+    let table = table(&nodes(4));
+    let doubting = |ids: &[&str]| {
+        let doubted: Vec<NodeId> = ids.iter().map(|id| id.parse().expect("a good name")).collect();
+        let ask = |key: u32| {
+            let question = Question { doubted: doubted.clone(), ..Question::about(&format!("key-{key}")) };
+            primary(&table, &question).expect("somebody")
+        };
+        (0..50).map(ask).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(doubting(&["n0", "n1"]).into_iter().collect::<Vec<_>>(), ["n2", "n3"]);
+    assert_eq!(doubting(&["n0", "n1", "n2"]).len(), 4, "a bad signal must not empty the table");
+}
+
+#[test]
+fn a_key_that_is_spread_has_as_many_nodes_and_keeps_its_first() {
+    let table = table(&nodes(50));
+    let corrections = Corrections::for_table(&table, None);
+    let mut question = Question::about("hot");
+    let first = primary(&table, &question).expect("fifty nodes");
+    let served: std::collections::BTreeSet<_> = (0..200_u64)
+        .map(|client| {
+            question.client.hash = client.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let request = Request { spread: 5, ..question.request() };
+            select(&table, &corrections, &request).primary.expect("fifty nodes").id().to_string()
+        })
+        .collect();
+    assert!((4..=5).contains(&served.len()) && served.contains(&first), "{served:?}, first {first}");
 }

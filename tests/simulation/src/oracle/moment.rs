@@ -193,8 +193,17 @@ fn choose(world: &World, gateway: usize, selectable: usize) -> Result<(), Violat
     let well = table.iter().any(|candidate| candidate.state().is_well());
     for key in KEYS {
         let path = ObjectPath::from_decoded(key).expect("a plain path");
-        let request =
-            Request { affinity: key, key: &path, client: &client, scheme: Scheme::Http, tried: &[], cost: 1, now };
+        let request = Request {
+            affinity: key,
+            key: &path,
+            client: &client,
+            scheme: Scheme::Http,
+            tried: &[],
+            doubted: &[],
+            cost: 1,
+            spread: 1,
+            now,
+        };
         let chosen = select(&table, &corrections, &request);
         if chosen.primary.is_some() != (selectable > 0) {
             return violation(world, format!("select: gateway {gateway} has {selectable} to select, and no choice"));

@@ -5,22 +5,32 @@ use std::{collections::HashMap, hash::Hash};
 use crate::{
     id::{Region, Zone},
     node::NodeFacts,
+    selection::round::Tier,
 };
 
 /// A place that fails together: a zone, or what of a region has no zone. Compared by number; the table knows the names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::selection) struct Domain(u32);
 
+impl Domain {
+    /// No node is there.
+    pub(super) const NOWHERE: Self = Self(u32::MAX);
+}
+
 /// The names that nodes have given their places, with a number for each.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
     regions: HashMap<Region, u32>,
     domains: HashMap<(Option<Region>, Option<Zone>), u32>,
+    /// How many nodes there are and what they weigh, by number, and altogether.
+    in_regions: Vec<(u32, f32)>,
+    in_domains: Vec<(u32, f32)>,
+    anywhere: (u32, f32),
 }
 
-/// Whether both are in one place.
+/// Whether both are in one place, weigh the same there and serve the same: what is counted for all nodes together stays right.
 pub(super) fn same(one: &NodeFacts, other: &NodeFacts) -> bool {
-    one.region == other.region && one.zone == other.zone
+    (&one.region, &one.zone, one.weight, &one.prefixes) == (&other.region, &other.zone, other.weight, &other.prefixes)
 }
 
 impl Places {
@@ -28,10 +38,13 @@ impl Places {
     pub(super) fn of<'n>(nodes: impl Iterator<Item = &'n NodeFacts>) -> Self {
         let mut places = Self::default();
         for facts in nodes {
+            let weight = facts.weight.get() as f32;
             if let Some(region) = &facts.region {
-                number(&mut places.regions, region.clone());
+                add(&mut places.in_regions, number(&mut places.regions, region.clone()), weight);
             }
-            number(&mut places.domains, (facts.region.clone(), facts.zone.clone()));
+            let domain = number(&mut places.domains, (facts.region.clone(), facts.zone.clone()));
+            add(&mut places.in_domains, domain, weight);
+            places.anywhere = (places.anywhere.0 + 1, places.anywhere.1 + weight);
         }
         places
     }
@@ -40,6 +53,16 @@ impl Places {
     pub(super) fn find(&self, facts: &NodeFacts) -> (Option<u32>, Domain) {
         let domain = self.domains.get(&(facts.region.clone(), facts.zone.clone()));
         (self.region(facts.region.as_ref()), Domain(domain.copied().unwrap_or(u32::MAX)))
+    }
+
+    /// How many nodes each tier has for a client there, and what they weigh, in the order of [`Tier::ALL`].
+    pub(super) fn tiers(&self, region: Option<u32>, zone: Option<Domain>) -> [(u32, f32); Tier::ALL.len()] {
+        let of = |counts: &[(u32, f32)], number: Option<u32>| {
+            number.and_then(|number| counts.get(number as usize)).copied().unwrap_or_default()
+        };
+        let less = |all: (u32, f32), part: (u32, f32)| (all.0.saturating_sub(part.0), all.1 - part.1);
+        let (zone, region) = (of(&self.in_domains, zone.map(|zone| zone.0)), of(&self.in_regions, region));
+        [zone, less(region, zone), less(self.anywhere, if region.0 > 0 { region } else { zone })]
     }
 
     /// The number of a region, if any node is there.
@@ -55,7 +78,15 @@ impl Places {
 }
 
 /// Numbers are counted in `u32`: there are no more places than nodes.
-fn number<T: Hash + Eq>(known: &mut HashMap<T, u32>, place: T) {
+fn number<T: Hash + Eq>(known: &mut HashMap<T, u32>, place: T) -> u32 {
     let next = known.len() as u32;
-    known.entry(place).or_insert(next);
+    *known.entry(place).or_insert(next)
+}
+
+fn add(counts: &mut Vec<(u32, f32)>, number: u32, weight: f32) {
+    let number = number as usize;
+    if counts.len() <= number {
+        counts.resize(number + 1, (0, 0.0));
+    }
+    counts[number] = (counts[number].0 + 1, counts[number].1 + weight);
 }

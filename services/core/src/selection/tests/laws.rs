@@ -166,3 +166,41 @@ fn alternates_of_one_node_are_spread_over_all_the_others() {
     }
     assert_eq!(seconds.len(), 7, "a node that dies would load only {seconds:?}");
 }
+
+#[test]
+fn in_a_large_table_too_only_the_keys_of_a_node_that_leaves_move() {
+    let views: Vec<_> = (0..600).map(|number| node(&format!("n{number}"))).collect();
+    let before = placement(&table(&views), 2_000);
+    let after = placement(&table(&views[1..]), 2_000);
+    let moved = before.iter().zip(&after).filter(|(before, after)| before != after);
+    assert!(moved.clone().all(|(before, _)| before == "n0"), "others' keys moved");
+    assert!((1..=12).contains(&moved.count()), "about one in 600");
+}
+
+#[test]
+fn who_is_looked_at_in_a_large_table_is_who_would_win_among_all() {
+    let views: Vec<_> = (0..600)
+        .map(|number| {
+            with_facts(node(&format!("n{number}")), |facts| {
+                facts.weight = Weight::new(1 + number % 300).expect("in bounds");
+            })
+        })
+        .collect();
+    let (large, mut hits) = (table(&views), 0);
+    for key in 0..500 {
+        let question = Question::about(&format!("key-{key}"));
+        let explanation = explain(&large, &Corrections::for_table(&large, None), &question.request());
+        let best = explanation.nodes.iter().max_by(|one, other| one.score.total_cmp(&other.score)).expect("600 nodes");
+        hits += usize::from(primary(&large, &question).as_deref() == Some(best.node.as_str()));
+    }
+    assert_eq!(hits, 500);
+}
+
+#[test]
+fn in_a_large_table_the_last_free_node_is_found() {
+    let mut views: Vec<_> = (0..600).map(|number| loaded(node(&format!("n{number}")), 1.0)).collect();
+    views[77] = node("n77");
+    for key in 0..20 {
+        assert_eq!(primary(&table(&views), &Question::about(&format!("key-{key}"))).as_deref(), Some("n77"));
+    }
+}

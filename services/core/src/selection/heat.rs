@@ -1,0 +1,180 @@
+//! Keys that are asked for so often that one node is not enough for them.
+//!
+//! Each gateway counts what it sent of each key in a count-min sketch (Cormode and Muthukrishnan, 2005) that forgets within [`MEMORY`]: bounded, without a
+//! lock, and wrong in one direction only. What the other gateways send is taken to be alike: the nodes together report how much more than this gateway's part all is.
+//!
+//! Never decides who serves: it says over how many nodes a key is spread ([`Request::spread`](super::Request::spread)).
+
+use super::{
+    decaying::{Decaying, Moment},
+    rendezvous::{hash_pair, hash_text},
+    table::Table,
+};
+use crate::time::Tick;
+
+/// In seconds: one gateway of many sees a warm key every few seconds.
+const MEMORY: u64 = 10;
+/// In seconds: a crowd must be seen before it has filled a node.
+const SHORT_MEMORY: u64 = 1;
+/// A gateway with less than this part of all traffic takes itself to have this part: a few requests say too little about a crowd.
+const LEAST_PART: f64 = 1.0 / 64.0;
+/// The utilisation of the whole from which on a key may need the least.
+const HALF: f64 = 0.5;
+const ROWS: usize = 2;
+/// Columns for each node: keys that share a column with others come to a sixteenth of what a node carries.
+const COLUMNS_PER_NODE: usize = 16;
+const LEAST_COLUMNS: usize = 1 << 10;
+const MOST_COLUMNS: usize = 1 << 17;
+
+/// What was sent, by both memories.
+#[derive(Debug, Default)]
+struct Amount {
+    long: Decaying<MEMORY>,
+    short: Decaying<SHORT_MEMORY>,
+}
+
+impl Amount {
+    fn add(&self, bytes: u64, now: Moment) {
+        self.long.add(bytes as f32, now);
+        self.short.add(bytes as f32, now);
+    }
+
+    /// Bytes per second, without what chance may have added to what comes in pieces of `bytes`: one request is no rate.
+    fn rate(&self, bytes: u64, now: Moment) -> f64 {
+        let sure = |seen: f32, doubt: f64| f64::from(seen) - doubt * (f64::from(seen) * bytes as f64).sqrt();
+        let long = sure(self.long.at(now), 1.0) / MEMORY as f64;
+        long.max(sure(self.short.at(now), 1.0) / SHORT_MEMORY as f64).max(0.0)
+    }
+}
+
+/// What one gateway sent of each key a moment ago, in bytes; shared by all who select.
+#[derive(Debug)]
+pub struct Heat {
+    /// Rows of equal length.
+    amounts: Box<[Amount]>,
+    columns: usize,
+    all: Decaying<MEMORY>,
+}
+
+impl Heat {
+    /// For a cluster of about so many nodes.
+    #[must_use]
+    pub fn for_nodes(count: usize) -> Self {
+        let columns = count.saturating_mul(COLUMNS_PER_NODE).clamp(LEAST_COLUMNS, MOST_COLUMNS).next_power_of_two();
+        Self { amounts: (0..columns * ROWS).map(|_| Amount::default()).collect(), columns, all: Decaying::default() }
+    }
+
+    /// Notes that somebody was sent for `bytes` of the key.
+    pub fn sent(&self, affinity: &str, bytes: u64, now: Tick) {
+        let (hash, now) = (hash_text(affinity), Moment::of(now));
+        for slot in self.slots(hash) {
+            slot.add(bytes, now);
+        }
+        self.all.add(bytes as f32, now);
+    }
+
+    /// Over how many nodes of the table the key is to be spread, of which another `bytes` are asked for; at least 1.
+    #[must_use]
+    pub fn spread(&self, affinity: &str, bytes: u64, table: &Table, now: Tick) -> u32 {
+        let (hash, now) = (hash_text(affinity), Moment::of(now));
+        let rate = self.slots(hash).map(|slot| slot.rate(bytes, now)).fold(f64::INFINITY, f64::min);
+        let part = (f64::from(self.all.at(now)) / MEMORY as f64 / table.reported()).clamp(LEAST_PART, 1.0);
+        let needed = rate / part / most_of_a_node(table);
+        (needed.ceil() as u32).clamp(1, u32::try_from(table.len()).unwrap_or(u32::MAX).max(1))
+    }
+
+    fn slots(&self, hash: u64) -> impl Iterator<Item = &Amount> {
+        let column = move |row: usize| hash_pair(hash, row as u64) as usize & (self.columns - 1);
+        (0..ROWS).map(move |row| &self.amounts[row * self.columns + column(row)])
+    }
+}
+
+/// What one key may take of one node, in bytes per second: nobody needs a key to be spread while nodes have little else to do, and the more they have, the more the
+/// keys that stick out unbalance them.
+fn most_of_a_node(table: &Table) -> f64 {
+    let (rules, capacity) = (table.rules(), table.typical_capacity());
+    let utilisation = table.reported() / (capacity * table.len() as f64);
+    let hot = rules.busy - (rules.busy - rules.hot) * (utilisation / HALF).min(1.0);
+    hot * capacity
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{num::NonZeroU64, sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        load::Load,
+        node::{Freshness, Intent, NodeFacts, NodeState, NodeView},
+    };
+
+    const FILE: u64 = 10_000_000;
+
+    /// Forty nodes with a gigabit each, which send so many bytes per second together.
+    fn table(bytes_per_second: u64) -> Table {
+        let view = |number: usize| NodeView {
+            facts: Arc::new(NodeFacts {
+                capacity: NonZeroU64::new(125_000_000),
+                ..NodeFacts::named(format!("n{number}").parse().expect("a good name"))
+            }),
+            state: NodeState::Up,
+            freshness: Freshness::default(),
+            load: Load { bytes_per_second: bytes_per_second / 40, ..Load::default() },
+            heard_ago: Duration::ZERO,
+            intent: Intent::default(),
+            in_doubt: false,
+        };
+        let views: Vec<_> = (0..40).map(view).collect();
+        Table::from_views(&views, None, Tick::default())
+    }
+
+    fn at(ms: u64) -> Tick {
+        Tick::from_origin(Duration::from_millis(1_000_000 + ms))
+    }
+
+    /// A heat after ten seconds in which a key was sent so many times a second, and that moment.
+    fn after_ten_seconds(per_second: u64) -> (Heat, Tick) {
+        let heat = Heat::for_nodes(10);
+        for number in 0..10 * per_second {
+            heat.sent("hot", FILE, at(number * 1_000 / per_second));
+        }
+        (heat, at(10_000))
+    }
+
+    #[test]
+    fn a_key_is_spread_as_its_rate_demands_and_others_are_not() {
+        let (heat, now) = after_ten_seconds(20);
+        // 200 MB/s, all there is: nodes have little else to do, and a key may need 35 MB/s of each.
+        assert!((4..=8).contains(&heat.spread("hot", FILE, &table(200_000_000), now)));
+        // The same, where the other gateways send two and a half times as much.
+        assert!((20..=35).contains(&heat.spread("hot", FILE, &table(700_000_000), now)));
+        assert_eq!(heat.spread("cold", FILE, &table(700_000_000), now), 1);
+        assert_eq!(heat.spread("hot", FILE, &table(700_000_000), now + Duration::from_secs(60)), 1, "forgotten");
+    }
+
+    #[test]
+    fn an_idle_cluster_keeps_a_key_together_for_longer() {
+        let (heat, now) = after_ten_seconds(2);
+        assert_eq!(heat.spread("hot", FILE, &table(20_000_000), now), 1);
+        assert!(
+            heat.spread("hot", FILE, &table(700_000_000), now) > 1,
+            "where all this gateway sends is a part of what others do"
+        );
+    }
+
+    #[test]
+    fn one_request_is_no_rate_however_large_and_however_small_the_gateway() {
+        let heat = Heat::for_nodes(10);
+        heat.sent("large", 100 * FILE, at(0));
+        assert_eq!(heat.spread("large", 100 * FILE, &table(1_000_000_000), at(1)), 1);
+    }
+
+    #[test]
+    fn a_crowd_is_seen_within_a_moment() {
+        let heat = Heat::for_nodes(10);
+        for number in 0..20 {
+            heat.sent("crowd", FILE, at(number * 5));
+        }
+        assert!(heat.spread("crowd", FILE, &table(200_000_000), at(100)) > 3);
+    }
+}

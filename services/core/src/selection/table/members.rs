@@ -1,0 +1,97 @@
+//! Who of a large table is looked at for a key.
+//!
+//! To look at ten thousand nodes in full takes a processor half a millisecond. So of a tier with more than [`WHOLE`] nodes only those are looked at whose lot for the
+//! key is good: about [`LOOKED_AT`] of them, others for every key, and always the same for the same key. Whoever would win among all is among them, so affinity is
+//! what it is without this; what the tier carries is estimated from them, as from a sample.
+
+use super::{Candidate, Domain, places::Places};
+use crate::selection::{figures::Figures, rendezvous::hash_pair};
+
+/// Of a tier with so many nodes, all are looked at.
+const WHOLE: u32 = 32;
+/// Of a larger one, about so many.
+const LOOKED_AT: u64 = 24;
+/// Room for three tiers, each whole or drawn; a draw that is larger by chance is cut off.
+const ROOM: usize = 4 * WHOLE as usize;
+/// Weights are counted in such parts here.
+const PARTS: f32 = 256.0;
+
+/// What a draw reads of a node, apart from all else: a round over ten thousand stays in a processor's second cache.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket {
+    id_hash: u64,
+    /// In parts, times 2³².
+    weight: u64,
+    region: u32,
+    domain: Domain,
+}
+
+/// No region has that number, and no client is there.
+const NO_REGION: u32 = u32::MAX;
+const NOWHERE: u32 = u32::MAX - 1;
+
+impl Ticket {
+    pub(super) fn of(candidate: &Candidate, figures: &Figures) -> Self {
+        let (id_hash, weight) = figures.ticket();
+        let region = candidate.region.unwrap_or(NO_REGION);
+        Self { id_hash, weight: ((weight * PARTS) as u64) << 32, region, domain: candidate.domain }
+    }
+
+    /// Whether the node's score for the key may be above `limit` (in parts), by the bound of [`Lot::may_beat`](crate::selection::rendezvous::Lot::may_beat) in
+    /// whole numbers: `(1 − u) · limit < weight`.
+    #[inline]
+    fn may_beat(&self, limit: u64, key: u64) -> bool {
+        (!hash_pair(key, self.id_hash) >> 32) * limit < self.weight
+    }
+}
+
+/// Indices of candidates.
+#[derive(Debug)]
+pub(in crate::selection) struct Members {
+    /// In the order of the table; of no use if all are members.
+    drawn: [u32; ROOM],
+    count: usize,
+    all: bool,
+}
+
+impl Members {
+    /// Those who are looked at for a key of that hash, and a client there.
+    pub(super) fn draw(
+        tickets: &[Ticket],
+        places: &Places,
+        key: u64,
+        region: Option<u32>,
+        zone: Option<Domain>,
+    ) -> Self {
+        if tickets.len() <= WHOLE as usize {
+            return Self::all(tickets.len());
+        }
+        // Every score is above 0.
+        let limit = |(count, weight): (u32, f32)| if count <= WHOLE { 0 } else { (weight * PARTS) as u64 / LOOKED_AT };
+        let [in_zone, in_region, elsewhere] = places.tiers(region, zone).map(limit);
+        // By how many of the two names are the client's: a zone lies in its region.
+        let limits = [elsewhere, in_region, in_zone];
+        let (region, zone) = (region.unwrap_or(NOWHERE), zone.unwrap_or(Domain::NOWHERE));
+        let (mut drawn, mut count) = ([0; ROOM], 0);
+        for (index, ticket) in tickets.iter().enumerate() {
+            let limit = limits[usize::from(ticket.region == region) + usize::from(ticket.domain == zone)];
+            if ticket.may_beat(limit, key) && count < ROOM {
+                drawn[count] = index as u32;
+                count += 1;
+            }
+        }
+        Self { drawn, count, all: false }
+    }
+
+    pub(super) const fn all(count: usize) -> Self {
+        Self { drawn: [0; ROOM], count, all: true }
+    }
+
+    pub(in crate::selection) const fn are_all(&self) -> bool {
+        self.all
+    }
+
+    pub(in crate::selection) fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..self.count).map(|at| if self.all { at } else { self.drawn[at] as usize })
+    }
+}
