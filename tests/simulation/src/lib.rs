@@ -38,6 +38,7 @@ mod node;
 mod oracle;
 mod party;
 mod queue;
+pub mod selection;
 mod store;
 mod streams;
 mod world;

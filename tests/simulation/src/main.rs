@@ -1,11 +1,12 @@
 //! `ferry-simulation`: runs seeds one after the other, and says of each what came of it.
 
-use std::{env, process::ExitCode, time::Duration};
+use std::{env, path::Path, process::ExitCode, time::Duration};
 
 use ferry_simulation::{Settings, Sizes, run};
 
 const USAGE: &str =
-    "ferry-simulation [--nodes N] [--coordinators N] [--gateways N] [--minutes N] [--seed N] [--seeds N]";
+    "ferry-simulation [--nodes N] [--coordinators N] [--gateways N] [--minutes N] [--seed N] [--seeds N]
+ferry-simulation selection [FOLDER]";
 
 /// What was asked for.
 struct Asked {
@@ -36,6 +37,15 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Option<Asked> {
 
 #[allow(clippy::print_stdout, clippy::print_stderr, reason = "a command whose product is what it prints")]
 fn main() -> ExitCode {
+    if env::args().nth(1).as_deref() == Some("selection") {
+        return match ferry_simulation::selection::command(env::args().nth(2).as_deref().map(Path::new)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("ferry-simulation: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let Some(asked) = parse(env::args().skip(1)) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
