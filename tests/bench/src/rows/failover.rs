@@ -1,5 +1,5 @@
-//! How long a gateway goes on sending clients to a node that is no more: killed, stopped, cut off, drained. Real processes, each node in a network
-//! namespace of its own.
+//! How long a gateway goes on sending clients to a node that is no more: killed, stopped, cut off, drained. Real processes: three coordinators over an
+//! etcd, of which the one that believes in the node for longest decides, and each node in a network namespace of its own.
 
 use std::{
     collections::BTreeSet,
@@ -29,6 +29,7 @@ use crate::{
 
 /// Each is done to so many nodes, one after the other; some more stay.
 const TIMES: usize = 20;
+const COORDINATORS: usize = 3;
 const NODES: usize = TIMES + 4;
 
 /// For nodes to be named again that were away, one after the other's three beats and a probe.
@@ -99,14 +100,15 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A coordinator, a gateway that is asked all the time, and nodes on machines of their own.
+/// Coordinators over an etcd, a gateway that is asked all the time, and nodes on machines of their own.
 struct Cluster {
     watched: Watched,
     members: Vec<Member>,
     coordinator: SocketAddr,
     program: PathBuf,
     _gateway: Server,
-    _coordinator: Server,
+    _coordinators: Vec<Server>,
+    _etcd: Server,
 }
 
 /// A node.
@@ -121,28 +123,28 @@ struct Member {
 impl Cluster {
     fn start(ground: &Ground<'_>) -> Result<Self> {
         let folder = ground.folder("failover")?;
-        let at = SocketAddr::from(([0, 0, 0, 0], free_address()?.port()));
-        let local = SocketAddr::from(([127, 0, 0, 1], at.port()));
-        let mut coordinator = ground.role("coordinator");
-        coordinator.args(["--listen", &at.to_string(), "--insecure"]);
-        coordinator.arg("--store").arg(format!("embedded:{}", folder.join("store.redb").display()));
-        let coordinator = Server::start("ferry", coordinator, Doors::only(local), &folder, Layout::USUAL)?;
-        let members = (0..NODES).map(|number| Member::start(ground, number, at.port())).collect::<Result<_>>()?;
+        let etcd = start_etcd(ground)?;
+        let coordinators: Vec<Server> =
+            (0..COORDINATORS).map(|_| start_coordinator(ground, etcd.doors.http)).collect::<Result<_>>()?;
+        let at: Vec<SocketAddr> = coordinators.iter().map(|coordinator| coordinator.doors.http).collect();
+        let ports: Vec<u16> = at.iter().map(SocketAddr::port).collect();
+        let members = (0..NODES).map(|number| Member::start(ground, number, &ports)).collect::<Result<_>>()?;
         let routes = folder.join("gateway.toml");
         std::fs::write(&routes, ROUTES)?;
         let (http, admin, storage) = (free_address()?, free_address()?, ground.folder("gateway")?);
         let mut gateway = ground.role("gateway");
         gateway.args(["--listen", &http.to_string(), "--admin-listen", &admin.to_string()]);
-        gateway.arg("--coordinators").arg(format!("http://{local}")).arg("--config").arg(&routes);
+        gateway.arg("--coordinators").arg(urls(&at)).arg("--config").arg(&routes);
         gateway.arg("--storage-path").arg(&storage);
         let gateway = Server::start("ferry", gateway, Doors::only(http), &storage, Layout::USUAL)?;
         Ok(Self {
             watched: Watched::start(http)?,
             members,
-            coordinator: local,
+            coordinator: at[0],
             program: ground.program.to_owned(),
             _gateway: gateway,
-            _coordinator: coordinator,
+            _coordinators: coordinators,
+            _etcd: etcd,
         })
     }
 
@@ -196,13 +198,14 @@ impl Cluster {
 }
 
 impl Member {
-    fn start(ground: &Ground<'_>, number: usize, coordinator: u16) -> Result<Self> {
+    fn start(ground: &Ground<'_>, number: usize, coordinators: &[u16]) -> Result<Self> {
         let machine = Namespace::new(u8::try_from(number)?)?;
         let folder = ground.folder("member")?;
         let mut node = ground.role("node");
         let address = format!("{}:{PORT}", machine.there);
         node.args(["--node-id", &name(number), "--listen", &address, "--node-address", &address]);
-        node.arg("--coordinators").arg(format!("http://{}:{coordinator}", machine.here));
+        let at: Vec<SocketAddr> = coordinators.iter().map(|&port| (machine.here, port).into()).collect();
+        node.arg("--coordinators").arg(urls(&at));
         node.arg("--root").arg(ground.site.root()).arg("--storage-path").arg(folder.join("storage"));
         let inside = machine.command(&node);
         let command = std::iter::once(inside.get_program()).chain(inside.get_args()).map(ToOwned::to_owned).collect();
@@ -230,6 +233,31 @@ impl Member {
     const fn address(&self) -> SocketAddrV4 {
         SocketAddrV4::new(self.machine.there, PORT)
     }
+}
+
+fn start_etcd(ground: &Ground<'_>) -> Result<Server> {
+    let (clients, peers, folder) = (free_address()?, free_address()?, ground.folder("etcd")?);
+    let (clients_url, peers_url) = (format!("http://{clients}"), format!("http://{peers}"));
+    let mut etcd = Command::new("setpriv");
+    etcd.args(["--pdeathsig", "KILL", "etcd", "--name", "etcd", "--data-dir"]).arg(folder.join("data"));
+    etcd.args(["--listen-client-urls", &clients_url, "--advertise-client-urls", &clients_url]);
+    etcd.args(["--listen-peer-urls", &peers_url, "--initial-advertise-peer-urls", &peers_url]);
+    etcd.args(["--initial-cluster", &format!("etcd={peers_url}")]);
+    Server::start("etcd", etcd, Doors::only(clients), &folder, Layout::USUAL)
+}
+
+/// It listens on every address, since each node knows this machine by another one.
+fn start_coordinator(ground: &Ground<'_>, etcd: SocketAddr) -> Result<Server> {
+    let (local, folder) = (free_address()?, ground.folder("coordinator")?);
+    let mut coordinator = ground.role("coordinator");
+    coordinator.args(["--listen", &format!("0.0.0.0:{}", local.port()), "--insecure"]);
+    coordinator.args(["--advertise-url", &format!("http://{local}"), "--store", "etcd"]);
+    coordinator.args(["--etcd-endpoints", &format!("http://{etcd}")]);
+    Server::start("ferry", coordinator, Doors::only(local), &folder, Layout::USUAL)
+}
+
+fn urls(addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(",")
 }
 
 fn name(number: usize) -> String {
