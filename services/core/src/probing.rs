@@ -2,7 +2,8 @@
 //!
 //! While coordinators speak and are sure of themselves, it looks at nobody. It does
 //!
-//! - in doubt ([`NodeView::in_doubt`]): at once, and every two seconds; one failure makes a node DOWN here;
+//! - in doubt ([`NodeView::in_doubt`]): at once, and every two seconds; one failure makes a node DOWN here, and one that answers well
+//!   is UP: whoever doubts does not know, and this gateway does;
 //! - alone, while no coordinator is live: every node once a second, those that are out every five. Two failures in a row make one DOWN, the
 //!   second look follows the first after 400 ms; two good answers in a row bring one back;
 //! - forlorn, while nobody can be had by the coordinators' words: those that are out, every two seconds; one that answers well is SUSPECT.

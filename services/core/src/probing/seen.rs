@@ -96,6 +96,7 @@ impl Seen {
         match reason {
             None => self.overlook(),
             // Whoever has just answered need not wait until it does so again.
+            Some(Reason::Doubt) if self.last == Some(Probe::Well) => self.trust(),
             Some(Reason::Forlorn) if self.verdict.is_some() || self.last == Some(Probe::Well) => {
                 self.verdict = Some(NodeState::Suspect);
             }
@@ -150,13 +151,18 @@ impl Seen {
 
     fn vouch(&mut self, reason: Reason, mode: Mode, often: bool) {
         match reason {
-            Reason::Doubt => self.verdict = None,
-            Reason::Alone if often => self.verdict = Some(NodeState::Up).filter(|_| !self.word.is_well()),
+            Reason::Doubt => self.trust(),
+            Reason::Alone if often => self.trust(),
             // O3.
             Reason::Alone if mode.forlorn && !self.taken().selectable() => self.verdict = Some(NodeState::Suspect),
             Reason::Alone => {}
             Reason::Forlorn => self.verdict = Some(NodeState::Suspect),
         }
+    }
+
+    /// It is well, whatever is said: that needs no verdict where the words say so, too.
+    fn trust(&mut self) {
+        self.verdict = Some(NodeState::Up).filter(|_| !self.word.is_well());
     }
 
     fn overlook(&mut self) {

@@ -115,14 +115,14 @@ fn while_coordinators_are_sure_nobody_is_looked_at() {
 }
 
 #[test]
-fn one_in_doubt_is_looked_at_at_once_and_one_failure_is_believed() {
+fn one_in_doubt_is_looked_at_at_once_and_its_answer_is_believed() {
     let mut watch = two(NodeState::Up);
     watch.say(1000, NodeState::Suspect, true);
     assert_eq!(watch.states(), [NodeState::Suspect; 2]);
     assert_eq!(watch.run(1000, 1000, |id| if id == "a" { Probe::Unwell } else { Probe::Well }), 2);
-    assert_eq!(watch.states(), [NodeState::Down, NodeState::Suspect]);
+    assert_eq!(watch.states(), [NodeState::Down, NodeState::Up]);
     assert_eq!(watch.run(1600, 3600, |_| Probe::Well), 2, "and again after two seconds");
-    assert_eq!(watch.states(), [NodeState::Suspect; 2]);
+    assert_eq!(watch.states(), [NodeState::Up; 2]);
     let _ = watch.run(3700, 6000, |_| Probe::Unwell);
     watch.say(7000, NodeState::Up, false);
     assert_eq!(watch.states(), [NodeState::Up; 2], "who is heard again is taken as that");
@@ -136,10 +136,22 @@ fn a_gateway_that_reaches_nobody_blames_itself() {
     let _ = watch.run(1000, 10_000, |_| Probe::Unreached);
     assert_eq!(watch.states(), [NodeState::Suspect; 2]);
     let _ = watch.run(10_100, 20_000, |id| if id == "a" { Probe::Unreached } else { Probe::Well });
-    assert_eq!(watch.states(), [NodeState::Down, NodeState::Suspect]);
+    assert_eq!(watch.states(), [NodeState::Down, NodeState::Up]);
     let mut lone = Watch::of(vec![view("a", NodeState::Suspect, true)]);
     let _ = lone.run(0, 1000, |_| Probe::Unreached);
     assert_eq!(lone.states(), [NodeState::Down], "there is nobody else whom it could reach");
+}
+
+#[test]
+fn who_answered_while_nobody_spoke_is_not_doubted_when_somebody_does_who_was_away() {
+    let mut watch = two(NodeState::Up);
+    watch.leave(20_000, true);
+    let _ = watch.run(20_000, 30_000, |id| if id == "a" { Probe::Well } else { Probe::Unwell });
+    watch.alone = false;
+    watch.say(30_000, NodeState::Suspect, true);
+    assert_eq!(watch.states(), [NodeState::Up, NodeState::Down], "they are what this gateway saw");
+    watch.say(31_000, NodeState::Up, false);
+    assert_eq!(watch.states(), [NodeState::Up; 2]);
 }
 
 #[test]
