@@ -60,6 +60,14 @@ pub(super) struct Arrived {
     pub(super) duplicates: Vec<Url>,
 }
 
+/// No response: the way to one broke off.
+pub(super) struct Lost {
+    /// Who did not answer, and why, in words for people.
+    pub(super) why: String,
+    /// As in [`Arrived`]: they were named before it broke off.
+    pub(super) duplicates: Vec<Url>,
+}
+
 impl Client {
     pub(super) fn new(settings: &Settings) -> anyhow::Result<Self> {
         let trust = match &settings.ca {
@@ -108,12 +116,15 @@ impl Client {
     /// Asks for `url` with these fields. What is private goes to the origin of `home` only. Cancelling it ends the request.
     ///
     /// # Errors
-    /// In words for people: who did not answer, and why.
-    pub(super) async fn ask(&self, home: &Url, url: &Url, fields: &HeaderMap) -> Result<Arrived, String> {
+    /// [`Lost`], where somebody on the way did not answer, or the way leads nowhere.
+    pub(super) async fn ask(&self, home: &Url, url: &Url, fields: &HeaderMap) -> Result<Arrived, Lost> {
         let mut url = url.clone();
         let mut duplicates = Vec::new();
         for hop in 0..MOST_HOPS {
-            let (head, body) = self.send(home, &url, fields).await.map_err(|why| format!("{}: {why}", place(&url)))?;
+            let (head, body) = match self.send(home, &url, fields).await {
+                Ok(answer) => answer,
+                Err(why) => return Err(Lost { why: format!("{}: {why}", place(&url)), duplicates }),
+            };
             let Some(next) = location(&url, head.status, &head.headers) else {
                 return Ok(Arrived { head, body, from: url, redirected: hop > 0, duplicates });
             };
@@ -121,9 +132,12 @@ impl Client {
             if !others.is_empty() {
                 duplicates = others;
             }
-            url = next.map_err(|why| format!("{}: {why}", place(&url)))?;
+            url = match next {
+                Ok(next) => next,
+                Err(why) => return Err(Lost { why: format!("{}: {why}", place(&url)), duplicates }),
+            };
         }
-        Err(format!("{}: redirected {MOST_HOPS} times", place(home)))
+        Err(Lost { why: format!("{}: redirected {MOST_HOPS} times", place(home)), duplicates })
     }
 
     async fn send(&self, home: &Url, url: &Url, fields: &HeaderMap) -> Result<(Parts, Incoming), String> {

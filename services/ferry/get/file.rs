@@ -5,6 +5,7 @@
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Seek as _, SeekFrom, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -79,6 +80,8 @@ impl Sink {
         let failed = |cause| Failed::Write { path: path.clone(), cause };
         let part = File::options().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match part.try_lock() {
+            // Whoever had it may have finished between the two calls: what was opened is the whole file then, or nobody's.
+            Ok(()) if !is_at(&part, &path).map_err(failed)? => return Err(Failed::Busy(output)),
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Failed::Busy(output)),
             // A file system without locks is no reason to refuse.
@@ -229,9 +232,36 @@ impl Sink {
     }
 }
 
+/// Whether the open file is still the one that the path leads to.
+fn is_at(open: &File, path: &Path) -> io::Result<bool> {
+    let open = open.metadata()?;
+    match fs::metadata(path) {
+        Ok(there) => Ok((open.dev(), open.ino()) == (there.dev(), there.ino())),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(why) => Err(why),
+    }
+}
+
 /// The same path with something after its name.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_renamed_since_it_was_opened_is_not_the_part_any_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (part, whole) = (folder.path().join("film.part"), folder.path().join("film"));
+        let open = File::create(&part).expect("a file");
+        assert!(is_at(&open, &part).expect("both are there"));
+        fs::rename(&part, &whole).expect("one folder");
+        assert!(!is_at(&open, &part).expect("nothing is there"));
+        File::create(&part).expect("a file");
+        assert!(!is_at(&open, &part).expect("both are there"), "it is somebody else's");
+    }
 }

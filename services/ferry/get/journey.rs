@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 use super::{
-    client::{Arrived, Client, place},
+    client::{Arrived, Client, Lost, place},
     failed::Failed,
     file::{Note, Output, Sink},
     name,
@@ -108,7 +108,10 @@ impl<'c> Journey<'c> {
                     Came::Whole => return Ok(()),
                     Came::Short(trouble, why) => (trouble, why),
                 },
-                Err(why) => (Trouble::Fault(None), why),
+                Err(Lost { why, duplicates }) => {
+                    self.way.found(duplicates);
+                    (Trouble::Fault(None), why)
+                }
             };
             self.way.failed(trouble).map_err(|status| self.refused(status, Some(&why)))?;
             let waited = self.fruitful.elapsed();
@@ -139,14 +142,17 @@ impl<'c> Journey<'c> {
             (Verdict::Rest, _) => {}
             // Whatever was there, this is all of what is there now.
             (Verdict::Gone, StatusCode::OK) => {
+                let note = note(url, &head.headers);
                 if sink.have() > 0 {
-                    self.changes += 1;
+                    let changed = plan.is_some() || note != *sink.note();
+                    self.changes += u32::from(changed);
                     if self.changes > MOST_CHANGES {
                         return Err(Failed::Unsteady);
                     }
-                    self.progress.note(&format!("{by}: it is not the same file any more: from the beginning"));
+                    let why = if changed { "it is not the same file any more" } else { "it gives no strong validator" };
+                    self.progress.note(&format!("{by}: {why}: from the beginning"));
                 }
-                sink.begin(note(url, &head.headers))?;
+                sink.begin(note)?;
                 *plan = take_up(sink, self.client.fields());
                 self.progress.set(0, sink.note().length, &sink.name());
             }

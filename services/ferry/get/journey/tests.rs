@@ -6,6 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ferry_delivery::origin::faulty::{Fault, Faulty, Transport};
 use ring::digest::{SHA256, digest};
 use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::*;
 use crate::get::client::Settings;
@@ -216,6 +220,40 @@ async fn two_downloads_do_not_write_into_one_file() {
     let _first = Sink::open(Output::File(scene.path("film")), "u").expect("nobody else is there");
     let failed = scene.get().await.expect_err("somebody is there");
     assert!(matches!(failed, Failed::Busy(_)), "{failed}");
+}
+
+/// A gateway of which all that matters is one answer: a redirect to a node that is gone, with another that is there.
+async fn gateway(dead: &str, alternate: &str) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = Url::parse(&format!("http://{}/film.mp4", listener.local_addr().expect("bound"))).expect("valid");
+    let answer = format!(
+        "HTTP/1.1 302 Found\r\nlocation: {dead}\r\nlink: <{alternate}>; rel=duplicate; pri=1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    #[allow(clippy::disallowed_methods, reason = "it ends with the test's runtime")]
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn where_the_node_of_a_redirect_does_not_answer_its_alternates_are_asked() {
+    let scene = Scene { patience: Duration::from_secs(20), ..Scene::new().await };
+    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a free port").local_addr().expect("bound");
+    let home = gateway(&format!("http://{closed}/film.mp4"), scene.url().as_str()).await;
+    scene.get_from(home, Output::File(scene.path("film"))).await.expect("the alternate has it");
+    assert!(scene.is_whole());
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_off_what_cannot_be_resumed_is_asked_for_as_long_as_anything_comes() {
+    let scene = Scene::new().await;
+    scene.origin.next(vec![Fault::Close(BROKEN_AT).and(Fault::Weak); 2 * MOST_CHANGES as usize]);
+    scene.get().await.expect("it is the same file every time");
+    assert!(scene.is_whole());
 }
 
 #[tokio::test]
