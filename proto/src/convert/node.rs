@@ -159,8 +159,10 @@ impl From<v1::NodeState> for NodeState {
 }
 
 impl From<v1::Intent> for Intent {
+    /// A weight that is none is no decision.
     fn from(wire: v1::Intent) -> Self {
-        Self { duty: duty(wire.drain, wire.maintenance), revision: wire.revision }
+        let duty = duty(wire.drain, wire.maintenance);
+        Self { duty, weight: Weight::new(wire.weight), revision: wire.revision }
     }
 }
 
@@ -176,7 +178,8 @@ pub(super) const fn duty(drain: bool, maintenance: bool) -> Duty {
 impl From<Intent> for v1::Intent {
     fn from(intent: Intent) -> Self {
         let maintenance = intent.duty == Duty::Maintenance;
-        Self { drain: intent.drains(), maintenance, revision: intent.revision }
+        let weight = intent.weight.map_or(0, Weight::get);
+        Self { drain: intent.drains(), maintenance, weight, revision: intent.revision }
     }
 }
 
@@ -290,7 +293,7 @@ mod tests {
             freshness: Freshness { incarnation: Incarnation(u64::MAX), beat: u64::MAX },
             load: load.into(),
             heard_ago: Duration::from_millis(u64::MAX),
-            intent: Intent { duty: Duty::Maintenance, revision: u64::MAX },
+            intent: Intent { duty: Duty::Maintenance, weight: Weight::new(Weight::MAX), revision: u64::MAX },
             in_doubt: true,
         };
         // Each in its table: a tag, and a length of two bytes.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ferry_core::{
     membership::{Record, SecretDigest},
     merge::Peer,
-    node::{Duty, Intent},
+    node::{Duty, Intent, Weight},
     ring::KeyRing,
     time::UnixMillis,
 };
@@ -35,7 +35,7 @@ pub fn node_record(bytes: &[u8], revision: u64) -> Result<Record, InvalidRecord>
         facts: Arc::new(facts.try_into()?),
         secret: SecretDigest(secret),
         first_seen: UnixMillis(wire.first_seen_unix_ms),
-        intent: Intent { duty: duty(wire.drain, wire.maintenance), revision },
+        intent: Intent { duty: duty(wire.drain, wire.maintenance), weight: Weight::new(wire.weight), revision },
     })
 }
 
@@ -56,6 +56,7 @@ impl From<&Record> for v1::NodeRecord {
             first_seen_unix_ms: record.first_seen.0,
             drain: record.intent.drains(),
             maintenance: record.intent.duty == Duty::Maintenance,
+            weight: record.intent.weight.map_or(0, Weight::get),
         }
     }
 }
@@ -88,6 +89,24 @@ mod tests {
         let bytes = v1::NodeRecord { version: 2, ..Default::default() }.encode_to_vec();
         let why = node_record(&bytes, 1).expect_err("newer");
         assert!(matches!(why, InvalidRecord::Content(Invalid::TooNew(2))), "{why}");
+    }
+
+    #[test]
+    fn a_record_from_before_there_was_a_weight_to_decide_has_none() {
+        let facts =
+            v1::NodeFacts { node_id: "a".into(), address: "127.0.0.1:1".into(), weight: 7, ..Default::default() };
+        let old = v1::NodeRecord {
+            version: 1,
+            facts: Some(facts),
+            secret_digest: vec![1; 32],
+            drain: true,
+            ..Default::default()
+        };
+        let mut record = node_record(&old.encode_to_vec(), 3).expect("sound");
+        assert_eq!(record.intent, Intent { duty: Duty::Drain, weight: None, revision: 3 });
+        record.intent.weight = Weight::new(500);
+        let new = v1::NodeRecord::from(&record).encode_to_vec();
+        assert_eq!(node_record(&new, 3).expect("sound"), record);
     }
 
     #[test]

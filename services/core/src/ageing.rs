@@ -32,7 +32,7 @@ impl Average {
     pub fn of<'v>(views: impl IntoIterator<Item = &'v NodeView>) -> Self {
         let (mut sum, mut weights, mut count) = (Self::default(), 0.0, 0.0);
         for view in views.into_iter().filter(|view| view.state.selectable()) {
-            weights += f64::from(view.facts.weight.get());
+            weights += f64::from(view.weight().get());
             count += 1.0;
             sum.bytes += view.load.bytes_per_second as f64;
             sum.transfers += f64::from(view.load.transfers);
@@ -54,7 +54,7 @@ impl Average {
 /// The load that a node is taken to have, whose last word is so old.
 #[must_use]
 pub fn faded(view: &NodeView, average: &Average, age: Duration) -> Load {
-    let (load, weight) = (view.load, f64::from(view.facts.weight.get()));
+    let (load, weight) = (view.load, f64::from(view.weight().get()));
     let halves = age.saturating_sub(FRESH_FOR).as_secs_f64() / HALF_LIFE.as_secs_f64();
     let left = if age >= FORGOTTEN_AFTER { 0.0 } else { (-halves).exp2() };
     let between = |last: f64, mean: f64| mean + (last - mean) * left;

@@ -55,7 +55,7 @@ pub struct NodeFacts {
     pub region: Option<Region>,
     /// Its failure domain within the region.
     pub zone: Option<Zone>,
-    /// Its relative share of the work.
+    /// Its relative share of the work, by its own word; an operator's goes before it ([`NodeView::weight`]).
     pub weight: Weight,
     /// Bytes per second that it can send, if that is known.
     pub capacity: Option<NonZeroU64>,
@@ -175,6 +175,8 @@ pub enum Duty {
 pub struct Intent {
     /// What it is to do.
     pub duty: Duty,
+    /// Its share of the work in place of the one that it registers.
+    pub weight: Option<Weight>,
     /// The revision of the record that says so; 0 when none does.
     pub revision: u64,
 }
@@ -213,4 +215,12 @@ pub struct NodeView {
     pub intent: Intent,
     /// It is silent, and so are so many others that the coordinator may be the one that is cut off: whoever can reach the node had better look itself.
     pub in_doubt: bool,
+}
+
+impl NodeView {
+    /// The node's relative share of the work: an operator's decision, else what it registered.
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        self.intent.weight.unwrap_or(self.facts.weight)
+    }
 }

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn intent(drain: bool, revision: u64) -> Intent {
-        Intent { duty: if drain { Duty::Drain } else { Duty::Serve }, revision }
+        Intent { duty: if drain { Duty::Drain } else { Duty::Serve }, revision, ..Intent::default() }
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Store {
         let mut news = None;
         if !self.records.contains_key(&id) {
             self.revision += 1;
-            let intent = Intent { duty: Duty::Serve, revision: self.revision };
+            let intent = Intent { revision: self.revision, ..Intent::default() };
             let facts = registration.facts.clone();
             let record = Record { facts, secret: registration.secret, first_seen: UnixMillis(0), intent };
             news = Some(Told::Record(record.clone()));
@@ -78,7 +78,7 @@ impl Store {
     pub(crate) fn decide(&mut self, id: &NodeId, duty: Duty) -> Option<Told> {
         let record = self.records.get_mut(id)?;
         self.revision += 1;
-        record.intent = Intent { duty, revision: self.revision };
+        record.intent = Intent { duty, revision: self.revision, ..record.intent };
         Some(Told::Record(record.clone()))
     }
 

@@ -39,7 +39,7 @@ fn decided(id: &str, revision: u64, duty: Duty) -> Event {
         facts: facts(id, "a:1"),
         secret: OURS,
         first_seen: UnixMillis::default(),
-        intent: Intent { duty, revision },
+        intent: Intent { duty, revision, ..Intent::default() },
     })
 }
 
@@ -252,14 +252,18 @@ fn a_drain_is_commanded_published_and_survives_the_nodes_restart() {
     let mut membership = one_node();
     let effects = membership.step(at(10), record("n", 2, true));
     assert!(
-        effects.contains(&Effect::Command { session: SessionId(1), intent: Intent { duty: Duty::Drain, revision: 2 } }),
+        effects.contains(&Effect::Command {
+            session: SessionId(1),
+            intent: Intent { duty: Duty::Drain, revision: 2, ..Intent::default() }
+        }),
         "{effects:?}"
     );
     assert_eq!(state(&membership, at(10), "n"), Some(NodeState::Draining));
     let effects = membership.step(at(20), attend("n", 2, 8, OURS));
-    assert!(
-        effects.contains(&Effect::Welcome { session: SessionId(2), intent: Intent { duty: Duty::Drain, revision: 2 } })
-    );
+    assert!(effects.contains(&Effect::Welcome {
+        session: SessionId(2),
+        intent: Intent { duty: Duty::Drain, revision: 2, ..Intent::default() }
+    }));
     assert_eq!(state(&membership, at(20), "n"), Some(NodeState::Draining));
     let _ = membership.step(at(30), record("n", 3, false));
     assert_eq!(state(&membership, at(30), "n"), Some(NodeState::Up));

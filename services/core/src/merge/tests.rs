@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     load::Load,
-    node::{Duty, Freshness, Intent, NodeFacts, NodeState},
+    node::{Duty, Freshness, Intent, NodeFacts, NodeState, Weight},
 };
 
 fn at(millis: u64) -> Tick {
@@ -23,7 +23,7 @@ fn view(id: &str, state: NodeState, incarnation: u64, beat: u64, revision: u64) 
         freshness: Freshness { incarnation: Incarnation(incarnation), beat },
         load: Load::default(),
         heard_ago: Duration::ZERO,
-        intent: Intent { duty: Duty::Serve, revision },
+        intent: Intent { revision, ..Intent::default() },
         in_doubt: false,
     }
 }
@@ -162,7 +162,7 @@ fn a_saved_table_stands_until_somebody_speaks() {
 fn an_operators_newest_decision_wins() {
     let mut merge = Merge::default();
     let drained = NodeView {
-        intent: Intent { duty: Duty::Drain, revision: 7 },
+        intent: Intent { duty: Duty::Drain, revision: 7, ..Intent::default() },
         state: NodeState::Draining,
         ..view("a", NodeState::Up, 1, 1, 7)
     };
@@ -172,12 +172,31 @@ fn an_operators_newest_decision_wins() {
     merge.apply(at(1), &epoch("d", 2), delta(vec![view("a", NodeState::Up, 1, 10, 8)])).expect("fresh");
     assert_eq!(states(&merge), [("a", NodeState::Up)], "d has read the resume, c has not");
     let late = NodeView {
-        intent: Intent { duty: Duty::Drain, revision: 7 },
+        intent: Intent { duty: Duty::Drain, revision: 7, ..Intent::default() },
         state: NodeState::Draining,
         ..view("a", NodeState::Up, 1, 11, 7)
     };
     merge.apply(at(2), &epoch("c", 2), delta(vec![late])).expect("fresh");
     assert_eq!(states(&merge), [("a", NodeState::Up)], "however fresh c's report of the node is");
+}
+
+#[test]
+fn an_operators_newest_weight_counts_whoever_tells_of_it_and_when() {
+    let weighed = |beat, weight, revision| NodeView {
+        intent: Intent { weight: Weight::new(weight), revision, ..Intent::default() },
+        ..view("a", NodeState::Up, 1, beat, revision)
+    };
+    let of = |merge: &Merge| merge.view(&"a".parse().expect("valid")).expect("known").weight().get();
+    let mut merge = Merge::default();
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![weighed(1, 500, 7)])).expect("fresh");
+    merge.apply(at(0), &epoch("d", 1), snapshot(vec![weighed(9, 20, 6)])).expect("fresh");
+    assert_eq!(of(&merge), 500, "d has the fresher beat, and an older decision");
+    let _ = merge.take_changes();
+    merge.apply(at(1), &epoch("d", 2), delta(vec![weighed(10, 0, 8)])).expect("fresh");
+    assert_eq!(of(&merge), 100, "taken back: what the node registered");
+    assert!(merge.take_changes().lasting, "a decision goes into the saved copy");
+    merge.apply(at(2), &epoch("c", 2), delta(vec![weighed(11, 500, 7)])).expect("fresh");
+    assert_eq!(of(&merge), 100, "c has not read it yet");
 }
 
 #[test]
@@ -305,6 +324,7 @@ fn any_word() -> impl Strategy<Value = NodeView> {
             let mut word = view("a", state, incarnation, beat, revision);
             // One revision is one decision.
             word.intent.duty = [Duty::Serve, Duty::Drain, Duty::Maintenance][revision as usize % 3];
+            word.intent.weight = Weight::new(revision as u32 - 1);
             word.in_doubt = in_doubt && state == NodeState::Suspect;
             word
         },

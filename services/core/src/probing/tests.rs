@@ -253,7 +253,7 @@ fn operators_decisions_stand() {
     for (duty, state) in [(Duty::Drain, NodeState::Draining), (Duty::Maintenance, NodeState::Maintenance)] {
         for state in [state, NodeState::Down] {
             let mut watch = two(state);
-            watch.views.iter_mut().for_each(|view| view.intent = Intent { duty, revision: 7 });
+            watch.views.iter_mut().for_each(|view| view.intent = Intent { duty, revision: 7, ..Intent::default() });
             watch.note(0);
             watch.leave(0, true);
             assert_eq!(watch.run(0, 60_000, |id| if id == "a" { Probe::Unwell } else { Probe::Well }), 0);

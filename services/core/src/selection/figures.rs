@@ -66,7 +66,7 @@ impl Figures {
             region: candidate.region(),
             domain: candidate.domain(),
             index: candidate.index() as u32,
-            weight: facts.weight.get() as f32 * candidate.share() as f32,
+            weight: candidate.weight().get() as f32 * candidate.share() as f32,
             capacity,
             per_capacity: capacity.recip(),
             per_transfer_limit: facts.max_transfers.map_or(0.0, |most| (most.get() as f32).recip()),

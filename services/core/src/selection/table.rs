@@ -25,7 +25,7 @@ use crate::{
     census::Census,
     id::{NodeId, Region, Zone},
     load::Load,
-    node::{Freshness, NodeFacts, NodeState, NodeView},
+    node::{Freshness, NodeFacts, NodeState, NodeView, Weight},
     object::ObjectPath,
     time::Tick,
     tokens::{Endpoint, Reach},
@@ -40,6 +40,7 @@ const FALL: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Candidate {
     facts: Arc<NodeFacts>,
+    decided_weight: Option<Weight>,
     state: NodeState,
     freshness: Freshness,
     reported: Load,
@@ -62,6 +63,7 @@ impl Candidate {
         let every = prefixes.clone().any(str::is_empty);
         Self {
             facts: Arc::clone(facts),
+            decided_weight: view.intent.weight,
             state: state_of(view),
             freshness: view.freshness,
             reported: view.load,
@@ -91,6 +93,7 @@ impl Candidate {
                 Self {
                     facts: Arc::clone(&self.facts),
                     prefixes: Arc::clone(&self.prefixes),
+                    decided_weight: view.intent.weight,
                     state: state_of(view),
                     freshness: view.freshness,
                     reported: view.load,
@@ -117,6 +120,18 @@ impl Candidate {
     #[must_use]
     pub const fn facts(&self) -> &Arc<NodeFacts> {
         &self.facts
+    }
+
+    /// Its relative share of the work: an operator's decision, else what it registered.
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        self.decided_weight.unwrap_or(self.facts.weight)
+    }
+
+    /// What an operator decided that its share is.
+    #[must_use]
+    pub const fn decided_weight(&self) -> Option<Weight> {
+        self.decided_weight
     }
 
     /// Its state; a node that operators drain is DRAINING whatever else is said of it.
@@ -272,7 +287,7 @@ impl Table {
             match (self.position(id), view) {
                 (Some(at), Some(view)) => {
                     let candidate = &mut self.candidates[at];
-                    moved |= !places::same(&candidate.facts, &view.facts);
+                    moved |= !places::same(candidate, view);
                     let before = candidate.state;
                     self.traffic.leave(candidate);
                     candidate.renew(view, self.traffic.typical_rate(candidate.region), now);
@@ -306,7 +321,7 @@ impl Table {
         // A few new ones behind many that are in order: close to one pass.
         self.candidates.sort_by(|one, other| one.id().cmp(other.id()));
         debug_assert!(self.candidates.is_sorted_by(|one, other| one.id() < other.id()), "each node once");
-        self.places = Places::of(self.candidates.iter().map(|candidate| &*candidate.facts));
+        self.places = Places::of(self.candidates.iter());
         for (index, candidate) in self.candidates.iter_mut().enumerate() {
             candidate.index = index;
             (candidate.region, candidate.domain) = self.places.find(&candidate.facts);

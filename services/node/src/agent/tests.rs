@@ -147,7 +147,7 @@ async fn a_stop_is_told_at_once_and_an_operators_drain_is_not_repeated() {
     node.welcomed(1).await;
     let last = |heard: &[attend_request::Body]| beats(heard).last().map(|beat| beat.draining);
     let intent = |drain, revision| {
-        let body = v1::command::Body::Intent(v1::Intent { drain, maintenance: false, revision });
+        let body = v1::command::Body::Intent(v1::Intent { drain, revision, ..Default::default() });
         attend_response::Body::Command(v1::Command { body: Some(body) })
     };
     twin.say(intent(true, 2)).await;

@@ -25,7 +25,7 @@ fn words() -> impl Strategy<Value = Vec<NodeView>> {
     let duty = prop::sample::select(vec![Duty::Serve, Duty::Drain, Duty::Maintenance]);
     let word = (prop::sample::select(NODES.to_vec()), state, 1_u64..3, 0_u64..6, 0_u64..6, duty);
     let word = word.prop_map(|(id, state, life, beat, revision, duty)| NodeView {
-        intent: Intent { duty, revision },
+        intent: Intent { duty, weight: Weight::new(revision as u32), revision },
         ..view(id, state, life, beat, revision)
     });
     prop::collection::vec(word, 0..4)

@@ -65,7 +65,7 @@ impl World {
                     (_, Duty::Drain) => NodeState::Draining,
                 };
                 view.in_doubt = in_doubt && view.state == NodeState::Suspect;
-                view.intent = Intent { duty, revision: self.now };
+                view.intent = Intent { duty, revision: self.now, ..Intent::default() };
                 view.freshness.incarnation.0 += u64::from(another_life);
                 self.watch.note(self.now);
             }

@@ -2,9 +2,10 @@
 
 use std::{collections::HashMap, hash::Hash};
 
+use super::Candidate;
 use crate::{
     id::{Region, Zone},
-    node::NodeFacts,
+    node::{NodeFacts, NodeView},
     selection::round::Tier,
 };
 
@@ -29,16 +30,18 @@ pub(super) struct Places {
 }
 
 /// Whether both are in one place, weigh the same there and serve the same: what is counted for all nodes together stays right.
-pub(super) fn same(one: &NodeFacts, other: &NodeFacts) -> bool {
-    (&one.region, &one.zone, one.weight, &one.prefixes) == (&other.region, &other.zone, other.weight, &other.prefixes)
+pub(super) fn same(one: &Candidate, other: &NodeView) -> bool {
+    let (before, after) = (&one.facts, &other.facts);
+    (&before.region, &before.zone, &before.prefixes) == (&after.region, &after.zone, &after.prefixes)
+        && one.weight() == other.weight()
 }
 
 impl Places {
     /// The places of these nodes.
-    pub(super) fn of<'n>(nodes: impl Iterator<Item = &'n NodeFacts>) -> Self {
+    pub(super) fn of<'n>(nodes: impl Iterator<Item = &'n Candidate>) -> Self {
         let mut places = Self::default();
-        for facts in nodes {
-            let weight = facts.weight.get() as f32;
+        for node in nodes {
+            let (facts, weight) = (&node.facts, node.weight().get() as f32);
             if let Some(region) = &facts.region {
                 add(&mut places.in_regions, number(&mut places.regions, region.clone()), weight);
             }

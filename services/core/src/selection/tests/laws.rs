@@ -155,6 +155,30 @@ fn keys_are_spread_by_weight() {
 }
 
 #[test]
+fn an_operators_weight_goes_before_the_registered_one() {
+    let weighed = |id: &str, registered, decided: Option<u32>| {
+        let mut view = with_facts(node(id), |facts| facts.weight = Weight::new(registered).expect("in bounds"));
+        view.intent.weight = decided.and_then(Weight::new);
+        view
+    };
+    let registered = table(&[weighed("n0", 300, None), weighed("n1", 100, None)]);
+    let mut decided = table(&[weighed("n0", 1, None), weighed("n1", 100, None)]);
+    assert_ne!(placement(&decided, 500), placement(&registered, 500));
+    // A word that differs in the decision alone.
+    let word = weighed("n0", 1, Some(300));
+    decided.apply([(&word.facts.id, Some(&word))], NOW);
+    assert_eq!(placement(&decided, 500), placement(&registered, 500));
+
+    // Of many, only some are looked at, by what all of them weigh together.
+    let many = |registered, decided| -> Vec<_> {
+        (0..200).map(|id| weighed(&format!("n{id}"), registered, decided)).collect()
+    };
+    let (mut table_of_many, words) = (table(&many(1, None)), many(1, Some(100)));
+    table_of_many.apply(words.iter().map(|word| (&word.facts.id, Some(word))), NOW);
+    assert_eq!(placement(&table_of_many, 500), placement(&table(&many(100, None)), 500));
+}
+
+#[test]
 fn alternates_of_one_node_are_spread_over_all_the_others() {
     let table = table(&nodes(8));
     let mut seconds = BTreeSet::new();
