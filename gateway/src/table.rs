@@ -33,6 +33,7 @@ fn status(candidate: &Candidate) -> v1::NodeStatus {
         facts: Some((&**candidate.facts()).into()),
         state: v1::NodeState::from(candidate.state()).into(),
         load: Some(candidate.reported().into()),
+        intent: candidate.decided_weight().map(|weight| v1::Intent { weight: weight.get(), ..Default::default() }),
         ..Default::default()
     };
     v1::NodeStatus { view: Some(view), ..Default::default() }
@@ -77,6 +78,10 @@ impl ClusterService for TableService {
     }
 
     async fn resume_node(&self, _: Request<v1::ResumeNodeRequest>) -> Result<Response<v1::ResumeNodeResponse>, Status> {
+        Err(elsewhere())
+    }
+
+    async fn set_node(&self, _: Request<v1::SetNodeRequest>) -> Result<Response<v1::SetNodeResponse>, Status> {
         Err(elsewhere())
     }
 

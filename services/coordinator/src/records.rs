@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ferry_core::{
     id::{GatewayId, NodeId},
     membership::{Record, Registration},
-    node::{Duty, Intent, NodeFacts},
+    node::{Duty, Intent, NodeFacts, Weight},
     time::UnixMillis,
 };
 use ferry_proto::{VERSION, convert, v1};
@@ -74,9 +74,14 @@ impl Records {
         self.update(id, |record| record.facts = facts.clone()).await
     }
 
-    /// Writes an operator's decision.
+    /// Writes an operator's decision on whether the node gets clients.
     pub(crate) async fn set_duty(&self, id: &NodeId, duty: Duty) -> Result<Record, WriteError> {
         self.update(id, |record| record.intent.duty = duty).await
+    }
+
+    /// Writes an operator's decision on the node's share of the work, or that there is none.
+    pub(crate) async fn set_weight(&self, id: &NodeId, weight: Option<Weight>) -> Result<Record, WriteError> {
+        self.update(id, |record| record.intent.weight = weight).await
     }
 
     /// Removes a node; returns the revision of the removal.
@@ -237,6 +242,24 @@ mod tests {
         faults.lose_answers(1);
         assert_eq!(records.remove(&id).await.expect("removed"), before + 3);
         assert_eq!(revision().await, before + 3, "each was made once");
+    }
+
+    #[tokio::test]
+    async fn a_drain_a_weight_and_a_registration_do_not_undo_each_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (records, _) = records(&folder).await;
+        let id: NodeId = "a".parse().expect("valid");
+        let created = records.create(&registration("a", 1), UnixMillis(5)).await.expect("created");
+        records.set_duty(&id, Duty::Drain).await.expect("stored");
+        records.set_weight(&id, Weight::new(500)).await.expect("stored");
+        let facts = Arc::new(NodeFacts { weight: Weight::new(7).expect("valid"), ..(*created.facts).clone() });
+        let all = records.save_facts(&id, &facts).await.expect("stored");
+        assert_eq!((all.intent.duty, all.intent.weight, &all.facts), (Duty::Drain, Weight::new(500), &facts));
+        let resumed = records.set_duty(&id, Duty::Serve).await.expect("stored");
+        assert_eq!((resumed.intent.duty, resumed.intent.weight), (Duty::Serve, Weight::new(500)));
+        records.set_duty(&id, Duty::Maintenance).await.expect("stored");
+        let weightless = records.set_weight(&id, None).await.expect("stored");
+        assert_eq!((weightless.intent.duty, weightless.intent.weight), (Duty::Maintenance, None));
     }
 
     #[tokio::test]

@@ -82,6 +82,14 @@ impl Running {
         listed.nodes.into_iter().map(of).collect()
     }
 
+    /// The weight that a node registered, and what operators decided.
+    async fn words(&self, id: &str) -> (u32, v1::Intent) {
+        let asked = v1::GetNodeRequest { node_id: id.into() };
+        let node = self.cluster().get_node(asked).await.expect("an answer").into_inner().node;
+        let view = node.and_then(|node| node.view).expect("a view");
+        (view.facts.expect("facts").weight, view.intent.expect("decisions"))
+    }
+
     async fn until(&self, id: &str, state: &str) {
         let wait = async {
             while !self.states().await.iter().any(|(known, now)| known == id && *now == state) {
@@ -211,6 +219,68 @@ async fn a_drain_reaches_the_node_and_outlives_the_coordinator() {
     running.until("a", "DRAINING").await;
     running.cluster().resume_node(v1::ResumeNodeRequest { node_id: "a".into() }).await.expect("stored");
     running.until("a", "UP").await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_weight_outlives_registrations_and_the_coordinator_and_leaves_a_drain_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let node = join(&running, "a", 1, 1).await;
+    let mut updates = running.watch().await;
+    let set = v1::SetNodeRequest { node_id: "a".into(), weight: Some(500), ..Default::default() };
+    running.cluster().set_node(set).await.expect("stored");
+    loop {
+        let update = tokio::time::timeout(LIMIT, updates.message()).await.expect("in time").expect("no fault");
+        let Some(routing_update::Body::Delta(delta)) = update.and_then(|update| update.body) else { continue };
+        if delta.nodes.iter().filter_map(|view| view.intent).any(|intent| intent.weight == 500) {
+            break;
+        }
+    }
+    running.cluster().drain_node(v1::DrainNodeRequest { node_id: "a".into() }).await.expect("stored");
+    let (_, decided) = running.words("a").await;
+    assert_eq!((decided.weight, decided.drain), (500, true));
+    drop(node);
+
+    let mut changed = register("a", 1, 2);
+    changed.facts.as_mut().expect("facts").weight = 7;
+    let node = Player::attend(&running, changed.clone()).await.expect("a stream").welcomed().await;
+    let written = async {
+        while running.words("a").await.1.revision == decided.revision {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, written).await.expect("the new registration is written in time");
+    let (registered, decided) = running.words("a").await;
+    assert_eq!((registered, decided.weight, decided.drain), (7, 500, true));
+    drop(node);
+    running.stop().await;
+
+    let running = Running::start(&folder).await;
+    let (registered, decided) = running.words("a").await;
+    assert_eq!((registered, decided.weight, decided.drain), (7, 500, true));
+    let back = v1::SetNodeRequest { node_id: "a".into(), default_weight: true, ..Default::default() };
+    let answer = running.cluster().set_node(back).await.expect("stored").into_inner();
+    let intent = answer.node.and_then(|node| node.view?.intent).expect("the decisions");
+    assert_eq!((intent.weight, intent.drain), (0, true));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_weight_is_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = Running::start(&folder).await;
+    let _node = join(&running, "a", 1, 1).await;
+    let before = running.words("a").await;
+    for (weight, default_weight) in [(Some(0), false), (Some(10_001), false), (None, false), (Some(5), true)] {
+        let set = v1::SetNodeRequest { node_id: "a".into(), weight, default_weight };
+        let refused = running.cluster().set_node(set).await.expect_err("refused");
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+        assert!(refused.message().contains("weight"), "{refused}");
+    }
+    assert_eq!(running.words("a").await, before);
+    let unknown = v1::SetNodeRequest { node_id: "b".into(), weight: Some(5), ..Default::default() };
+    assert_eq!(running.cluster().set_node(unknown).await.expect_err("unknown").code(), Code::NotFound);
     running.stop().await;
 }
 

@@ -3,7 +3,7 @@
 use ferry_core::{
     id::NodeId,
     membership::Record,
-    node::{Duty, NodeState},
+    node::{Duty, NodeState, Weight},
     object::ObjectPath,
     ring::Key,
     time::UnixMillis,
@@ -39,8 +39,12 @@ impl Cluster {
 
     async fn decide(&self, id: &str, duty: Duty) -> Result<v1::NodeStatus, Status> {
         let id = node_id(id)?;
-        let record: Record = self.records.set_duty(&id, duty).await.map_err(|error| write_status(&error))?;
+        let record = self.records.set_duty(&id, duty).await.map_err(|error| write_status(&error))?;
         info!(node = %id, ?duty, "an operator decided");
+        self.decided(id, record).await
+    }
+
+    async fn decided(&self, id: NodeId, record: Record) -> Result<v1::NodeStatus, Status> {
         // The watch would bring it too; an operator should not have to wait for it.
         self.handle.put(Input::Written(record)).await?;
         self.node(id).await
@@ -91,6 +95,15 @@ impl v1::cluster_service_server::ClusterService for Cluster {
         Ok(Response::new(v1::ResumeNodeResponse { node: Some(node) }))
     }
 
+    async fn set_node(&self, request: Request<v1::SetNodeRequest>) -> Result<Response<v1::SetNodeResponse>, Status> {
+        let asked = request.into_inner();
+        let (id, weight) = (node_id(&asked.node_id)?, decided_weight(&asked)?);
+        let record = self.records.set_weight(&id, weight).await.map_err(|error| write_status(&error))?;
+        info!(node = %id, weight = weight.map(Weight::get), "an operator decided");
+        let node = self.decided(id, record).await?;
+        Ok(Response::new(v1::SetNodeResponse { node: Some(node) }))
+    }
+
     async fn remove_node(
         &self,
         request: Request<v1::RemoveNodeRequest>,
@@ -134,6 +147,20 @@ fn sign(key: &Key, asked: &v1::SignPathRequest) -> Result<String, Status> {
         sign_user(key, UserClaim::Path { path: &path, query }, &asked.uid, asked.expires_unix)
     };
     signed.map_err(|why| Status::invalid_argument(why.to_string()))
+}
+
+/// The weight that an operator wants; `None` for what the node registers.
+fn decided_weight(asked: &v1::SetNodeRequest) -> Result<Option<Weight>, Status> {
+    let refused = |why: &str| Status::invalid_argument(format!("weight: {why}"));
+    match (asked.weight, asked.default_weight) {
+        (None, true) => Ok(None),
+        (Some(weight), false) => match Weight::new(weight) {
+            Some(weight) => Ok(Some(weight)),
+            None => Err(refused(&format!("expected 1 to {}, not {weight}", Weight::MAX))),
+        },
+        (None, false) => Err(refused("expected it, or default_weight")),
+        (Some(_), true) => Err(refused("expected it or default_weight, not both")),
+    }
 }
 
 fn node_id(text: &str) -> Result<NodeId, Status> {
