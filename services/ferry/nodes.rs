@@ -2,6 +2,7 @@
 
 mod source;
 mod table;
+mod weight;
 
 use std::process::ExitCode;
 
@@ -30,6 +31,9 @@ pub(crate) fn command() -> Command {
         .subcommand(Command::new("maintenance").about("The same, and nobody misses it while it is away").arg(id()))
         .subcommand(
             Command::new("resume").about("Sends a node clients again that was drained or in maintenance").arg(id()),
+        )
+        .subcommand(
+            Command::new("set").about("Decides what counts in place of a node's own word").arg(id()).arg(weight::arg()),
         )
         .subcommand(Command::new("remove").about("Forgets a node that is gone for good").arg(id()).arg(force))
 }
@@ -64,6 +68,15 @@ pub(crate) fn run(matches: &ArgMatches) -> anyhow::Result<ExitCode> {
                 let question = v1::ResumeNodeRequest { node_id: id() };
                 let answer = control.ask(question, async |c, q| c.resume_node(q).await).await?;
                 decided(answer.node.as_ref(), json, resumed);
+            }
+            "set" => {
+                let question = weight::request(id(), matches)?;
+                let answer = control.ask(question, async |c, q| c.set_node(q).await).await?;
+                match answer.node {
+                    Some(node) if json => output::say(&table::json(&node, &Source::default()).to_string()),
+                    Some(node) => output::say(&format!("{} has the weight {}", table::id(&node), table::weight(&node))),
+                    None => {}
+                }
             }
             _ => {
                 let question = v1::RemoveNodeRequest { node_id: id(), force: matches.get_flag("force") };

@@ -41,3 +41,4 @@ mod static_stability;
 mod steady_tables;
 mod streaming;
 mod traces;
+mod weights;

@@ -48,7 +48,7 @@ fn rows(nodes: &[v1::NodeStatus]) -> String {
             address(&facts),
             dash(&facts.region),
             dash(&facts.zone),
-            facts.weight.to_string(),
+            weight(node),
             rate(load.bytes_per_second),
             load.transfers.to_string(),
         ]);
@@ -79,7 +79,7 @@ pub(crate) fn show(node: &v1::NodeStatus, source: &Source) -> String {
         ("admin address", Some(dash(&facts.admin_address))),
         ("region", Some(dash(&facts.region))),
         ("zone", Some(dash(&facts.zone))),
-        ("weight", Some(facts.weight.to_string())),
+        ("weight", Some(weight(node))),
         ("capacity", Some(capacity)),
         ("rate", Some(rate(load.bytes_per_second))),
         ("transfers", Some(load.transfers.to_string())),
@@ -129,6 +129,7 @@ pub(crate) fn json(node: &v1::NodeStatus, source: &Source) -> Value {
 fn full_json(node: &v1::NodeStatus) -> Value {
     let (facts, view) = (facts(node), view(node));
     let load = view.load.unwrap_or_default();
+    let decided = decided_weight(node);
     json!({
         "node_id": facts.node_id,
         "state": state(node).as_str(),
@@ -141,7 +142,9 @@ fn full_json(node: &v1::NodeStatus) -> Value {
         "admin_address": facts.admin_address,
         "region": facts.region,
         "zone": facts.zone,
-        "weight": facts.weight,
+        "weight": if decided == 0 { facts.weight } else { decided },
+        "registered_weight": facts.weight,
+        "decided_weight": Some(decided).filter(|&decided| decided != 0),
         "capacity_bytes_per_second": facts.capacity_bytes_per_second,
         "bytes_per_second": load.bytes_per_second,
         "transfers": load.transfers,
@@ -165,6 +168,19 @@ pub(crate) fn id(node: &v1::NodeStatus) -> String {
 
 pub(crate) fn state(node: &v1::NodeStatus) -> NodeState {
     view(node).state().into()
+}
+
+/// The share of the work that counts, and the registered one where an operator's goes before it.
+pub(crate) fn weight(node: &v1::NodeStatus) -> String {
+    match (decided_weight(node), facts(node).weight) {
+        (0, registered) => registered.to_string(),
+        (decided, registered) => format!("{decided} (registered: {registered})"),
+    }
+}
+
+/// 0 if no operator decided.
+fn decided_weight(node: &v1::NodeStatus) -> u32 {
+    view(node).intent.map_or(0, |intent| intent.weight)
 }
 
 fn view(node: &v1::NodeStatus) -> v1::NodeView {
@@ -246,6 +262,31 @@ mod tests {
         let listed = v1::ListNodesResponse { nodes: vec![node], learning: true, ..Default::default() };
         assert!(list(&listed).contains("still learning who is alive"));
         assert!(json_list(&listed).contains(r#""learning":true"#));
+    }
+
+    #[test]
+    fn an_operators_weight_is_told_beside_the_registered_one() {
+        let node = |decided| {
+            let facts = v1::NodeFacts { node_id: "a".into(), weight: 100, ..Default::default() };
+            let intent = v1::Intent { weight: decided, ..Default::default() };
+            let view = v1::NodeView { facts: Some(facts), intent: Some(intent), ..Default::default() };
+            v1::NodeStatus { view: Some(view), ..Default::default() }
+        };
+        let source = Source::default();
+        for (decided, text, of_json) in
+            [(0, "100", (100, json!(null))), (500, "500 (registered: 100)", (500, json!(500)))]
+        {
+            let listed = v1::ListNodesResponse { nodes: vec![node(decided)], ..Default::default() };
+            assert!(list(&listed).contains(&format!(" {text}  ")), "{}", list(&listed));
+            let shown = show(&node(decided), &source);
+            assert!(
+                shown.lines().any(|line| line.starts_with("weight ") && line.ends_with(&format!(" {text}"))),
+                "{shown}"
+            );
+            let told = json(&node(decided), &source);
+            assert_eq!((&told["weight"], &told["decided_weight"]), (&json!(of_json.0), &of_json.1));
+            assert_eq!(told["registered_weight"], 100);
+        }
     }
 
     #[test]
