@@ -51,7 +51,9 @@ impl Sight {
         }
         let silence = self.silence(now, merge);
         let alone = silence.filter(|silence| *silence >= ALONE_AFTER);
-        self.probing.attend(now, alone.is_some());
+        // A copy from the disk is hearsay, however young: who had died before it was read is found out before anybody would be missed.
+        let by_hearsay = silence.is_some() && merge.age(now).is_none();
+        self.probing.attend(now, alone.is_some() || by_hearsay);
         self.said.alone(alone, self.probing.len());
         let all = || merge.views().map(|view| view.facts.id.clone()).collect();
         match (silence.filter(|silence| *silence >= FRESH_FOR), &mut self.fading) {

@@ -122,3 +122,19 @@ fn what_has_faded_costs_nothing_more() {
     gateway.run(200_000, |_| Probe::Well);
     assert_eq!(gateway.painted, painted);
 }
+
+#[test]
+fn a_gateway_that_starts_from_a_copy_looks_at_its_nodes_before_it_would_miss_a_coordinator() {
+    let mut gateway = Gateway::new();
+    gateway.merge = Merge::from_saved(vec![view("a", 0), view("b", 0)], Vec::new(), GatewayFacts::default());
+    gateway.look();
+    gateway.run(1500, |id| if id == "a" { Probe::Well } else { Probe::Unwell });
+    let state = |gateway: &Gateway, id: &str| {
+        let id = id.parse().expect("valid");
+        gateway.sight.word(at(gateway.now), &gateway.merge, &id).map(|view| view.state)
+    };
+    assert_eq!(state(&gateway, "a"), Some(NodeState::Up));
+    assert_eq!(state(&gateway, "b"), Some(NodeState::Down), "it had died before the copy was read");
+    gateway.hear(1);
+    assert_eq!(state(&gateway, "b"), Some(NodeState::Up), "a coordinator knows better");
+}

@@ -11,6 +11,9 @@ pub(super) fn explain(url: &BaseUrl, status: &Status) -> String {
     let message = status.message();
     match status.source() {
         Some(source) if refused(source) => format!("nobody listens at {url}: connection refused"),
+        Some(source) if Chain(source).to_string().contains("keep-alive timed out") => {
+            format!("{url} takes connections and does not answer: whoever listens there hangs, or has too much to do")
+        }
         // What failed is the connection, and not who answers on it.
         Some(source) => format!(
             "{url} does not answer as a coordinator does, or a gateway's admin listener; is it the right port? ({})",
@@ -23,6 +26,10 @@ pub(super) fn explain(url: &BaseUrl, status: &Status) -> String {
         {
             format!("{url} speaks HTTP and not gRPC: is it a port for clients?")
         }
+        // What a gRPC server says of a service that it does not have; a gateway refuses single questions in other words.
+        None if status.code() == Code::Unimplemented && message.contains("service") => format!(
+            "{url} is neither a coordinator nor a gateway's admin listener: a node or another server ({message})"
+        ),
         None if status.code() == Code::Unavailable => format!("the coordinator at {url} cannot answer: {message}"),
         None if message.is_empty() => format!("{url} refused: {}", status.code()),
         None => message.to_owned(),
@@ -54,6 +61,15 @@ mod tests {
         let mut client = ClusterServiceClient::new(dial(&url, None).expect("it can be dialled"));
         let status = client.list_nodes(ListNodesRequest {}).await.expect_err("nobody answers");
         explain(&url, &status)
+    }
+
+    #[test]
+    fn a_server_of_something_else_is_named() {
+        let url = BaseUrl::parse("http://127.0.0.1:9001").expect("a URL");
+        let said = explain(&url, &Status::unimplemented("no such service"));
+        assert!(said.starts_with("http://127.0.0.1:9001 is neither a coordinator nor"), "{said}");
+        let said = explain(&url, &Status::unimplemented("a gateway decides nothing: ask a coordinator"));
+        assert_eq!(said, "a gateway decides nothing: ask a coordinator");
     }
 
     #[tokio::test]

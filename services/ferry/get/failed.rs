@@ -19,7 +19,7 @@ pub(super) enum Failed {
     Exists(PathBuf),
     #[error("{0} is being downloaded by another process")]
     Busy(PathBuf),
-    #[error("no byte came for {waited:?}; the last that was heard: {last}")]
+    #[error("no byte came for {} s; the last that was heard: {last}", waited.as_secs())]
     GaveUp { waited: Duration, last: String },
     #[error("refused with {status} by {by}")]
     Refused { status: StatusCode, by: String },
