@@ -291,7 +291,7 @@ impl Membership {
             self.observer.hear(&self.timing, now);
         }
         let Some(member) = self.members.get_mut(id) else { return };
-        member.probed(life, probe);
+        member.probed(life, probe, now);
         self.settle(now, id, effects);
     }
 

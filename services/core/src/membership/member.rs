@@ -23,6 +23,9 @@ use crate::{
 const REGISTRATIONS: u32 = 16;
 const REGISTER_EVERY: Duration = Duration::from_secs(1);
 
+/// One that is spared, and would not be if another one were heard once more, is looked at so often in the time of one look: those others beat.
+const OFTEN: u32 = 5;
+
 /// A node on record.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -156,11 +159,11 @@ impl Member {
     }
 
     /// What a probe of this life came to.
-    pub(super) fn probed(&mut self, incarnation: Incarnation, probe: Probe) {
+    pub(super) fn probed(&mut self, incarnation: Incarnation, probe: Probe, now: Tick) {
         if self.life.incarnation != incarnation {
             return;
         }
-        self.probing.ended(probe);
+        self.probing.ended(probe, now);
         if let Some(returning) = self.returning.as_mut().filter(|returning| returning.wants_a_probe()) {
             returning.probed(probe);
         }
@@ -238,6 +241,8 @@ impl Member {
             Some(dead_at)
         } else if matches!(self.state, NodeState::Down | NodeState::Maintenance) {
             None
+        } else if self.probing.is_nearly_refuted(timing, now, doubts.hears) {
+            Some(now + timing.look_within / OFTEN)
         } else {
             Some(now + timing.look_within)
         }

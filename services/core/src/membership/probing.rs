@@ -16,8 +16,16 @@ pub(super) struct Probing {
     under_way: bool,
     /// When the last one was begun.
     last: Option<Tick>,
-    /// What came of the last one in the present silence.
-    found: Option<Probe>,
+    /// What came of the last one that came to its end in the present silence.
+    found: Option<Found>,
+}
+
+/// What one probe came to.
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    probe: Probe,
+    begun: Tick,
+    over: Tick,
 }
 
 impl Probing {
@@ -26,15 +34,22 @@ impl Probing {
         self.found = None;
     }
 
-    /// Whether the silence is the node's, by its last probe. That nothing was reached says so only if the observer heard others all the time since that was
-    /// begun, and after the node should have been heard at `expected`: in a cut all fall silent, each after its last beat.
+    /// Whether the silence is the node's, by its last probe. That nothing was reached says so only if the observer heard others from when that was begun
+    /// until after it was over, and after the node should have been heard at `expected`: in a cut all fall silent, each after its last beat.
     pub(super) fn is_refuted(&self, hears: Option<Hears>, expected: Tick) -> bool {
-        let heard = |hears: Hears| self.last.is_some_and(|begun| hears.since <= begun) && hears.last >= expected;
-        match self.found {
-            Some(Probe::Unwell | Probe::Declined) => true,
-            Some(Probe::Unreached) => hears.is_some_and(heard),
-            Some(Probe::Well) | None => false,
-        }
+        self.found.is_some_and(|found| match found.probe {
+            Probe::Unwell | Probe::Declined => true,
+            Probe::Unreached => {
+                hears.is_some_and(|hears| hears.since <= found.begun && hears.last >= found.over.max(expected))
+            }
+            Probe::Well => false,
+        })
+    }
+
+    /// Whether nothing was reached, and others are heard: whoever is heard next may prove that the silence is the node's.
+    pub(super) fn is_nearly_refuted(&self, timing: &Timing, now: Tick, hears: Option<Hears>) -> bool {
+        let unreached = self.found.is_some_and(|found| found.probe == Probe::Unreached);
+        unreached && hears.is_some_and(|hears| now <= hears.last + timing.beats_within())
     }
 
     /// Whether it is time to begin one. In a `silence` of the node's that has just begun, it is so at once.
@@ -61,7 +76,8 @@ impl Probing {
     }
 
     /// One came to its end.
-    pub(super) const fn ended(&mut self, probe: Probe) {
-        (self.under_way, self.found) = (false, Some(probe));
+    pub(super) fn ended(&mut self, probe: Probe, now: Tick) {
+        let begun = self.last.unwrap_or(now);
+        (self.under_way, self.found) = (false, Some(Found { probe, begun, over: now }));
     }
 }

@@ -210,3 +210,29 @@ fn a_probe_that_was_begun_in_a_cut_says_nothing_when_the_cut_has_healed() {
     let states = fleet.states();
     assert_eq!((down(&states[..5]), down(&states[5..])), (0, 5), "they are all looked at again at once: {states:?}");
 }
+
+#[test]
+fn one_that_is_heard_once_in_a_cut_does_not_prove_that_the_others_are_dead() {
+    let mut fleet = Fleet::new(10);
+    fleet.run(10_000, |_| false, |_| Probe::Unreached);
+    fleet.run(1000, |n| n == 0, |_| Probe::Unreached);
+    fleet.run(10_000, |_| false, |_| Probe::Unreached);
+    assert!(!fleet.states().contains(&NodeState::Down), "{:?}", fleet.states());
+}
+
+#[test]
+fn those_that_gave_their_streams_up_are_down_as_soon_as_another_one_is_heard_after_that() {
+    let mut fleet = Fleet::new(4);
+    fleet.run(100, |_| true, |_| Probe::Unreached);
+    for n in 2..4 {
+        let effects = fleet.membership.step(at(fleet.now), ended(n, End::Unheard));
+        assert_eq!(probes(&effects).len(), 1);
+    }
+    fleet.run(700, |n| n < 2, |_| Probe::Unreached);
+    for n in 2..4 {
+        let _ = fleet.membership.step(at(fleet.now), probed(&name(n), 7, Probe::Unreached));
+    }
+    // The others beat 1 s after the last beat of these, which is too soon to mean anything, and after 2 s.
+    fleet.run(1400, |n| n < 2, |_| Probe::Unreached);
+    assert_eq!(fleet.states(), [NodeState::Up, NodeState::Up, NodeState::Down, NodeState::Down]);
+}
