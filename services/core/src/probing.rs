@@ -172,7 +172,7 @@ impl Probing {
             let Some(seen) = seen else { return };
             let reason = seen.reason(mode);
             let begins = reason != seen.looked_at_for;
-            seen.turn_to(reason);
+            seen.turn_to(reason, now);
             at = match reason {
                 Some(reason) if begins && !seen.under_way => Some(now + pace::first(id, reason, mode, count, now)),
                 Some(_) => seen.due,

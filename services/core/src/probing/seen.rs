@@ -1,5 +1,7 @@
 //! What a gateway has seen of one node, and what it takes it for.
 
+use std::time::Duration;
+
 use super::Mode;
 use crate::{
     id::Incarnation,
@@ -10,6 +12,9 @@ use crate::{
 
 /// Failures in a row that make a node DOWN when no coordinator speaks, and good answers in a row that bring one back.
 const IN_A_ROW: u32 = 2;
+
+/// For how long whoever answered well may be sent clients without another look, where nobody else can be had.
+const ANSWERED_FOR: Duration = Duration::from_secs(5);
 
 /// Why a node is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub(super) struct Seen {
     pub(super) begun: Tick,
     pub(super) looked_at_for: Option<Reason>,
     last: Option<Probe>,
+    /// When this life last answered, if it did so well, whatever it was looked at for.
+    answered: Option<Tick>,
     /// Probes in a row that came out as the last one did: well, or not.
     in_a_row: u32,
     /// When the first of those was begun, and when it came out.
@@ -57,6 +64,7 @@ impl Seen {
             begun: Tick::default(),
             looked_at_for: None,
             last: None,
+            answered: None,
             in_a_row: 0,
             first_begun: Tick::default(),
             first_over: Tick::default(),
@@ -69,6 +77,7 @@ impl Seen {
     pub(super) fn hear(&mut self, view: &NodeView) {
         if self.incarnation != view.freshness.incarnation {
             self.incarnation = view.freshness.incarnation;
+            self.answered = None;
             self.overlook();
         }
         self.word = view.state;
@@ -91,13 +100,14 @@ impl Seen {
         }
     }
 
-    /// From here on it is looked at for that reason: without one, what was seen says nothing any more.
-    pub(super) fn turn_to(&mut self, reason: Option<Reason>) {
+    /// From here on it is looked at for that reason: without one, what was seen says nothing against the words any more.
+    pub(super) fn turn_to(&mut self, reason: Option<Reason>, now: Tick) {
         match reason {
             None => self.overlook(),
             // Whoever has just answered need not wait until it does so again.
             Some(Reason::Doubt) if self.last == Some(Probe::Well) => self.trust(),
-            Some(Reason::Forlorn) if self.verdict.is_some() || self.last == Some(Probe::Well) => {
+            // A coordinator that goes on first says what it said before, and then what it knows: between the two nobody was looked at.
+            Some(Reason::Forlorn) if self.answered.is_some_and(|at| now < at + ANSWERED_FOR) => {
                 self.verdict = Some(NodeState::Suspect);
             }
             Some(_) => {}
@@ -125,6 +135,7 @@ impl Seen {
     pub(super) fn count(&mut self, probe: Probe, now: Tick) {
         let same = self.last.is_some_and(|last| (last == Probe::Well) == (probe == Probe::Well));
         self.last = Some(probe);
+        self.answered = Some(now).filter(|_| probe == Probe::Well);
         if same {
             self.in_a_row = self.in_a_row.saturating_add(1);
         } else {

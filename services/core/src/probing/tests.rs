@@ -249,6 +249,29 @@ fn a_coordinator_that_is_back_and_hears_nobody_empties_no_table() {
 }
 
 #[test]
+fn a_coordinator_that_first_says_what_it_said_before_empties_no_table_when_it_says_what_it_knows() {
+    let mut watch = two(NodeState::Down);
+    let _ = watch.run(0, 2000, |_| Probe::Well);
+    assert_eq!(watch.states(), [NodeState::Suspect; 2]);
+    watch.say(2700, NodeState::Up, false);
+    watch.say(2710, NodeState::Down, false);
+    assert_eq!(watch.states(), [NodeState::Suspect; 2], "they answered a moment ago");
+    watch.say(2720, NodeState::Up, false);
+    watch.say(60_000, NodeState::Down, false);
+    assert_eq!(watch.states(), [NodeState::Down; 2], "that is too long ago");
+}
+
+#[test]
+fn whoever_failed_when_it_was_in_doubt_is_no_better_when_it_is_called_dead_and_nobody_can_be_had() {
+    let mut watch = two(NodeState::Up);
+    watch.say(1000, NodeState::Suspect, true);
+    let _ = watch.run(1000, 1500, |_| Probe::Unwell);
+    assert_eq!(watch.states(), [NodeState::Down; 2]);
+    watch.say(2000, NodeState::Down, false);
+    assert_eq!(watch.states(), [NodeState::Down; 2]);
+}
+
+#[test]
 fn operators_decisions_stand() {
     for (duty, state) in [(Duty::Drain, NodeState::Draining), (Duty::Maintenance, NodeState::Maintenance)] {
         for state in [state, NodeState::Down] {
