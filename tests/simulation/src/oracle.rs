@@ -8,7 +8,8 @@
 //!   only by beats that they heard late, see [`Excuses`].
 //! - **Drain**: 0.5 s after an operator's decision is stored, or a node says that it stops.
 //! - **Merge**: what every live coordinator calls DOWN is not selectable 2 s later (it has 1.5 s to be believed alive).
-//! - **Never empty**: while any node is steadily well, every gateway that ever had one has somebody to select, whatever the rest does.
+//! - **Never empty**: while any node is steadily well, every gateway that ever had one has somebody to select, whatever the rest does. If the last that could be had
+//!   by the coordinators' words fails this gateway's own probe, it looks at the others only from then on, and has 200 ms until one of them answers.
 //! - **Convergence**: once everything is put right, every gateway agrees with the truth.
 //! - **Invariants** of `core::membership` in every coordinator, now and then; and `select` chooses whenever it may, and only whom it may.
 
@@ -73,6 +74,8 @@ struct Listening {
     informed: Option<Tick>,
     /// It had somebody to select, in this life or the ones before.
     had: bool,
+    /// Since when it has nobody.
+    empty: Option<Tick>,
 }
 
 impl Oracle {

@@ -22,6 +22,8 @@ const DRAINED: Duration = Duration::from_millis(500);
 const FORGOTTEN: Duration = Duration::from_secs(2);
 /// A gateway that a good coordinator has begun to speak to.
 const JUST_NOW: Duration = Duration::from_secs(1);
+/// A probe of a node that is well takes at most four times the slowest message's time.
+const LOOKED_AT: Duration = Duration::from_millis(200);
 /// Every so many looks, the invariants and `select` have their turn.
 const NOW_AND_THEN: u64 = 10;
 /// Objects that are asked for at such a turn.
@@ -44,8 +46,10 @@ impl Oracle {
                 selectable += 1;
                 self.judge(world, gateway, view)?;
             }
-            self.gateways[gateway].had |= selectable > 0;
-            if selectable == 0 && self.gateways[gateway].had {
+            let known = &mut self.gateways[gateway];
+            known.had |= selectable > 0;
+            known.empty = if selectable == 0 { known.empty.or(Some(world.now)) } else { None };
+            if selectable == 0 && known.had {
                 self.may_be_empty(world, gateway)?;
             }
             if thorough {
@@ -151,6 +155,12 @@ impl Oracle {
     fn may_be_empty(&mut self, world: &World, gateway: usize) -> Result<(), Violation> {
         if world.now < self.excuses.of(Party::Gateway(gateway)) {
             // Whoever it reaches first may know least, and the others follow within a redial.
+            return Ok(());
+        }
+        // Whom the words left has just failed before this gateway's own eyes.
+        let has_failed = |view: &NodeView| view.state.selectable() && !world.gateways[gateway].judge(view).selectable();
+        let just_now = self.gateways[gateway].empty.is_some_and(|since| world.now < since + LOOKED_AT);
+        if just_now && world.gateways[gateway].merge.views().any(has_failed) {
             return Ok(());
         }
         // A coordinator that hears a few and cannot reach the others takes those for dead, as it must where a region's cable is cut, and a gateway
