@@ -104,21 +104,32 @@ impl Planner {
         }
     }
 
-    /// A coordinator that begins while no node, or hardly any, can reach it, though gateways can.
+    /// A coordinator that begins while no node, or only one, can reach it, though gateways can. That one may be drained, so that nobody is left by its words;
+    /// and there may be no other coordinator to say better.
     fn a_restart_in_the_dark(&mut self, random: &mut impl Rng) -> Vec<(bool, Fault)> {
         let coordinator = self.a_coordinator(random);
         let mut others: Vec<Party> = self.sizes.all_nodes().collect();
+        let mut plan = Vec::new();
         if random.random_bool(0.5) {
-            others.remove(random.random_range(0..others.len()));
+            let heard = random.random_range(0..others.len());
+            others.remove(heard);
+            if random.random_bool(0.5) {
+                plan.extend([(false, Fault::Decide(heard, Duty::Drain)), (true, Fault::Decide(heard, Duty::Serve))]);
+            }
+        }
+        if random.random_bool(0.3) {
+            let rest = self.sizes.all_coordinators().filter(|other| *other != coordinator);
+            plan.extend(pairs(rest, Fault::Crash, Fault::Restart));
         }
         self.next_cut += 1;
         let cut = Cut { victims: vec![coordinator], others, direction: a_direction(random) };
-        vec![
+        plan.extend([
             (false, Fault::Cut(self.next_cut, cut)),
             (false, Fault::Crash(coordinator)),
             (false, Fault::Restart(coordinator)),
             (true, Fault::Heal(self.next_cut)),
-        ]
+        ]);
+        plan
     }
 
     /// One node, a handful, or a part of all up to a half.

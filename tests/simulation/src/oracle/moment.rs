@@ -24,6 +24,8 @@ const FORGOTTEN: Duration = Duration::from_secs(2);
 const JUST_NOW: Duration = Duration::from_secs(1);
 /// A probe of a node that is well takes at most four times the slowest message's time.
 const LOOKED_AT: Duration = Duration::from_millis(200);
+/// Very many are not looked at all at once.
+const LOOKS_APART: Duration = Duration::from_micros(500);
 /// Every so many looks, the invariants and `select` have their turn.
 const NOW_AND_THEN: u64 = 10;
 /// Objects that are asked for at such a turn.
@@ -159,12 +161,13 @@ impl Oracle {
         }
         // Whom the words left has just failed before this gateway's own eyes.
         let has_failed = |view: &NodeView| view.state.selectable() && !world.gateways[gateway].judge(view).selectable();
-        let just_now = self.gateways[gateway].empty.is_some_and(|since| world.now < since + LOOKED_AT);
+        let look = LOOKED_AT + LOOKS_APART * world.sizes.nodes as u32;
+        let just_now = self.gateways[gateway].empty.is_some_and(|since| world.now < since + look);
         if just_now && world.gateways[gateway].merge.views().any(has_failed) {
             return Ok(());
         }
         // A coordinator that hears a few and cannot reach the others takes those for dead, as it must where a region's cable is cut, and a gateway
-        // that hears nobody else believes it.
+        // that hears nobody else and cannot reach them either believes it.
         let listened: Vec<usize> = world.gateways[gateway].listens_to().collect();
         let long = |index: usize| world.now >= self.excuses.of(Party::Coordinator(index));
         let reaches = |index: usize, node| world.network.answers(Party::Coordinator(index), Party::Node(node));
@@ -173,14 +176,17 @@ impl Oracle {
             !world.coordinators[index].membership.views(now).any(|view| view.state.is_well())
         };
         let all_are_deaf = listened.iter().all(|index| long(*index) && is_deaf(*index));
-        let reached = |node: usize| all_are_deaf || listened.iter().any(|index| long(*index) && reaches(*index, node));
+        let sees = |node| !just_now && world.network.answers(Party::Gateway(gateway), Party::Node(node));
+        let reached = |node: usize| {
+            all_are_deaf || sees(node) || listened.iter().any(|index| long(*index) && reaches(*index, node))
+        };
         let mut steady = (0..world.sizes.nodes).filter(|node| self.truth[*node].is_steady(world.now)).peekable();
         if steady.peek().is_none() {
             return Ok(());
         }
         let Some(node) = steady.find(|node| reached(*node)) else {
             // Whoever is cut off now, too, stays with that.
-            self.gateways[gateway].had = false;
+            self.gateways[gateway].had = just_now;
             return Ok(());
         };
         let live = world.gateways[gateway].merge.live_coordinators(world.local(Party::Gateway(gateway)));
