@@ -6,7 +6,7 @@ use super::World;
 use crate::{oracle::Failing, party::Party};
 
 /// For so long after it was stopped, a coordinator forgives streams that broke: they may have broken meanwhile.
-const SETTLED: Duration = Duration::from_secs(5);
+const SETTLED: Duration = Duration::from_secs(1);
 
 impl World {
     /// In what way a node serves nobody, if it does not.
