@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::output;
 
@@ -70,9 +70,9 @@ impl Progress {
         let rate = (length.saturating_sub(self.before) as f64 / took.as_secs_f64()) as u64;
         let digest = if verified { ", digest verified" } else { "" };
         output::complain(&format!(
-            "{name}: {} in {} ({}/s{digest})",
+            "{name}: {} in {:.1} s ({}/s{digest})",
             HumanBytes(length),
-            HumanDuration(took),
+            took.as_secs_f64(),
             HumanBytes(rate)
         ));
     }
