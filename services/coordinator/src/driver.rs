@@ -1,6 +1,7 @@
 //! The loop: everything that happens comes in here, one thing at a time, and leaves as messages and store writes.
 
 mod effects;
+mod guards;
 mod input;
 mod saves;
 mod sight;
@@ -27,6 +28,7 @@ use rand::RngExt as _;
 use tokio::sync::{Semaphore, mpsc};
 use tracing::warn;
 
+use guards::Guards;
 pub(crate) use input::{Handle, Input, Known, NoAnswer, Question};
 use saves::Saves;
 
@@ -69,6 +71,7 @@ pub(crate) struct Driver {
     facts: GatewayFacts,
     /// Gateways that have a route that is not open, as the store says: a restart must not open anything.
     guards: BTreeSet<GatewayId>,
+    guard_writes: Guards,
     /// Whether any gateway spoke of its routes, now or ever.
     any_gateway: bool,
     /// Whether the store was read since the start (C2).
@@ -136,6 +139,7 @@ impl Driver {
             records: Records::new(Arc::clone(&store)),
             facts: GatewayFacts::default(),
             guards: BTreeSet::new(),
+            guard_writes: Guards::default(),
             any_gateway: false,
             buried: VecDeque::new(),
             rings_under_way: false,

@@ -9,6 +9,7 @@ use ferry_core::{
     node::NodeFacts,
 };
 use ferry_proto::{VERSION, v1};
+use tokio::sync::watch;
 use tonic::{Code, Status};
 use tracing::{debug, info, warn};
 
@@ -52,7 +53,12 @@ impl Driver {
                 self.creating -= 1;
                 self.refuse(session, why);
             }
-            Input::Guarded { gateway, guarded } => self.set_guard(gateway, guarded),
+            Input::Guarded { gateway, guarded } => {
+                if let Some(word) = self.guard_writes.end(&gateway, guarded) {
+                    self.write_guard(gateway.clone(), word);
+                }
+                self.set_guard(gateway, guarded);
+            }
             Input::Written(record) => self.happen(Event::Record(record)),
             Input::Saved(id) => {
                 if let Some(facts) = self.saves.end(&id) {
@@ -73,20 +79,28 @@ impl Driver {
 
     /// A gateway says whether it has a route that is not open. A closed one is remembered in the store; it is nodes that act on
     /// it, and they hear of it when it is there.
-    fn guard(&mut self, gateway: GatewayId, guarded: bool) {
+    pub(super) fn guard(&mut self, gateway: GatewayId, guarded: bool) {
         if !self.any_gateway {
             self.any_gateway = true;
             self.tell_nodes();
         }
-        if self.guards.contains(&gateway) == guarded {
-            return;
+        let stored = self.guards.contains(&gateway);
+        if let Some(word) = self.guard_writes.begin(&gateway, guarded, stored) {
+            self.write_guard(gateway, word);
         }
+    }
+
+    /// Stores the gateway's word as it is when an attempt begins: it may change while the store is away.
+    fn write_guard(&self, gateway: GatewayId, word: watch::Receiver<bool>) {
         let (records, handle, figures) = (self.records.clone(), self.handle.clone(), self.figures.clone());
         let stop = self.tasks.stop_token();
         self.tasks.spawn("store guard", async move {
-            let stored =
-                until_stored("a gateway's word on its routes", &figures, || records.set_guard(&gateway, guarded));
-            if stop.run_until_cancelled(stored).await.is_some() {
+            let stored = until_stored("a gateway's word on its routes", &figures, || {
+                let guarded = *word.borrow();
+                let (records, gateway) = (&records, &gateway);
+                async move { records.set_guard(gateway, guarded).await.map(|()| guarded) }
+            });
+            if let Some(guarded) = stop.run_until_cancelled(stored).await {
                 let _ = handle.put(Input::Guarded { gateway, guarded }).await;
             }
         });

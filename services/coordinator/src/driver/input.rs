@@ -61,7 +61,7 @@ pub(crate) enum Input {
         session: SessionId,
         why: tonic::Status,
     },
-    /// A gateway's word on its routes is in the store.
+    /// A gateway's word on its routes is in the store; there may be a later one.
     Guarded {
         gateway: GatewayId,
         guarded: bool,
