@@ -6,12 +6,7 @@ mod input;
 mod saves;
 mod sight;
 
-use std::{
-    collections::{BTreeSet, VecDeque},
-    fmt,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use ferry_core::{
     backoff::Backoff,
@@ -46,8 +41,6 @@ const BATCH: usize = 256;
 /// Between attempts to store what cannot be given up.
 const RETRY_BASE: Duration = Duration::from_millis(200);
 const RETRY_CAP: Duration = Duration::from_secs(5);
-/// Removals that later gateways are told of.
-const BURIED: usize = 256;
 /// Store writes under way at one time; further ones wait their turn.
 const WRITES: usize = 16;
 /// Nodes that are looked at at one time. Half of 10,000 nodes whose cable is cut are looked at between 1.5 and 4.5 s after that, each for 0.7 s: with
@@ -83,8 +76,6 @@ pub(crate) struct Driver {
     /// When nodes hear of it next that this coordinator lives.
     node_mark_at: Tick,
     removed: Vec<Tombstone>,
-    /// What was removed lately, for gateways that come later.
-    buried: VecDeque<Tombstone>,
     facts_changed: bool,
     figures: Figures,
     writes: Arc<Semaphore>,
@@ -141,7 +132,6 @@ impl Driver {
             guards: BTreeSet::new(),
             guard_writes: Guards::default(),
             any_gateway: false,
-            buried: VecDeque::new(),
             rings_under_way: false,
             read: false,
             changed: BTreeSet::new(),
@@ -203,7 +193,7 @@ impl Driver {
         if self.subscribers.anybody_waits() && self.read && self.membership.has_learned(now) {
             let snapshot = Body::Snapshot {
                 nodes: self.membership.views(now).collect(),
-                removed: self.buried.iter().cloned().collect(),
+                removed: self.membership.removed().collect(),
                 facts: self.facts.clone(),
             };
             self.subscribers.admit(&snapshot, self.clock.wall());

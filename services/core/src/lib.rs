@@ -27,4 +27,5 @@ pub mod selection;
 pub mod target;
 pub mod time;
 pub mod tokens;
+mod tombstones;
 pub mod trace;

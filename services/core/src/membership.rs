@@ -41,6 +41,7 @@ use crate::{
     load::Load,
     node::{Duty, NodeState, NodeView},
     time::Tick,
+    tombstones::{Tombstone, Tombstones},
 };
 
 /// Nodes that may be on record; a new one is refused beyond that. Those whose streams stand are fewer: see the coordinator.
@@ -60,6 +61,8 @@ pub struct Membership {
     learned_by: Tick,
     observer: Observer,
     census: Census,
+    /// The last removals: a write's answer may come after a removal that the store made later.
+    removed: Tombstones,
 }
 
 impl Membership {
@@ -75,6 +78,7 @@ impl Membership {
             learned_by: now + timing.dead_after,
             observer: Observer::default(),
             census: Census::default(),
+            removed: Tombstones::default(),
         }
     }
 
@@ -128,6 +132,11 @@ impl Membership {
         self.members.values().map(move |member| member.view(now))
     }
 
+    /// The last removals, for gateways that come later.
+    pub fn removed(&self) -> impl Iterator<Item = Tombstone> {
+        self.removed.iter()
+    }
+
     /// How many nodes are on record.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -171,6 +180,9 @@ impl Membership {
 
     fn record(&mut self, now: Tick, record: Record, effects: &mut Vec<Effect>) {
         let id = record.facts.id.clone();
+        if self.removed.of_node(&id).is_some_and(|removed| record.intent.revision <= removed) {
+            return; // An answer that the removal overtook.
+        }
         let Some(member) = self.members.get_mut(&id) else {
             let member = Member::on_record(record, now);
             self.census.enter(member.state);
@@ -204,6 +216,8 @@ impl Membership {
         if stale {
             return;
         }
+        // Whoever was never known here may be written of yet. Who is forgotten for it was removed long ago.
+        let _forgotten = self.removed.bury(Tombstone { id: id.clone(), revision });
         self.recount(id, None);
         if let Some(member) = self.members.remove(id) {
             self.touched.remove(id);

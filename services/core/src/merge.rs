@@ -15,14 +15,14 @@
 mod changes;
 mod combine;
 mod settle;
-mod tombstones;
 mod word;
 
 use std::{collections::BTreeMap, time::Duration};
 
 pub use changes::Changes;
-use tombstones::Tombstones;
 use word::Word;
+
+pub use crate::tombstones::Tombstone;
 
 use crate::{
     id::{CoordinatorId, Incarnation, NodeId},
@@ -30,6 +30,7 @@ use crate::{
     node::{Freshness, NodeView},
     ring::KeyRing,
     time::Tick,
+    tombstones::Tombstones,
 };
 
 /// How long after its last word a coordinator still counts as live. Marks come every 500 ms.
@@ -64,15 +65,6 @@ pub struct GatewayFacts {
     pub node_ring: Option<KeyRing>,
     /// The coordinators that are alive.
     pub coordinators: Vec<Peer>,
-}
-
-/// An operator's removal of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tombstone {
-    /// Which node.
-    pub id: NodeId,
-    /// The store's revision of the removal: what was recorded later is another node of that name.
-    pub revision: u64,
 }
 
 /// A node's later report, of which nothing but the load is new.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ferry_core::{
     id::{GatewayId, Incarnation, NodeId},
-    membership::{Effect, Event, MOST_NODES, Record, Registration, SessionId},
+    membership::{Effect, Event, MOST_NODES, Record, Refusal, Registration, SessionId},
     merge::Tombstone,
     node::NodeFacts,
 };
@@ -14,7 +14,7 @@ use tonic::{Code, Status};
 use tracing::{debug, info, warn};
 
 use super::{
-    BURIED, Driver,
+    Driver,
     input::{Input, Known, NoAnswer, Question},
     until_stored,
 };
@@ -43,7 +43,12 @@ impl Driver {
             }
             Input::Created { session, registration, record } => {
                 self.creating -= 1;
+                let id = record.facts.id.clone();
                 self.happen(Event::Record(record));
+                if self.membership.find_record(&id).is_none() {
+                    // To create it again at once could go on for ever; the node redials when it likes.
+                    return self.refuse(session, grpc::refusal(&Refusal::Removed));
+                }
                 // A node that gave up waiting has redialled: its old stream must not displace the new one.
                 if self.sessions.is_open(session) {
                     self.happen(Event::Attend { session, registration });
@@ -144,11 +149,7 @@ impl Driver {
             Effect::Unpublish { id, revision } => {
                 info!(node = %id, "node removed");
                 self.changed.remove(&id);
-                self.removed.push(Tombstone { id: id.clone(), revision });
-                self.buried.push_back(Tombstone { id, revision });
-                if self.buried.len() > BURIED {
-                    self.buried.pop_front();
-                }
+                self.removed.push(Tombstone { id, revision });
             }
             Effect::Changed { id, from, to } => info!(node = %id, %from, %to, "node changed its state"),
             Effect::Probe { id, incarnation } => self.probe(id, incarnation),

@@ -286,6 +286,21 @@ fn a_removed_node_is_unpublished_and_its_stream_ended() {
     assert_eq!(membership.view(at(10), &id), None);
 }
 
+/// The answer to a write takes another way than the watch: it may come after the removal that followed the write.
+#[test]
+fn an_answer_that_comes_after_a_later_removal_brings_nobody_back() {
+    for known in [true, false] {
+        let mut membership = if known { one_node() } else { Membership::new(Timing::default(), at(0)) };
+        let _ = membership.step(at(10), Event::Forgotten { id: "n".parse().expect("valid"), revision: 5 });
+        for revision in [4, 5] {
+            assert_eq!(membership.step(at(20), record("n", revision, false)), [], "known: {known}");
+        }
+        assert_eq!(state(&membership, at(20), "n"), None);
+        let _ = membership.step(at(30), record("n", 6, false));
+        assert_eq!(state(&membership, at(30), "n"), Some(NodeState::Suspect), "it registered anew");
+    }
+}
+
 #[test]
 fn replayed_beats_are_no_sign_of_life() {
     let mut membership = one_node();

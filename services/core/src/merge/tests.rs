@@ -298,7 +298,7 @@ fn the_ring_of_the_highest_revision_wins() {
 #[test]
 fn what_was_removed_long_ago_does_not_come_back_when_its_removal_is_forgotten() {
     let mut merge = Merge::default();
-    let count = tombstones::MOST as u64 + 5;
+    let count = crate::tombstones::MOST as u64 + 5;
     let nodes = (0..count).map(|n| view(&format!("n{n}"), NodeState::Up, 1, 1, 1)).collect();
     merge.apply(at(0), &epoch("c", 1), snapshot(nodes)).expect("fresh");
     for n in 0..count {

@@ -1,23 +1,31 @@
-//! Removals that are remembered, so that a coordinator that has not heard of one brings no node back.
+//! Removals that are remembered, so that nothing that was said or written before one brings the node back.
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::Tombstone;
 use crate::id::NodeId;
+
+/// An operator's removal of a node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Which node.
+    pub id: NodeId,
+    /// The store's revision of the removal: what was recorded later is another node of that name.
+    pub revision: u64,
+}
 
 /// How many are remembered; the oldest are forgotten first. Whoever still speaks of a node that was removed so long ago has not read
 /// the store for as long.
-pub(super) const MOST: usize = 1024;
+pub(crate) const MOST: usize = 1024;
 
 /// The removals, by node and by age.
 #[derive(Debug, Default)]
-pub(super) struct Tombstones {
+pub(crate) struct Tombstones {
     revisions: HashMap<NodeId, u64>,
     by_age: BTreeSet<(u64, NodeId)>,
 }
 
 impl Tombstones {
-    pub(super) fn of(removed: Vec<Tombstone>) -> Self {
+    pub(crate) fn of(removed: Vec<Tombstone>) -> Self {
         let mut tombstones = Self::default();
         for tombstone in removed {
             let _forgotten = tombstones.bury(tombstone);
@@ -26,7 +34,7 @@ impl Tombstones {
     }
 
     /// Remembers a removal, unless a later one of that node is known; returns whose was forgotten for it.
-    pub(super) fn bury(&mut self, Tombstone { id, revision }: Tombstone) -> Option<NodeId> {
+    pub(crate) fn bury(&mut self, Tombstone { id, revision }: Tombstone) -> Option<NodeId> {
         let known = self.revisions.get(&id).copied();
         if known.is_some_and(|known| known >= revision) {
             return None;
@@ -45,11 +53,11 @@ impl Tombstones {
     }
 
     /// The revision at which a node was last removed.
-    pub(super) fn of_node(&self, id: &NodeId) -> Option<u64> {
+    pub(crate) fn of_node(&self, id: &NodeId) -> Option<u64> {
         self.revisions.get(id).copied()
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Tombstone> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Tombstone> {
         self.revisions.iter().map(|(id, revision)| Tombstone { id: id.clone(), revision: *revision })
     }
 }
