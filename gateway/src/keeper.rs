@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 use ferry_core::{
     id::{CoordinatorId, Incarnation, NodeId},
     membership::Probe,
-    merge::{Body, Epoch, Merge, Peer},
+    merge::{Body, Epoch, Merge, Peer, StreamId},
     time::Tick,
 };
 use ferry_runtime::{
@@ -43,13 +43,14 @@ const SAVE_AGAIN: Duration = Duration::from_secs(5);
 pub(crate) enum Update {
     /// A message came.
     Said {
-        /// It is the first of a new stream.
+        stream: StreamId,
+        /// It is the stream's first.
         first: bool,
         epoch: Epoch,
         body: Box<Body>,
     },
     /// A stream broke.
-    Closed(CoordinatorId),
+    Closed { stream: StreamId, coordinator: CoordinatorId },
     /// This gateway looked at a node itself; nothing came of it if the gateway was away meanwhile.
     Probed { id: NodeId, incarnation: Incarnation, probe: Option<Probe> },
 }
@@ -162,9 +163,11 @@ impl Keeper {
     }
 
     fn take(&mut self, update: Update) {
-        let (first, epoch, body) = match update {
-            Update::Said { first, epoch, body } => (first, epoch, body),
-            Update::Closed(coordinator) => return self.merge.closed(self.clock.now(), &coordinator),
+        let (stream, first, epoch, body) = match update {
+            Update::Said { stream, first, epoch, body } => (stream, first, epoch, body),
+            Update::Closed { stream, coordinator } => {
+                return self.merge.closed(self.clock.now(), &coordinator, stream);
+            }
             Update::Probed { id, incarnation, probe } => {
                 self.sight.probed(self.clock.now(), &id, incarnation, probe);
                 self.seen.insert(id);
@@ -172,7 +175,7 @@ impl Keeper {
             }
         };
         if first {
-            self.merge.opened(&epoch.coordinator);
+            self.merge.opened(&epoch.coordinator, stream);
         }
         if let Err(why) = self.merge.apply(self.clock.now(), &epoch, *body) {
             self.figures.stale_updates.inc();

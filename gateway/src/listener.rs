@@ -1,11 +1,18 @@
 //! One stream from one coordinator: its words go to the keeper.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use ferry_core::{
     chain::Chain,
     id::{CoordinatorId, GatewayId},
-    merge::{Body, Epoch},
+    merge::{Body, Epoch, StreamId},
     time::UnixMillis,
 };
 use ferry_proto::{VERSION, convert, v1};
@@ -36,16 +43,19 @@ pub(crate) struct Listener {
     /// The coordinators' clocks, which correct ours.
     pub(crate) voices: Voices,
     pub(crate) updates: mpsc::Sender<Update>,
+    /// How many streams there were.
+    pub(crate) streams: Arc<AtomicU64>,
 }
 
 impl Listener {
     /// Listens to one coordinator until the stream ends.
     pub(crate) async fn run(self, link: Link) -> Ending {
+        let stream = StreamId(self.streams.fetch_add(1, Ordering::Relaxed));
         let mut coordinator = None;
-        let ended = self.listen(&link, &mut coordinator).await;
+        let ended = self.listen(&link, stream, &mut coordinator).await;
         if let Some(coordinator) = coordinator {
             // Fails only when the gateway is stopping.
-            let _ = self.updates.send(Update::Closed(coordinator)).await;
+            let _ = self.updates.send(Update::Closed { stream, coordinator }).await;
         }
         match ended {
             Ok(()) => Ending::Lost("the coordinator ended the stream".to_owned()),
@@ -58,7 +68,12 @@ impl Listener {
         }
     }
 
-    async fn listen(&self, link: &Link, coordinator: &mut Option<CoordinatorId>) -> Result<(), Status> {
+    async fn listen(
+        &self,
+        link: &Link,
+        stream: StreamId,
+        coordinator: &mut Option<CoordinatorId>,
+    ) -> Result<(), Status> {
         let channel =
             dial(link.url(), self.ca.as_deref()).map_err(|why| Status::failed_precondition(Chain(&why).to_string()))?;
         let mut client =
@@ -81,7 +96,7 @@ impl Listener {
                 link.welcomed(&epoch.coordinator);
                 *coordinator = Some(epoch.coordinator.clone());
             }
-            if self.updates.send(Update::Said { first, epoch, body: Box::new(body) }).await.is_err() {
+            if self.updates.send(Update::Said { stream, first, epoch, body: Box::new(body) }).await.is_err() {
                 return Ok(()); // The gateway is stopping.
             }
             first = false;

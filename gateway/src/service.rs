@@ -140,6 +140,7 @@ impl Gateway {
             token: token.clone(),
             voices: Voices::new(clock.clone()),
             updates,
+            streams: Arc::default(),
         };
         let admin_tls = config.common.tls.as_ref();
         let admin_tls = admin_tls

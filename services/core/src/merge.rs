@@ -114,6 +114,10 @@ pub enum Body {
     Mark,
 }
 
+/// One stream of this gateway to a coordinator; never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StreamId(pub u64);
+
 /// Why a message was not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Stale {
@@ -129,6 +133,8 @@ pub enum Stale {
 #[derive(Debug, Default)]
 pub struct Merge {
     words: BTreeMap<CoordinatorId, Word>,
+    /// The last stream from each coordinator, until that one breaks.
+    streams: BTreeMap<CoordinatorId, StreamId>,
     tombstones: Tombstones,
     facts: GatewayFacts,
     /// The merged words at the last moment at which somebody was live, or the saved ones from disk.
@@ -155,14 +161,20 @@ impl Merge {
     }
 
     /// A stream to this coordinator opened: its next word must be a snapshot, whatever came before.
-    pub fn opened(&mut self, coordinator: &CoordinatorId) {
+    pub fn opened(&mut self, coordinator: &CoordinatorId, stream: StreamId) {
+        self.streams.insert(coordinator.clone(), stream);
         if let Some(word) = self.words.get_mut(coordinator) {
             word.reopen();
         }
     }
 
-    /// The stream to this coordinator broke: what it last said no longer counts once another one speaks.
-    pub fn closed(&mut self, now: Tick, coordinator: &CoordinatorId) {
+    /// A stream to this coordinator broke: what it last said no longer counts once another one speaks. The end of any stream but the last one that
+    /// opened says nothing: the coordinator speaks on a newer one.
+    pub fn closed(&mut self, now: Tick, coordinator: &CoordinatorId, stream: StreamId) {
+        if self.streams.get(coordinator) != Some(&stream) {
+            return;
+        }
+        self.streams.remove(coordinator);
         if let Some(word) = self.words.get_mut(coordinator) {
             word.close(now);
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use ferry_core::{
     load::Load,
-    merge::{Body, Epoch, Merge},
+    merge::{self, Body, Epoch, Merge},
     node::{Freshness, NodeState, NodeView},
     time::Tick,
 };
@@ -76,7 +76,7 @@ impl Gateway {
             Input::Said { stream, message: Message::Update(update) } => self.hear(context, stream, &update),
             Input::Lost(stream) => {
                 if let Some((coordinator, true)) = self.links.lost(context, stream) {
-                    self.merge.closed(context.now, &coordinator_id(coordinator));
+                    self.merge.closed(context.now, &coordinator_id(coordinator), merge::StreamId(stream.0));
                 }
             }
             Input::Timer(Timer::Redial(coordinator)) => self.links.redial(context, coordinator),
@@ -96,7 +96,7 @@ impl Gateway {
     fn hear(&mut self, context: &mut Context<'_>, stream: StreamId, update: &(Epoch, Body)) {
         let (epoch, body) = update;
         if self.links.welcomed(context.now, stream) {
-            self.merge.opened(&epoch.coordinator);
+            self.merge.opened(&epoch.coordinator, merge::StreamId(stream.0));
         } else if !self.links.stands(stream) {
             return;
         }

@@ -40,6 +40,20 @@ fn delta(nodes: Vec<NodeView>) -> Body {
     Body::Delta { nodes, loads: Vec::new(), removed: Vec::new(), facts: None }
 }
 
+/// Streams to `c` and `d` stand.
+fn on_streams() -> Merge {
+    let mut merge = Merge::default();
+    for coordinator in ["c", "d"] {
+        merge.opened(&coordinator.parse().expect("valid"), StreamId(1));
+    }
+    merge
+}
+
+/// Such a stream breaks.
+fn close(merge: &mut Merge, now: Tick, coordinator: &str) {
+    merge.closed(now, &coordinator.parse().expect("valid"), StreamId(1));
+}
+
 fn states(merge: &Merge) -> Vec<(&str, NodeState)> {
     merge.views().map(|view| (view.facts.id.as_str(), view.state)).collect()
 }
@@ -110,24 +124,24 @@ fn a_gateway_that_is_cut_off_is_not_left_with_the_word_of_whoever_goes_last() {
 
 #[test]
 fn a_gateway_whose_streams_all_break_is_not_left_with_the_word_of_whoever_breaks_last() {
-    let mut merge = Merge::default();
+    let mut merge = on_streams();
     merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 5, 1)])).expect("fresh");
     merge.apply(at(10), &epoch("d", 1), snapshot(vec![view("a", NodeState::Down, 1, 5, 1)])).expect("fresh");
-    merge.closed(at(20), &"c".parse().expect("valid"));
+    close(&mut merge, at(20), "c");
     assert_eq!(states(&merge), [("a", NodeState::Up)], "d has not spoken since");
-    merge.closed(at(21), &"d".parse().expect("valid"));
+    close(&mut merge, at(21), "d");
     assert_eq!(states(&merge), [("a", NodeState::Up)]);
 }
 
 #[test]
 fn a_coordinator_whose_stream_broke_keeps_no_dead_node_alive() {
-    let mut merge = Merge::default();
+    let mut merge = on_streams();
     merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 5, 1)])).expect("fresh");
     merge.apply(at(0), &epoch("d", 1), snapshot(vec![view("a", NodeState::Up, 1, 5, 1)])).expect("fresh");
-    merge.closed(at(100), &"c".parse().expect("valid"));
+    close(&mut merge, at(100), "c");
     merge.apply(at(600), &epoch("d", 2), delta(vec![view("a", NodeState::Down, 1, 5, 1)])).expect("fresh");
     assert_eq!(states(&merge), [("a", NodeState::Down)], "c died, and its last words with it");
-    merge.closed(at(700), &"d".parse().expect("valid"));
+    close(&mut merge, at(700), "d");
     assert_eq!(states(&merge), [("a", NodeState::Down)], "the last words of the last one stand");
 }
 
@@ -203,7 +217,7 @@ fn an_operators_newest_weight_counts_whoever_tells_of_it_and_when() {
 fn a_coordinator_whose_clock_went_back_is_heard_on_a_new_stream() {
     let mut merge = Merge::default();
     merge.apply(at(0), &epoch("c", 5), snapshot(vec![view("a", NodeState::Up, 1, 1, 1)])).expect("fresh");
-    merge.opened(&"c".parse().expect("valid"));
+    merge.opened(&"c".parse().expect("valid"), StreamId(2));
     let earlier = Epoch { incarnation: Incarnation(0), ..epoch("c", 1) };
     merge.apply(at(1), &earlier, snapshot(Vec::new())).expect("a new stream");
     assert_eq!(states(&merge), []);
@@ -258,6 +272,21 @@ fn a_load_renews_what_is_known_of_that_life_and_nothing_else() {
     assert_eq!(states(&merge), [("a", NodeState::Suspect)], "and a stranger's load makes no node");
 }
 
+/// A coordinator has two names, and the newer link's first word overtakes the end of the older one.
+#[test]
+fn the_end_of_an_older_stream_silences_nobody_who_speaks_on_a_newer_one() {
+    let (mut merge, c) = (on_streams(), "c".parse().expect("valid"));
+    merge.apply(at(0), &epoch("c", 1), snapshot(vec![view("a", NodeState::Up, 1, 1, 1)])).expect("fresh");
+    merge.opened(&c, StreamId(2));
+    merge.apply(at(10), &epoch("c", 2), snapshot(vec![view("a", NodeState::Up, 1, 1, 1)])).expect("a new stream");
+    merge.closed(at(11), &c, StreamId(1));
+    assert_eq!(merge.live_coordinators(at(11)), 1);
+    merge.apply(at(20), &epoch("c", 3), delta(vec![view("a", NodeState::Down, 1, 1, 1)])).expect("fresh");
+    assert_eq!(states(&merge), [("a", NodeState::Down)]);
+    merge.closed(at(30), &c, StreamId(2));
+    assert_eq!(merge.live_coordinators(at(30)), 0, "that was the last one");
+}
+
 #[test]
 fn replays_and_words_without_a_snapshot_are_refused() {
     let mut merge = Merge::default();
@@ -270,7 +299,7 @@ fn replays_and_words_without_a_snapshot_are_refused() {
     assert_eq!(merge.apply(at(0), &epoch("c", 5), snapshot(Vec::new())), Err(Stale::Replayed));
     assert_eq!(states(&merge), [("a", NodeState::Up)]);
     // A new stream counts from the beginning, and needs a snapshot first.
-    merge.opened(&"c".parse().expect("valid"));
+    merge.opened(&"c".parse().expect("valid"), StreamId(2));
     assert_eq!(merge.apply(at(0), &epoch("c", 6), Body::Mark), Err(Stale::NoSnapshot));
     merge.apply(at(0), &epoch("c", 1), snapshot(Vec::new())).expect("a new stream");
     assert_eq!(states(&merge), []);
@@ -297,7 +326,7 @@ fn the_ring_of_the_highest_revision_wins() {
 
 #[test]
 fn what_was_removed_long_ago_does_not_come_back_when_its_removal_is_forgotten() {
-    let mut merge = Merge::default();
+    let mut merge = on_streams();
     let count = crate::tombstones::MOST as u64 + 5;
     let nodes = (0..count).map(|n| view(&format!("n{n}"), NodeState::Up, 1, 1, 1)).collect();
     merge.apply(at(0), &epoch("c", 1), snapshot(nodes)).expect("fresh");
@@ -306,7 +335,7 @@ fn what_was_removed_long_ago_does_not_come_back_when_its_removal_is_forgotten() 
         let body = Body::Delta { nodes: Vec::new(), loads: Vec::new(), removed, facts: None };
         merge.apply(at(0), &epoch("c", 2 + n), body).expect("fresh");
     }
-    merge.closed(at(1), &"d".parse().expect("valid"));
+    close(&mut merge, at(1), "d");
     assert_eq!(states(&merge), []);
 }
 

@@ -78,8 +78,11 @@ fn happen(merge: &mut Merge, now: Tick, epoch: &Epoch, happening: Happening) {
         ..GatewayFacts::default()
     };
     let body = match happening {
-        Happening::Opened => return merge.opened(&epoch.coordinator),
-        Happening::Closed => return merge.closed(now, &epoch.coordinator),
+        Happening::Opened => return merge.opened(&epoch.coordinator, StreamId(epoch.sequence)),
+        Happening::Closed => {
+            let stream = merge.streams.get(&epoch.coordinator).copied().unwrap_or_default();
+            return merge.closed(now, &epoch.coordinator, stream);
+        }
         Happening::Time => return merge.pass(now),
         Happening::Mark => Body::Mark,
         Happening::Snapshot(nodes, removed) => Body::Snapshot { nodes, removed, facts: facts() },
