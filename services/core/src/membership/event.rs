@@ -162,7 +162,8 @@ pub enum Effect {
         /// The revision of the removal.
         revision: u64,
     },
-    /// Ask the node for its built-in object over the data path; then come back with [`Event::Probed`]. At most one probe of a node is under way.
+    /// Ask the node for its built-in object over the data path; then come back with [`Event::Probed`]. At most one probe of each
+    /// life of a node on record is under way.
     Probe {
         /// Which node.
         id: NodeId,

@@ -146,7 +146,7 @@ impl Member {
     /// It was away, and proves itself before it gets clients.
     pub(super) fn come_back(&mut self, now: Tick) {
         self.returning = Some(Returning::new(now, self.deaths.damping(now)));
-        self.probing = Probing::default();
+        self.probing.restart();
     }
 
     /// It was found dead; that is remembered, unless it was meant, or was so before this observer began.

@@ -34,6 +34,11 @@ impl Probing {
         self.found = None;
     }
 
+    /// The same life is to be looked at anew. A probe that is under way is not begun a second time: what it finds, it finds now.
+    pub(super) fn restart(&mut self) {
+        *self = Self { under_way: self.under_way, last: self.last.filter(|_| self.under_way), found: None };
+    }
+
     /// Whether the silence is the node's, by its last probe. That nothing was reached says so only if the observer heard others from when that was begun
     /// until after it was over, and after the node should have been heard at `expected`: in a cut all fall silent, each after its last beat.
     pub(super) fn is_refuted(&self, hears: Option<Hears>, expected: Tick) -> bool {

@@ -85,6 +85,21 @@ fn another_life_proves_itself_anew_and_waits_for_no_probe_of_the_last_one() {
 }
 
 #[test]
+fn a_life_that_comes_back_while_it_is_looked_at_is_not_looked_at_twice_at_once() {
+    let mut membership = one_node();
+    assert_eq!(probes(&advance(&mut membership, at(2500))), ["n"], "it fell silent, and that probe hangs");
+    let _ = say(&mut membership, at(2600), ended(1, End::Goodbye));
+    assert_eq!(state(&membership, at(2600), "n"), Some(NodeState::Down));
+    let _ = say(&mut membership, at(4000), attend("n", 2, 7, OURS));
+    for (now, sequence) in [(4100, 1), (5100, 2), (6100, 3), (7100, 4)] {
+        assert_eq!(probes(&say(&mut membership, at(now), beat(2, sequence))), [""; 0], "after {now} ms");
+    }
+    let effects = say(&mut membership, at(7200), probed("n", 7, Probe::Unwell));
+    assert_eq!(state(&membership, at(7200), "n"), Some(NodeState::Probation));
+    assert_eq!(probes(&effects), ["n"], "the next one has its turn");
+}
+
+#[test]
 fn a_redial_in_time_proves_nothing_and_has_to_prove_nothing() {
     let mut membership = one_node();
     let _ = say(&mut membership, at(1000), ended(1, End::Broken));
