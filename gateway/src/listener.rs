@@ -28,7 +28,7 @@ use crate::keeper::Update;
 
 /// Marks come every 500 ms; a stream that is silent for so long is dead, whatever TCP believes.
 const SILENT_FOR: Duration = Duration::from_secs(3);
-/// A coordinator that is learning what lives speaks late, and later still while it hears nobody. That it is there at all, pings tell.
+/// A coordinator that is learning what lives speaks up to four seconds after it has read its store. That it is there at all, pings tell.
 const FIRST_WITHIN: Duration = Duration::from_secs(30);
 /// A snapshot of ten thousand nodes has about 2 MiB.
 const LARGEST_UPDATE: usize = 64 << 20;
