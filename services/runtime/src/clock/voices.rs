@@ -17,17 +17,21 @@ use super::Clock;
 /// Clocks that NTP keeps are milliseconds apart, and a word may be on its way for some more. By so much, somebody is wrong.
 const APART: Duration = Duration::from_secs(5);
 
+/// Of so many, most are right if one is wrong.
+const MAJORITY: usize = 3;
+
 /// All voices, and the clock that they correct; clones are the same.
 #[derive(Debug, Clone)]
 pub struct Voices {
     clock: Clock,
-    /// What was believed before anybody spoke: it decides between two.
-    before: i64,
     heard: Arc<Mutex<Heard>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Heard {
+    /// What decides between two: what most of three or more agreed on last or, as long as there were never so many, what was believed before
+    /// anybody spoke.
+    believed: i64,
     /// What each says that the Unix time was at the origin of our monotonic clock, in milliseconds.
     readings: BTreeMap<u64, i64>,
     next: u64,
@@ -46,7 +50,9 @@ impl Voices {
     /// Nobody has spoken: the clock is as it is, by its own wall clock or by what an earlier life knew.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
-        Self { before: clock.reading(clock.corrected()), clock, heard: Arc::default() }
+        let believed = clock.reading(clock.corrected());
+        let heard = Heard { believed, readings: BTreeMap::new(), next: 0, apart: false };
+        Self { clock, heard: Arc::new(Mutex::new(heard)) }
     }
 
     /// A coordinator, which has said nothing yet.
@@ -64,11 +70,15 @@ impl Voices {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut heard);
         let readings = || heard.readings.values().copied();
-        let Some(agreed) = middle(readings(), self.before) else { return };
+        let Some(agreed) = middle(readings(), heard.believed) else { return };
+        let majority = readings().count() >= MAJORITY;
         self.clock.go_by(agreed);
         self.clock.say_if_far_off();
         let spread = readings().max().zip(readings().min()).map_or(0, |(most, least)| most.abs_diff(least));
         let apart = u128::from(spread) > APART.as_millis();
+        if majority {
+            heard.believed = agreed;
+        }
         if std::mem::replace(&mut heard.apart, apart) != apart {
             match apart {
                 true => warn!(
@@ -120,6 +130,23 @@ mod tests {
             hand.set_wall(UnixMillis(5));
             assert_eq!(clock.corrected(), NOON + HOUR, "it goes on by our own");
         }
+    }
+
+    /// As in a rolling restart of the coordinators.
+    #[test]
+    fn what_most_agreed_on_decides_between_the_two_that_are_left() {
+        let wrong = NOON + HOUR;
+        let (clock, _hand) = Clock::manual(wrong);
+        let voices = Voices::new(clock.clone());
+        let [one, other, astray] = [NOON, NOON, wrong].map(|says| {
+            let voice = voices.join();
+            voice.says(says);
+            voice
+        });
+        drop(one);
+        assert_eq!(clock.corrected(), NOON, "our own start-up belief is not what the three agreed on");
+        drop((other, astray));
+        assert_eq!(clock.corrected(), wrong, "the last one is believed, however far off");
     }
 
     #[test]
