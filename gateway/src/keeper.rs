@@ -35,6 +35,8 @@ const INBOX: usize = 64;
 /// most a twentieth of the time: a large table on a slow disk is written rarely.
 const SAVE_EVERY: Duration = Duration::from_millis(50);
 const SAVE_SHARE: u32 = 20;
+/// How far the offset of the clock may have moved, in milliseconds, before the copy is replaced for that.
+const OFFSET_NEWS: u64 = 1000;
 /// After a failure: a full disk is reported now and then, not at every change.
 const SAVE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -73,17 +75,20 @@ pub(crate) struct Keeper {
     seen: BTreeSet<NodeId>,
     /// The copy on disk lacks something.
     dirty: bool,
+    /// How far the coordinators' clock is ahead, in milliseconds, as the copy has it.
+    saved_offset: i64,
     may_save_at: Tick,
 }
 
 impl Keeper {
-    /// Starts from the copy on disk, if there is a sound one.
+    /// Starts from the copy on disk, if there is a sound one. From then on the clock shows the cluster's time as that copy has it.
     pub(crate) fn new(
         path: PathBuf,
         clock: Clock,
         figures: Figures,
     ) -> (Self, Current, watch::Receiver<Vec<Peer>>, mpsc::Sender<Update>, mpsc::Receiver<Update>) {
         let current = Current::default();
+        let mut saved_offset = 0;
         let merge = match saved::load(&path) {
             Ok(None) => Merge::default(),
             Ok(Some(saved)) => {
@@ -92,6 +97,10 @@ impl Keeper {
                 info!(nodes, age_seconds = age.as_secs(), "starting from the routing table's copy on disk");
                 figures.table_saved.set(1);
                 current.start_from(saved.at);
+                if let Some(offset) = saved.clock_offset_millis {
+                    clock.restore_offset(offset);
+                    saved_offset = offset;
+                }
                 saved.merge
             }
             Err(why) => {
@@ -116,6 +125,7 @@ impl Keeper {
             path,
             seen: BTreeSet::new(),
             dirty: false,
+            saved_offset,
             may_save_at,
         };
         keeper.publish();
@@ -186,7 +196,9 @@ impl Keeper {
     fn publish(&mut self) {
         let now = self.clock.now();
         let changes = self.merge.take_changes();
-        if changes.lasting {
+        // An expiry is judged by the cluster's time, over a restart too (P2).
+        let turned = self.clock.offset_millis().abs_diff(self.saved_offset) >= OFFSET_NEWS;
+        if changes.lasting || turned {
             self.dirty = true;
             self.figures.table_saved.set(0);
         }
@@ -232,9 +244,10 @@ impl Keeper {
     }
 
     /// Begins to replace the copy on disk, beside the loop: a disk that hangs must not stop the table (P2, P5).
-    fn save(&self) -> Saving {
+    fn save(&mut self) -> Saving {
         let (path, clock, began) = (self.path.clone(), self.clock.clone(), self.clock.now());
-        let lasting = Lasting::of(&self.merge, clock.wall());
+        self.saved_offset = clock.offset_millis();
+        let lasting = Lasting::of(&self.merge, clock.wall(), self.saved_offset);
         tokio::task::spawn_blocking(move || {
             let outcome = saved::save(&path, &lasting.table());
             Saved { outcome, took: clock.now().since(began) }

@@ -47,6 +47,8 @@ pub(crate) enum LoadError {
 pub(crate) struct Saved {
     pub(crate) merge: Merge,
     pub(crate) at: UnixMillis,
+    /// How far the coordinators' clock was ahead, in milliseconds, if the copy says it.
+    pub(crate) clock_offset_millis: Option<i64>,
 }
 
 /// Reads the copy; `None` where there is none.
@@ -60,9 +62,9 @@ pub(crate) fn load(path: &Path) -> Result<Option<Saved>, LoadError> {
         return Err(damaged());
     }
     let table = v1::SavedTable::decode(body).map_err(|_| damaged())?;
-    let at = UnixMillis(table.saved_unix_ms);
+    let (at, clock_offset_millis) = (UnixMillis(table.saved_unix_ms), table.clock_offset_ms);
     let merge = Merge::try_from(table).map_err(|cause| LoadError::Content { path: path.to_owned(), cause })?;
-    Ok(Some(Saved { merge, at }))
+    Ok(Some(Saved { merge, at, clock_offset_millis }))
 }
 
 /// Replaces the copy.
@@ -82,15 +84,17 @@ pub(crate) struct Lasting {
     removed: Vec<Tombstone>,
     facts: GatewayFacts,
     at: UnixMillis,
+    clock_offset_millis: i64,
 }
 
 impl Lasting {
-    pub(crate) fn of(merge: &Merge, at: UnixMillis) -> Self {
+    pub(crate) fn of(merge: &Merge, at: UnixMillis, clock_offset_millis: i64) -> Self {
         Self {
             views: merge.views().cloned().collect(),
             removed: merge.tombstones().collect(),
             facts: merge.facts().clone(),
             at,
+            clock_offset_millis,
         }
     }
 
@@ -98,6 +102,7 @@ impl Lasting {
     pub(crate) fn table(self) -> v1::SavedTable {
         let merge = Merge::from_saved(self.views, self.removed, self.facts);
         let mut table = v1::SavedTable::from((&merge, self.at));
+        table.clock_offset_ms = Some(self.clock_offset_millis);
         for node in &mut table.nodes {
             node.load = None;
             node.beat = 0;
@@ -130,6 +135,7 @@ mod tests {
             nodes: vec![node],
             removed: Vec::new(),
             facts: Some(v1::GatewayFacts::default()),
+            clock_offset_ms: Some(-7_200_000),
         };
         save(&path, &table).expect("written");
         (folder, path)
@@ -139,7 +145,7 @@ mod tests {
     fn a_copy_is_read_back() {
         let (_folder, path) = written();
         let saved = load(&path).expect("sound").expect("there");
-        assert_eq!(saved.at, UnixMillis(7));
+        assert_eq!((saved.at, saved.clock_offset_millis), (UnixMillis(7), Some(-7_200_000)));
         assert_eq!(saved.merge.views().count(), 1);
     }
 

@@ -124,6 +124,7 @@ impl Gateway {
         let figures = Figures::register(metrics);
         let fallback = fallback(&config, &id, metrics, tasks)?;
         let path = config.storage_path.join("routing-table");
+        // Before the coordinators' voices: with it the clock takes up what an earlier life knew of the time.
         let (keeper, current, peers, updates, inbox) = Keeper::new(path, clock.clone(), figures.clone());
         Figures::watch_age(metrics, current.clone(), clock.clone());
         let health = Health {

@@ -65,4 +65,8 @@ async fn a_wrong_clock_is_one_line_and_no_token_is_judged_by_it() {
     cluster.nodes[0].program.start();
     let answer = until("the node to answer", SETTLED_WITHIN, async || get(&location).try_send().await.ok()).await;
     assert_eq!(answer.status, 200, "the cluster's time was forgotten");
+    cluster.gateway.program.kill().await;
+    cluster.gateway.program.start();
+    let answer = until("the gateway to answer", SETTLED_WITHIN, async || get(&expired).try_send().await.ok()).await;
+    assert_eq!(answer.status, 410, "the cluster's time was forgotten");
 }

@@ -157,6 +157,7 @@ impl From<(&Merge, UnixMillis)> for v1::SavedTable {
             nodes: merge.views().map(v1::NodeView::from).collect(),
             removed: merge.tombstones().map(|tombstone| (&tombstone).into()).collect(),
             facts: Some((merge.facts(), now).into()),
+            clock_offset_ms: None,
         }
     }
 }
