@@ -87,8 +87,8 @@ impl Listener {
             let Some(update) = message.map_err(|_| Status::deadline_exceeded("the coordinator fell silent"))?? else {
                 return Ok(());
             };
-            if first {
-                time_of(&update).into_iter().for_each(|now| voice.says(now));
+            if let Some(now) = time_of(&update) {
+                voice.says(now);
             }
             let (epoch, body) =
                 <(Epoch, Body)>::try_from(update).map_err(|why| Status::internal(Chain(&why).to_string()))?;
@@ -119,12 +119,32 @@ impl Listener {
     }
 }
 
-/// The time that a coordinator's first word names.
-const fn time_of(update: &v1::RoutingUpdate) -> Option<UnixMillis> {
-    match &update.body {
-        Some(v1::routing_update::Body::Snapshot(v1::Snapshot { facts: Some(facts), .. })) if facts.unix_ms > 0 => {
-            Some(UnixMillis(facts.unix_ms))
+/// The time that a coordinator's word names. It is heard for as long as the stream stands: the coordinator's clock may be put right meanwhile.
+fn time_of(update: &v1::RoutingUpdate) -> Option<UnixMillis> {
+    let unix_ms = match update.body.as_ref()? {
+        v1::routing_update::Body::Snapshot(snapshot) => snapshot.facts.as_ref()?.unix_ms,
+        v1::routing_update::Body::Delta(delta) => delta.unix_ms,
+        v1::routing_update::Body::Mark(mark) => mark.unix_ms,
+    };
+    (unix_ms > 0).then_some(UnixMillis(unix_ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use ferry_core::{id::Incarnation, merge::GatewayFacts};
+
+    use super::*;
+
+    #[test]
+    fn a_coordinator_names_its_time_with_every_word() {
+        let epoch = Epoch { coordinator: "c1".parse().expect("a name"), incarnation: Incarnation(1), sequence: 1 };
+        let facts = GatewayFacts::default();
+        let delta = Body::Delta { nodes: Vec::new(), loads: Vec::new(), removed: Vec::new(), facts: None };
+        for body in [Body::Snapshot { nodes: Vec::new(), removed: Vec::new(), facts }, delta, Body::Mark] {
+            let update = v1::RoutingUpdate::from((&epoch, &body, UnixMillis(7)));
+            assert_eq!(time_of(&update), Some(UnixMillis(7)), "{body:?}");
         }
-        _ => None,
+        let silent = v1::RoutingUpdate { epoch: None, body: Some(v1::routing_update::Body::Mark(v1::Mark::default())) };
+        assert_eq!(time_of(&silent), None, "a coordinator that does not say it");
     }
 }

@@ -80,6 +80,7 @@ impl From<(&Epoch, &Body, UnixMillis)> for v1::RoutingUpdate {
                 loads: loads.iter().map(v1::NodeLoad::from).collect(),
                 removed: removed.iter().map(v1::Tombstone::from).collect(),
                 facts: facts.as_ref().map(|facts| (facts, now).into()),
+                unix_ms: now.0,
             }),
             Body::Mark => v1::routing_update::Body::Mark(v1::Mark { unix_ms: now.0 }),
         };

@@ -229,7 +229,7 @@ impl Driver {
         };
         self.note_dropped(dropped);
         if now >= self.node_mark_at {
-            self.sessions.send_all(&v1::attend_response::Body::Mark(v1::NodeMark {}));
+            self.sessions.send_all(&v1::attend_response::Body::Mark(v1::NodeMark { unix_ms: wall.0 }));
             self.node_mark_at = now + NODE_MARK_EVERY;
         }
         self.figures.nodes.set(self.membership.census());

@@ -230,20 +230,26 @@ impl Stream<'_> {
         self.silence.hear(Instant::now(), matches!(answer.body, Some(Body::Mark(_))));
         match answer.body {
             Some(Body::Cluster(facts)) => {
-                if facts.unix_ms != 0 {
-                    self.voice.says(UnixMillis(facts.unix_ms));
-                    self.agent.cluster.note_clock(self.agent.clock.offset_millis());
-                }
+                self.hear_time(facts.unix_ms);
                 let facts = facts.try_into().map_err(|why| Ending::Lost(format!("a malformed message: {why}")))?;
                 self.agent.cluster.hear(self.session, facts);
             }
             Some(Body::Command(v1::Command { body: Some(v1::command::Body::Intent(intent)) })) => {
                 self.agent.drain.heed(intent.into());
             }
+            Some(Body::Mark(mark)) => self.hear_time(mark.unix_ms),
             // A second welcome says nothing new, and a command of a newer ferry nothing that this build could do.
-            Some(Body::Welcome(_) | Body::Command(v1::Command { body: None }) | Body::Mark(_)) | None => {}
+            Some(Body::Welcome(_) | Body::Command(v1::Command { body: None })) | None => {}
         }
         Ok(())
+    }
+
+    /// The coordinator's clock may be put right while the stream stands.
+    fn hear_time(&self, unix_ms: u64) {
+        if unix_ms != 0 {
+            self.voice.says(UnixMillis(unix_ms));
+            self.agent.cluster.note_clock(self.agent.clock.offset_millis());
+        }
     }
 
     /// Beats, unless its clients are not served; returns whether it said that the node stops.

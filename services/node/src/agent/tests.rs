@@ -199,6 +199,21 @@ async fn what_a_coordinator_knows_is_known_here() {
 }
 
 #[tokio::test]
+async fn a_coordinators_clock_that_is_put_right_is_heard_while_the_stream_stands() {
+    let twin = Twin::start("c1").await;
+    let node = Attending::start(&[&twin]);
+    node.welcomed(1).await;
+    let right = UnixMillis(CLUSTER_TIME.0 - 7_200_000);
+    twin.say(attend_response::Body::Mark(v1::NodeMark { unix_ms: right.0 })).await;
+    let heard = async {
+        while node.clock.corrected() != right {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, heard).await.expect("it is heard");
+}
+
+#[tokio::test]
 async fn the_last_coordinator_to_welcome_a_node_does_not_turn_its_clock_alone() {
     let twins = [Twin::start("c1").await, Twin::start("c2").await, Twin::start("c3").await];
     let node = Attending::start(&[&twins[0], &twins[1]]);
@@ -283,7 +298,7 @@ async fn a_coordinator_that_falls_silent_is_told_so_before_it_is_given_up() {
     let twin = Twin::start("c1").await;
     let node = Attending::start(&[&twin]);
     node.welcomed(1).await;
-    twin.say(attend_response::Body::Mark(v1::NodeMark {})).await;
+    twin.say(attend_response::Body::Mark(v1::NodeMark::default())).await;
     twin.until("a word that it is not heard, and another registration", |heard| {
         let unheard = heard.iter().position(|body| matches!(body, attend_request::Body::Unheard(_)));
         let last = heard.iter().rposition(|body| matches!(body, attend_request::Body::Register(_)));
