@@ -11,6 +11,7 @@ use ferry_core::{
 use ferry_runtime::{
     Clock, Tasks,
     atomic_file::WriteError,
+    descriptors,
     probe::{self, Prober},
     storage_lock::StorageLock,
 };
@@ -24,8 +25,6 @@ use crate::{
     snapshot::{Current, Painter},
 };
 
-/// Nodes that are looked at at one time: a region that hangs must not keep the others waiting for long.
-const PROBES: usize = 512;
 /// A look that took so much longer than it may was not the node's doing: this process was stopped, or starved.
 const AWAY_FOR: Duration = Duration::from_millis(500);
 
@@ -53,7 +52,7 @@ pub(crate) enum Update {
     },
     /// A stream broke.
     Closed { stream: StreamId, coordinator: CoordinatorId },
-    /// This gateway looked at a node itself; nothing came of it if the gateway was away meanwhile.
+    /// This gateway looked at a node itself; nothing came of it if the gateway was away meanwhile, or lacked a socket.
     Probed { id: NodeId, incarnation: Incarnation, probe: Option<Probe> },
 }
 
@@ -111,7 +110,8 @@ impl Keeper {
         let (peers, seen) = watch::channel(Vec::new());
         let (sender, inbox) = mpsc::channel(INBOX);
         let (painter, may_save_at) = (Painter::new(current.clone()), clock.now());
-        let (sight, probes, found) = (Sight::new(may_save_at), Arc::new(Semaphore::new(PROBES)), sender.clone());
+        let (sight, probes, found) =
+            (Sight::new(may_save_at), Arc::new(Semaphore::new(probe::at_once(descriptors::limit()))), sender.clone());
         let mut keeper = Self {
             merge,
             clock,
@@ -236,7 +236,7 @@ impl Keeper {
                 let began = clock.now();
                 let probe = prober.probe(&facts).await;
                 let was_here = clock.now().since(began) < probe::LIMIT + AWAY_FOR;
-                let probe = Some(probe).filter(|probe| was_here || *probe == Probe::Well);
+                let probe = probe.filter(|probe| was_here || *probe == Probe::Well);
                 // The keeper ends only with the process; then nobody waits for this.
                 let _ = found.send(Update::Probed { id, incarnation, probe }).await;
             });

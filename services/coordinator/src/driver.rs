@@ -17,7 +17,10 @@ use ferry_core::{
     time::Tick,
 };
 use ferry_proto::{convert, v1};
-use ferry_runtime::{Clock, Tasks, descriptors, probe::Prober};
+use ferry_runtime::{
+    Clock, Tasks, descriptors,
+    probe::{self, Prober},
+};
 use ferry_store::{Store, Watch};
 use rand::RngExt as _;
 use tokio::sync::{Semaphore, mpsc};
@@ -43,11 +46,8 @@ const RETRY_BASE: Duration = Duration::from_millis(200);
 const RETRY_CAP: Duration = Duration::from_secs(5);
 /// Store writes under way at one time; further ones wait their turn.
 const WRITES: usize = 16;
-/// Nodes that are looked at at one time. Half of 10,000 nodes whose cable is cut are looked at between 1.5 and 4.5 s after that, each for 0.7 s: with
-/// fewer at a time, the last of them would get clients for longer than P5 has it.
-const PROBES: usize = 2048;
-/// The share of the descriptors that they may take: streams want theirs, and a probe without one would blame the node.
-const PROBES_SHARE: u64 = 4;
+/// Before a node is looked at again where this process lacked what a connection takes.
+const PROBE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Everything the coordinator knows, and everybody it talks to.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Driver {
             writes: Arc::new(Semaphore::new(WRITES)),
             saves: Saves::default(),
             creating: 0,
-            probes: Arc::new(Semaphore::new(probes_at_once(descriptors::limit()))),
+            probes: Arc::new(Semaphore::new(probe::at_once(descriptors::limit()))),
             prober: Prober::default(),
             handle: handle.clone(),
             me,
@@ -259,11 +259,6 @@ impl Driver {
         let facts = self.cluster_facts();
         self.sessions.send_all(&v1::attend_response::Body::Cluster(facts));
     }
-}
-
-/// How many nodes are looked at at one time by a process that may have so many files and sockets.
-fn probes_at_once(descriptors: u64) -> usize {
-    usize::try_from(descriptors / PROBES_SHARE).unwrap_or(PROBES).clamp(64, PROBES)
 }
 
 /// Tries to store something until it is there; only a stop can end it before.

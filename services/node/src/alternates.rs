@@ -63,7 +63,7 @@ impl Alternates {
             return there;
         }
         let probe = self.prober.probe_at(&alternate.node, &alternate.authority, alternate.secure).await;
-        let there = probe == Probe::Well;
+        let there = probe == Some(Probe::Well);
         *known = Some((self.clock.now(), there));
         there
     }

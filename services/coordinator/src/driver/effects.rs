@@ -14,7 +14,7 @@ use tonic::{Code, Status};
 use tracing::{debug, info, warn};
 
 use super::{
-    Driver,
+    Driver, PROBE_AGAIN,
     input::{Input, Known, NoAnswer, Question},
     until_stored,
 };
@@ -185,9 +185,19 @@ impl Driver {
         let Some(facts) = self.membership.find_record(&id).map(|record| Arc::clone(&record.facts)) else { return };
         let (handle, probes, prober) = (self.handle.clone(), Arc::clone(&self.probes), self.prober.clone());
         self.figures.probes.inc();
+        let (clock, stop) = (self.clock.clone(), self.tasks.stop_token());
         self.tasks.spawn("probe", async move {
-            let Ok(_turn) = probes.acquire().await else { return };
-            let probe = prober.probe(&facts).await;
+            let probe = async {
+                loop {
+                    let turn = probes.acquire().await.ok()?;
+                    if let Some(probe) = prober.probe(&facts).await {
+                        return Some(probe);
+                    }
+                    drop(turn);
+                    clock.sleep(PROBE_AGAIN).await;
+                }
+            };
+            let Some(Some(probe)) = stop.run_until_cancelled(probe).await else { return };
             // The loop ends only with the process; then nobody waits for this.
             let _ = handle.put(Input::Probed { id, incarnation, probe }).await;
         });

@@ -14,7 +14,7 @@ use ferry_core::{
     time::{Tick, UnixMillis},
 };
 
-use crate::driver::{PROBES, probes_at_once};
+use ferry_runtime::probe::MOST_AT_ONCE;
 
 const NODES: u64 = 10_000;
 /// The first of them whose cables are cut.
@@ -113,16 +113,9 @@ impl Played {
 #[test]
 fn half_of_ten_thousand_nodes_that_vanish_at_once_are_down_within_the_bound() {
     let mut played = Played::new();
-    played.pass(CUT_AT, PROBES);
+    played.pass(CUT_AT, MOST_AT_ONCE);
     assert_eq!(played.living(), NODES as usize);
-    played.pass(CUT_AT + BOUND, PROBES);
+    played.pass(CUT_AT + BOUND, MOST_AT_ONCE);
     assert_eq!(played.selectable_dead(), 0, "some get clients {BOUND:?} later");
     assert_eq!(played.living(), (NODES - GONE) as usize, "somebody else was taken for dead");
-}
-
-#[test]
-fn probes_leave_descriptors_for_the_streams() {
-    assert_eq!(probes_at_once(1 << 20), PROBES);
-    assert_eq!(probes_at_once(4096), 1024);
-    assert_eq!(probes_at_once(256), 64);
 }
