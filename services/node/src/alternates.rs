@@ -1,7 +1,7 @@
 //! Whether another node is there, before a client is sent to it.
 //!
 //! A token names nodes that lived when it was made. A node that drains sends a client on to one of them only if it answers for its built-in object
-//! now: one that is dead, or stops as well, would lose the client what the drain is to save.
+//! now, and wants clients: one that is dead, or stops as well, would lose the client what the drain is to save, and one that an operator drains is to get none.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_core::{address::Authority, membership::Probe, time::Tick};
+use ferry_core::{address::Authority, time::Tick};
 use ferry_runtime::{Clock, probe::Prober};
 use tokio::time::timeout;
 
@@ -62,8 +62,7 @@ impl Alternates {
         {
             return there;
         }
-        let probe = self.prober.probe_at(&alternate.node, &alternate.authority, alternate.secure).await;
-        let there = probe == Some(Probe::Well);
+        let there = self.prober.wants_clients(&alternate.node, &alternate.authority, alternate.secure).await;
         *known = Some((self.clock.now(), there));
         there
     }
@@ -109,6 +108,15 @@ mod tests {
 
     fn alternate(authority: Authority) -> Alternate {
         Alternate { node: "n2".parse().expect("a name"), authority, secure: false, url: String::new() }
+    }
+
+    #[tokio::test]
+    async fn one_that_an_operator_drains_is_passed_over_although_it_is_well() {
+        let alternates = Alternates::new(Clock::fixed(UnixMillis(1_700_000_000_000)));
+        let (drained, well) = (node("200 OK\r\nferry-draining: 1").await.0, node("200 OK").await.0);
+        let all = [drained, well];
+        assert_eq!(alternates.find(&all).await, Some(&all[1]));
+        assert_eq!(alternates.find(&all[..1]).await, None);
     }
 
     #[tokio::test]

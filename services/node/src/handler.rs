@@ -122,7 +122,11 @@ impl Clients {
             true => Answer::text(StatusCode::OK, "well"),
             false => Answer::text(StatusCode::SERVICE_UNAVAILABLE, "a root cannot be read"),
         };
-        let answer = answer.with(header::CACHE_CONTROL, NO_STORE);
+        let mut answer = answer.with(header::CACHE_CONTROL, NO_STORE);
+        // What an operator drains is well all the same; but no other node is to send clients here.
+        if self.drain.is_draining() {
+            answer = answer.with(probe::UNWANTED, HeaderValue::from_static("1"));
+        }
         match HeaderValue::try_from(self.door.node.as_str()) {
             Ok(node) => answer.with(probe::NODE, node),
             Err(_) => answer,

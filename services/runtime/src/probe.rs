@@ -33,6 +33,9 @@ pub const PATH: &str = "/.well-known/ferry/probe";
 /// The field in which the answer names the node.
 pub const NODE: HeaderName = HeaderName::from_static("ferry-node");
 
+/// The field with which a node that is well says that it wants no new clients, since an operator drains it.
+pub const UNWANTED: HeaderName = HeaderName::from_static("ferry-draining");
+
 /// How long the connection may take to stand, and then the answer to come. Both together leave time to act on a failure before a silent node
 /// is held to be dead.
 const CONNECT: Duration = Duration::from_millis(700);
@@ -71,18 +74,24 @@ impl Prober {
     /// itself lacked what a connection takes, which says nothing about the node.
     pub async fn probe(&self, facts: &NodeFacts) -> Option<Probe> {
         match (&facts.address, &facts.tls_address) {
-            (Some(plain), _) => self.probe_at(&facts.id, plain, false).await,
-            (None, Some(tls)) => self.probe_at(&facts.id, tls, true).await,
+            (Some(plain), _) => Some(self.look(&facts.id, plain, false).await?.probe),
+            (None, Some(tls)) => Some(self.look(&facts.id, tls, true).await?.probe),
             (None, None) => Some(Probe::Unreached),
         }
     }
 
-    /// The same at one address, over TLS if it is `secured`.
-    pub async fn probe_at(&self, id: &NodeId, address: &Authority, secured: bool) -> Option<Probe> {
+    /// Whether the node at this address, over TLS if it is `secured`, is well and wants new clients. An operator's drain is no illness: it is for those
+    /// alone who send clients on without a coordinator's word, and [`Self::probe`] does not heed it.
+    pub async fn wants_clients(&self, id: &NodeId, address: &Authority, secured: bool) -> bool {
+        let seen = self.look(id, address, secured).await;
+        seen.is_some_and(|seen| seen.probe == Probe::Well && seen.wanted)
+    }
+
+    async fn look(&self, id: &NodeId, address: &Authority, secured: bool) -> Option<Seen> {
         let stream = match timeout(CONNECT, self.dialler.dial(address)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(why)) => return verdict(&why),
-            Err(_) => return Some(Probe::Unreached),
+            Ok(Err(why)) => return verdict(&why).map(Seen::from),
+            Err(_) => return Some(Probe::Unreached.into()),
         };
         let answered = async {
             match secured {
@@ -94,9 +103,23 @@ impl Prober {
             }
         };
         Some(match timeout(ANSWER, answered).await {
-            Ok(Some(probe)) => probe,
-            Ok(None) | Err(_) => Probe::Unwell,
+            Ok(Some(seen)) => seen,
+            Ok(None) | Err(_) => Probe::Unwell.into(),
         })
+    }
+}
+
+/// What came of a look.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    probe: Probe,
+    /// Whether the node does not say that it wants no new clients.
+    wanted: bool,
+}
+
+impl From<Probe> for Seen {
+    fn from(probe: Probe) -> Self {
+        Self { probe, wanted: true }
     }
 }
 
@@ -111,7 +134,7 @@ fn verdict(why: &io::Error) -> Option<Probe> {
 }
 
 /// What a node of this name answers; `None` if nothing sensible comes.
-async fn ask<S>(stream: S, host: &str, id: &NodeId) -> Option<Probe>
+async fn ask<S>(stream: S, host: &str, id: &NodeId) -> Option<Seen>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -128,12 +151,13 @@ where
             answer.await.ok()?
         }
     };
-    Some(match answer.status() {
+    let probe = match answer.status() {
         _ if !names(answer.headers(), id) => Probe::Unwell,
         StatusCode::OK => Probe::Well,
         StatusCode::SERVICE_UNAVAILABLE => Probe::Declined,
         _ => Probe::Unwell,
-    })
+    };
+    Some(Seen { probe, wanted: !answer.headers().contains_key(UNWANTED) })
 }
 
 /// Somebody else at that address is not the node.
@@ -187,6 +211,7 @@ mod tests {
     async fn only_a_good_answer_of_that_very_node_is_well() {
         for (answer, expected) in [
             ("HTTP/1.1 200 OK\r\nferry-node: n1\r\ncontent-length: 0\r\n\r\n", Probe::Well),
+            ("HTTP/1.1 200 OK\r\nferry-node: n1\r\nferry-draining: 1\r\ncontent-length: 0\r\n\r\n", Probe::Well),
             ("HTTP/1.1 200 OK\r\nferry-node: n2\r\ncontent-length: 0\r\n\r\n", Probe::Unwell),
             ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Probe::Unwell),
             ("HTTP/1.1 503 Service Unavailable\r\nferry-node: n1\r\ncontent-length: 0\r\n\r\n", Probe::Declined),

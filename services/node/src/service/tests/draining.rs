@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ferry_proto::v1::attend_request::Body;
+use ferry_proto::v1::{self, attend_request::Body};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::site::{LIMIT, Live, Site};
-use crate::agent::twin::{Twin, beats};
+use crate::agent::twin::{Twin, beats, welcome};
 
 /// More than all buffers between a node and a client that does not read.
 const BIG: usize = 24 << 20;
@@ -27,6 +27,25 @@ async fn begin(node: &Live) -> TcpStream {
 
 async fn listens(node: &Live) -> bool {
     TcpStream::connect(node.address).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_node_that_an_operator_drains_is_well_and_says_that_it_wants_nobody() {
+    let (site, twin) = (Site::new(), Twin::start("c1").await);
+    let intent = v1::Intent { drain: true, maintenance: true, revision: 7 };
+    twin.reply(Ok(v1::Welcome { intent: Some(intent), ..welcome("c1") }));
+    let node = site.start_with(&twin, &[]).await;
+    let said = async {
+        loop {
+            let answer = node.get(ferry_runtime::probe::PATH).await;
+            assert_eq!(answer.status, 200, "nobody is to take it for dead");
+            if answer.field("ferry-draining") == "1" {
+                return;
+            }
+        }
+    };
+    timeout(LIMIT, said).await.expect("the operator's word arrives");
+    node.stop().await;
 }
 
 #[tokio::test]
