@@ -32,7 +32,7 @@ async fn listens(node: &Live) -> bool {
 #[tokio::test]
 async fn a_node_that_an_operator_drains_is_well_and_says_that_it_wants_nobody() {
     let (site, twin) = (Site::new(), Twin::start("c1").await);
-    let intent = v1::Intent { drain: true, maintenance: true, revision: 7 };
+    let intent = v1::Intent { drain: true, maintenance: true, revision: 7, ..v1::Intent::default() };
     twin.reply(Ok(v1::Welcome { intent: Some(intent), ..welcome("c1") }));
     let node = site.start_with(&twin, &[]).await;
     let said = async {
