@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use self::seen::{Reason, Seen};
+use self::seen::{Reason, Seen, UNHEARD};
 use crate::{
     id::{Incarnation, NodeId},
     membership::Probe,
@@ -130,7 +130,8 @@ impl Probing {
         self.change(id, |seen| {
             let Some(seen) = seen else { return };
             seen.under_way = false;
-            let Some(probe) = probe.filter(|_| seen.incarnation == incarnation) else { return };
+            let of_this_life = seen.incarnation == incarnation || incarnation == UNHEARD;
+            let Some(probe) = probe.filter(|_| of_this_life) else { return };
             let Some(reason) = seen.reason(mode) else { return };
             let before = seen.taken();
             seen.count(probe, now);

@@ -325,3 +325,23 @@ fn what_was_seen_of_another_life_says_nothing() {
     }
     assert_eq!(watch.states(), [NodeState::Suspect; 2]);
 }
+
+#[test]
+fn a_coordinator_that_never_heard_a_node_does_not_make_it_another_one() {
+    let mut watch = two(NodeState::Up);
+    watch.leave(20_000, true);
+    let _ = watch.run(20_000, 30_000, |_| Probe::Well);
+    let life = |watch: &mut Watch, life| {
+        watch.views.iter_mut().for_each(|view| view.freshness.incarnation = Incarnation(life));
+    };
+    life(&mut watch, 0);
+    watch.alone = false;
+    watch.say(30_000, NodeState::Down, false);
+    assert_eq!(watch.states(), [NodeState::Suspect; 2], "they have just answered, whatever number they had");
+    life(&mut watch, 1);
+    watch.say(30_100, NodeState::Probation, false);
+    assert_eq!(watch.states(), [NodeState::Suspect; 2], "and are heard now");
+    life(&mut watch, 2);
+    watch.say(30_200, NodeState::Probation, false);
+    assert_eq!(watch.states(), [NodeState::Probation; 2], "of that life nothing is known");
+}

@@ -159,11 +159,10 @@ impl Oracle {
             // Whoever it reaches first may know least, and the others follow within a redial.
             return Ok(());
         }
-        // Whom the words left has just failed before this gateway's own eyes.
-        let has_failed = |view: &NodeView| view.state.selectable() && !world.gateways[gateway].judge(view).selectable();
+        // The last whom the words left has just failed before this gateway's own eyes, or the last coordinator that heard anybody is gone: only
+        // then does it begin to look at the others, and one look takes its time.
         let look = LOOKED_AT + LOOKS_APART * world.sizes.nodes as u32;
-        let just_now = self.gateways[gateway].empty.is_some_and(|since| world.now < since + look);
-        if just_now && world.gateways[gateway].merge.views().any(has_failed) {
+        if self.gateways[gateway].empty.is_some_and(|since| world.now < since + look) {
             return Ok(());
         }
         // A coordinator that hears a few and cannot reach the others takes those for dead, as it must where a region's cable is cut, and a gateway
@@ -176,7 +175,7 @@ impl Oracle {
             !world.coordinators[index].membership.views(now).any(|view| view.state.is_well())
         };
         let all_are_deaf = listened.iter().all(|index| long(*index) && is_deaf(*index));
-        let sees = |node| !just_now && world.network.answers(Party::Gateway(gateway), Party::Node(node));
+        let sees = |node| world.network.answers(Party::Gateway(gateway), Party::Node(node));
         let reached = |node: usize| {
             all_are_deaf || sees(node) || listened.iter().any(|index| long(*index) && reaches(*index, node))
         };
@@ -186,7 +185,7 @@ impl Oracle {
         }
         let Some(node) = steady.find(|node| reached(*node)) else {
             // Whoever is cut off now, too, stays with that.
-            self.gateways[gateway].had = just_now;
+            self.gateways[gateway].had = false;
             return Ok(());
         };
         let live = world.gateways[gateway].merge.live_coordinators(world.local(Party::Gateway(gateway)));
