@@ -97,6 +97,11 @@ name! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Incarnation(pub u64);
 
+impl Incarnation {
+    /// The life of a node that was never heard where it is spoken of: none that could be told from another.
+    pub const UNHEARD: Self = Self(0);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

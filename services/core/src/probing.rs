@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use self::seen::{Reason, Seen, UNHEARD};
+use self::seen::{Reason, Seen};
 use crate::{
     id::{Incarnation, NodeId},
     membership::Probe,
@@ -130,7 +130,7 @@ impl Probing {
         self.change(id, |seen| {
             let Some(seen) = seen else { return };
             seen.under_way = false;
-            let of_this_life = seen.incarnation == incarnation || incarnation == UNHEARD;
+            let of_this_life = seen.incarnation == incarnation || incarnation == Incarnation::UNHEARD;
             let Some(probe) = probe.filter(|_| of_this_life) else { return };
             let Some(reason) = seen.reason(mode) else { return };
             let before = seen.taken();

@@ -13,9 +13,6 @@ use crate::{
 /// Failures in a row that make a node DOWN when no coordinator speaks, and good answers in a row that bring one back.
 const IN_A_ROW: u32 = 2;
 
-/// The life of a node that was never heard where it is spoken of.
-pub(super) const UNHEARD: Incarnation = Incarnation(0);
-
 /// For how long whoever answered well may be sent clients without another look, where nobody else can be had.
 const ANSWERED_FOR: Duration = Duration::from_secs(5);
 
@@ -80,9 +77,9 @@ impl Seen {
     pub(super) fn hear(&mut self, view: &NodeView) {
         let (before, said) = (self.incarnation, view.freshness.incarnation);
         // A coordinator that never heard the node knows of no life of it: that is not another one.
-        if said != UNHEARD && said != before {
+        if said != Incarnation::UNHEARD && said != before {
             self.incarnation = said;
-            if before != UNHEARD {
+            if before != Incarnation::UNHEARD {
                 self.answered = None;
                 self.overlook();
             }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     census::Census,
-    id::{NodeId, Region, Zone},
+    id::{Incarnation, NodeId, Region, Zone},
     load::Load,
     node::{Freshness, NodeFacts, NodeState, NodeView, Weight},
     object::ObjectPath,
@@ -80,7 +80,8 @@ impl Candidate {
     /// Takes a later word on the same node. `typical` is what a transfer gets at nodes nearby.
     fn renew(&mut self, view: &NodeView, typical: Option<f64>, now: Tick) {
         let mut strength = self.strength;
-        if view.freshness.incarnation != self.freshness.incarnation {
+        let (before, after) = (self.freshness.incarnation, view.freshness.incarnation);
+        if before != after && before != Incarnation::UNHEARD && after != Incarnation::UNHEARD {
             strength = Strength::reborn(view.load, now);
         } else if view.freshness != self.freshness {
             strength.hear(view.load, capacity_of(&view.facts), typical, now);

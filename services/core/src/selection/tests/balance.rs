@@ -213,3 +213,21 @@ fn loads_rise_quickly_and_fall_slowly_however_often_the_table_is_built() {
     reborn.freshness.incarnation = Incarnation(2);
     assert_eq!(load(&after(&table(&[beat(9, 1_000_000)]), &reborn, 1)), 7.0, "a new life owes nothing to the old one");
 }
+
+/// A coordinator that never heard a node names no life of it; whoever is heard a moment later is not born then.
+#[test]
+fn a_node_whose_life_becomes_known_does_not_begin_anew() {
+    let views = |life: u64| {
+        let freshness = Freshness { incarnation: Incarnation(life), beat: 1 };
+        [NodeView { freshness, ..node("a") }, node("b")]
+    };
+    let chosen = |table: &Table| {
+        let is_chosen = |key: &u32| primary(table, &Question::about(&format!("key/{key}"))).as_deref() == Some("a");
+        (0..200).filter(is_chosen).count()
+    };
+    let [unheard, known, other] = [0, 5, 6].map(views);
+    let then = Table::from_views(&known, Some(&table(&unheard)), NOW);
+    assert!((70..130).contains(&chosen(&then)), "{}", chosen(&then));
+    let reborn = Table::from_views(&other, Some(&then), NOW);
+    assert!(chosen(&reborn) < 50, "one that was started anew gets its share slowly: {}", chosen(&reborn));
+}
