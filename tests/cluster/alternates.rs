@@ -4,27 +4,7 @@ use std::collections::BTreeSet;
 
 use hyper::{HeaderMap, header};
 
-use crate::harness::{Cluster, Topology, get, samples, samples::MIB, tools::ferry, workshop::Workshop};
-
-/// A link is worth something only if the token in it is good at the node that it names.
-const ROUTES: &str = r#"
-[[route]]
-match = "/signed/{path*}"
-access = "signed"
-
-[[route]]
-match = "/{path*}"
-access = "open"
-"#;
-
-const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-
-async fn guarded(nodes: usize) -> Cluster {
-    let workshop = Workshop::open();
-    let key = workshop.file("user.key", KEY);
-    let flags = ["--user-key-file", key.to_str().expect("a plain path")];
-    Cluster::start_in(workshop, Topology::nodes(nodes).routes(ROUTES).coordinator_flags(&flags)).await
-}
+use crate::harness::{Cluster, Topology, get, samples, samples::MIB, tools::ferry};
 
 /// The path with what opens it.
 async fn signed(cluster: &Cluster, path: &str) -> String {
@@ -55,7 +35,7 @@ fn place(url: &str) -> String {
 
 #[tokio::test]
 async fn a_download_goes_on_at_an_alternate_when_its_node_dies_and_no_gateway_is_left() {
-    let mut cluster = guarded(3).await;
+    let mut cluster = Cluster::start_guarded(Topology::nodes(3)).await;
     let sample = samples::write(&cluster.root(), "signed/big.bin", 16 * MIB);
     let redirect = cluster.ask(&signed(&cluster, &sample.path()).await).await;
     assert_eq!(redirect.status, 302);
@@ -85,7 +65,7 @@ async fn a_download_goes_on_at_an_alternate_when_its_node_dies_and_no_gateway_is
 
 #[tokio::test]
 async fn a_token_of_a_link_opens_nothing_else() {
-    let cluster = guarded(2).await;
+    let cluster = Cluster::start_guarded(Topology::nodes(2)).await;
     let sample = samples::write(&cluster.root(), "signed/a.bin", 1000);
     samples::write(&cluster.root(), "signed/b.bin", 1000);
     let redirect = cluster.ask(&signed(&cluster, &sample.path()).await).await;

@@ -3,33 +3,18 @@
 use std::time::Duration;
 
 use crate::harness::{
-    Cluster, Topology, get,
+    Cluster, Topology,
+    cluster::{GUARDED, USER_KEY},
+    get,
     peers::signed_elsewhere,
     samples::{self, Sample},
     tools::ferry,
     until,
-    workshop::Workshop,
 };
-
-const ROUTES: &str = r#"
-[[route]]
-match = "/signed/{path*}"
-access = "signed"
-
-[[route]]
-match = "/{path*}"
-access = "open"
-"#;
-
-/// The user ring's first key, which the operator brings along.
-const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// A cluster that stands guard over what lies below `/signed/`, with two files there and one in the open.
 async fn guarded() -> (Cluster, [Sample; 3]) {
-    let workshop = Workshop::open();
-    let key = workshop.file("user.key", KEY);
-    let flags = ["--user-key-file", key.to_str().expect("a plain path")];
-    let cluster = Cluster::start_in(workshop, Topology::nodes(1).routes(ROUTES).coordinator_flags(&flags)).await;
+    let cluster = Cluster::start_guarded(Topology::nodes(1)).await;
     let samples =
         ["signed/a.bin", "signed/b.bin", "open.bin"].map(|name| samples::write(&cluster.root(), name, 100_000));
     (cluster, samples)
@@ -87,17 +72,17 @@ async fn a_scope_covers_what_lies_below_it() {
 #[tokio::test]
 async fn a_token_that_an_application_signed_by_the_documented_rule_is_good() {
     let (cluster, [a, b, _]) = guarded().await;
-    let query = signed_elsewhere(KEY, "path", "/signed/a.bin", 60).await;
+    let query = signed_elsewhere(USER_KEY, "path", "/signed/a.bin", 60).await;
     assert_eq!(status(&cluster.url(&format!("{}?{query}", a.path()))).await, 302);
     assert_eq!(status(&cluster.url(&format!("{}?{query}", b.path()))).await, 403);
-    let query = signed_elsewhere(KEY, "scope", "/signed/", 60).await;
+    let query = signed_elsewhere(USER_KEY, "scope", "/signed/", 60).await;
     assert_eq!(status(&cluster.url(&format!("{}?{query}", b.path()))).await, 302);
 }
 
 #[tokio::test]
 async fn an_expired_user_token_is_gone_and_says_so() {
     let (cluster, [a, ..]) = guarded().await;
-    let query = signed_elsewhere(KEY, "path", "/signed/a.bin", -10).await;
+    let query = signed_elsewhere(USER_KEY, "path", "/signed/a.bin", -10).await;
     let answer = get(&cluster.url(&format!("{}?{query}", a.path()))).send().await;
     assert_eq!(answer.status, 410);
     assert!(answer.header(&hyper::header::CACHE_CONTROL).contains("no-store"));
@@ -155,14 +140,10 @@ async fn a_bad_token_is_refused_even_where_none_is_wanted() {
 /// SEMANTICS.md 2: a redirect can be followed for so long; afterwards a node sends the client home, and home renews it.
 #[tokio::test]
 async fn an_old_redirect_leads_back_to_the_gateway_which_renews_it() {
-    let workshop = Workshop::open();
-    let key = workshop.file("user.key", KEY);
-    let flags = ["--user-key-file", key.to_str().expect("a plain path")];
-    let topology = Topology::nodes(1).routes(ROUTES).coordinator_flags(&flags);
     let short = ["--token-lifetime", "1s", "--public-url", "http://files.example"];
-    let cluster = Cluster::start_in(workshop, topology.gateway_flags(&short)).await;
+    let cluster = Cluster::start_guarded(Topology::nodes(1).gateway_flags(&short)).await;
     let sample = samples::write(&cluster.root(), "signed/a.bin", 100_000);
-    let query = signed_elsewhere(KEY, "path", "/signed/a.bin", 60).await;
+    let query = signed_elsewhere(USER_KEY, "path", "/signed/a.bin", 60).await;
     let redirect = cluster.ask(&format!("{}?{query}", sample.path())).await;
     let old = redirect.location().expect("a redirect").to_owned();
     assert_eq!(status(&old).await, 200);
@@ -178,7 +159,7 @@ async fn an_old_redirect_leads_back_to_the_gateway_which_renews_it() {
 
 #[tokio::test]
 async fn an_old_redirect_opens_nothing_where_no_gateway_can_renew_it() {
-    let topology = Topology::nodes(1).routes(ROUTES).gateway_flags(&["--token-lifetime", "1s"]);
+    let topology = Topology::nodes(1).routes(GUARDED).gateway_flags(&["--token-lifetime", "1s"]);
     let cluster = Cluster::start(topology).await;
     let sample = samples::write(&cluster.root(), "signed/a.bin", 1000);
     let query = signed(&cluster, &[&sample.path()]).await;

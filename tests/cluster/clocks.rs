@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::harness::{
-    Cluster, Topology, elsewhere::Elsewhere, get, peers::signed_elsewhere, roles::Role, samples, until,
-    workshop::Workshop,
+    Cluster, Topology, cluster::USER_KEY, elsewhere::Elsewhere, get, peers::signed_elsewhere, roles::Role, samples,
+    until, workshop::Workshop,
 };
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(20);
@@ -16,9 +16,6 @@ match = "/{path*}"
 access = "signed"
 "#;
 
-/// The user ring's first key.
-const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-
 fn warnings(role: &Role) -> usize {
     role.program.log().lines().filter(|line| line.contains("clock is far off")).count()
 }
@@ -28,7 +25,7 @@ fn warnings(role: &Role) -> usize {
 async fn a_wrong_clock_is_one_line_and_no_token_is_judged_by_it() {
     let workshop = Workshop::open();
     let elsewhere = Elsewhere::build(&workshop).await;
-    let key = workshop.file("user.key", KEY);
+    let key = workshop.file("user.key", USER_KEY);
     let flags = ["--user-key-file", key.to_str().expect("a plain path")];
     let mut cluster = Cluster::start_in(workshop, Topology::nodes(0).routes(ROUTES).coordinator_flags(&flags)).await;
     let sample = samples::write(&cluster.root(), "a.bin", 100_000);
@@ -41,8 +38,8 @@ async fn a_wrong_clock_is_one_line_and_no_token_is_judged_by_it() {
     cluster.gateway.program.start();
 
     let path = sample.path();
-    let good = cluster.url(&format!("{path}?{}", signed_elsewhere(KEY, "path", &path, 300).await));
-    let expired = cluster.url(&format!("{path}?{}", signed_elsewhere(KEY, "path", &path, -60).await));
+    let good = cluster.url(&format!("{path}?{}", signed_elsewhere(USER_KEY, "path", &path, 300).await));
+    let expired = cluster.url(&format!("{path}?{}", signed_elsewhere(USER_KEY, "path", &path, -60).await));
     let location =
         until("a redirect", SETTLED_WITHIN, async || get(&good).try_send().await.ok()?.location().map(str::to_owned))
             .await;

@@ -67,6 +67,17 @@ async fn until_all_heard_by(coordinator: &Role) {
     .await;
 }
 
+/// Starts all coordinators, and gives them the time to do what they should not do.
+async fn start_again(coordinators: &mut [Role]) {
+    for coordinator in coordinators.iter_mut() {
+        coordinator.program.start();
+    }
+    for coordinator in coordinators.iter() {
+        until_all_heard_by(coordinator).await;
+    }
+    sleep(AFTERWARDS).await;
+}
+
 /// No coordinator may have taken a node for dead: an absence of the store, or its own, is nobody's death.
 fn assert_nobody_was_buried(coordinators: &[Role]) {
     for coordinator in coordinators {
@@ -97,13 +108,7 @@ async fn no_node_changes_its_state_at_a_gateway_while_store_and_coordinators_go_
         sleep(AFTERWARDS).await;
         coordinators[1].program.kill().await;
         sleep(BEYOND_ANY_DEADLINE).await;
-        for coordinator in coordinators.iter_mut() {
-            coordinator.program.start();
-        }
-        for coordinator in coordinators.iter() {
-            until_all_heard_by(coordinator).await;
-        }
-        sleep(AFTERWARDS).await;
+        start_again(coordinators).await;
         stop.store(true, Relaxed);
     };
     tokio::join!(watch(gateway, &sample, &stop), faults);
@@ -142,13 +147,7 @@ async fn a_gateway_and_a_node_that_restart_with_nobody_there_are_as_before_and_s
     let returns = async {
         sleep(AFTERWARDS).await;
         etcd.as_mut().expect("this cluster has one").resume().await;
-        for coordinator in coordinators.iter_mut() {
-            coordinator.program.start();
-        }
-        for coordinator in coordinators.iter() {
-            until_all_heard_by(coordinator).await;
-        }
-        sleep(AFTERWARDS).await;
+        start_again(coordinators).await;
         stop.store(true, Relaxed);
     };
     tokio::join!(watch(gateway, &sample, &stop), returns);

@@ -25,6 +25,20 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 const KEYS: usize = 64;
 const BETWEEN_CLIENTS: Duration = Duration::from_millis(2);
 
+/// A route that is signed, and all the rest open.
+pub(crate) const GUARDED: &str = r#"
+[[route]]
+match = "/signed/{path*}"
+access = "signed"
+
+[[route]]
+match = "/{path*}"
+access = "open"
+"#;
+
+/// The user ring's first key, which the operator brings along.
+pub(crate) const USER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
 /// What a cluster is made of. Starts from `nodes(n)`: one coordinator on the embedded store, one gateway, n nodes that
 /// share one root.
 pub(crate) struct Topology {
@@ -126,6 +140,14 @@ impl Cluster {
     /// Starts everything and waits until the gateway redirects to every node.
     pub(crate) async fn start(topology: Topology) -> Self {
         Self::start_in(Workshop::open(), topology).await
+    }
+
+    /// One that stands guard over what lies below `/signed/`, and over nothing else.
+    pub(crate) async fn start_guarded(topology: Topology) -> Self {
+        let workshop = Workshop::open();
+        let key = workshop.file("user.key", USER_KEY);
+        let flags = ["--user-key-file", key.to_str().expect("a plain path")];
+        Self::start_in(workshop, topology.routes(GUARDED).coordinator_flags(&flags)).await
     }
 
     /// The same in a workshop that has something in it already, such as an origin.
