@@ -64,9 +64,14 @@ impl<'t> Round<'_, 't> {
         Some((nearest, chosen))
     }
 
-    /// Rendezvous, bound and second choice among the nodes of one tier.
+    /// A node of one tier. Others send clients meanwhile: whoever was free when the tier was added up may be full by now.
     fn choose_within(&self, tier: Tier) -> Option<(Place<'t>, Choice)> {
         let panic = self.sum(tier).not_full == 0;
+        self.choose_among(tier, panic).or_else(|| self.choose_among(tier, true))
+    }
+
+    /// Rendezvous, bound and second choice among the nodes of one tier; among the full ones, too, in `panic`.
+    fn choose_among(&self, tier: Tier, panic: bool) -> Option<(Place<'t>, Choice)> {
         let mut best: Option<Contender<'t>> = None;
         let mut fitting: [Option<Contender<'t>>; 2] = [None; 2];
         for place in self.eligible().filter(|place| self.tier(place.figures) == tier) {

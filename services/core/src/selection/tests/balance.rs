@@ -231,3 +231,17 @@ fn a_node_whose_life_becomes_known_does_not_begin_anew() {
     let reborn = Table::from_views(&other, Some(&then), NOW);
     assert!(chosen(&reborn) < 50, "one that was started anew gets its share slowly: {}", chosen(&reborn));
 }
+
+/// Corrections are shared: while one request is decided, others fill the node that was free when it began.
+#[test]
+fn a_node_that_fills_up_while_a_request_is_decided_still_serves_it() {
+    let table = table(&[loaded(node("a"), 0.9)]);
+    let corrections = Corrections::for_table(&table, None);
+    let question = Question::about("a");
+    let request = question.request();
+    let round = Round::new(&table, &corrections, &request);
+    corrections.sent(table.iter().next().expect("one node"), 10 * GIGABIT, NOW);
+    let selection = round.select();
+    assert!(selection.primary.is_some(), "somebody is eligible (S1)");
+    assert_eq!(selection.choice, Some(Choice::Panic));
+}
