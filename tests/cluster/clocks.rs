@@ -57,6 +57,7 @@ async fn a_wrong_clock_is_one_line_and_no_token_is_judged_by_it() {
     assert_eq!((warnings(&cluster.nodes[0]), warnings(&cluster.gateway)), (1, 1));
 
     // What was learnt of the time outlives the process (P2).
+    cluster.until_table_saved().await;
     cluster.coordinators[0].program.kill().await;
     cluster.nodes[0].program.kill().await;
     cluster.nodes[0].program.start();

@@ -96,6 +96,7 @@ async fn a_node_serves_before_it_ever_meets_a_coordinator() {
 async fn with_nobody_to_ask_a_gateway_sees_for_itself_who_is_gone_and_who_is_back() {
     const SEEN_WITHIN: Duration = Duration::from_secs(60);
     let mut cluster = Cluster::start(Topology::nodes(3)).await;
+    cluster.until_table_saved().await;
     cluster.coordinators[0].program.kill().await;
     cluster.gateway.program.kill().await;
     cluster.gateway.program.start();

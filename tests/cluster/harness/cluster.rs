@@ -14,7 +14,7 @@ use super::{
     client::{Answer, get},
     etcd::Etcd,
     roles::Role,
-    tools::{Outcome, ferry},
+    tools::{Outcome, ferry, figure},
     until,
     workshop::Workshop,
 };
@@ -227,6 +227,15 @@ impl Cluster {
                 "waited {limit:?} for redirects to {wanted:?} and no other; saw {seen:?}"
             );
         }
+    }
+
+    /// Waits until the gateway's copy of its table has all that the gateway knows.
+    pub(crate) async fn until_table_saved(&self) {
+        until("the gateway to write down what it knows", SETTLED_WITHIN, async || {
+            let saved = figure(&self.gateway.grpc_url(), "ferry_gateway_table_saved").await?;
+            (saved == 1).then_some(())
+        })
+        .await;
     }
 
     /// The copies of the routing table that the gateway keeps below its storage path, and what is in them.
