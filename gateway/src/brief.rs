@@ -3,13 +3,14 @@
 //! Nothing is decided here. It asks what [`handler`](crate::handler) asks, in the same order, and where anything is out of the
 //! ordinary (a refusal, no node, a playlist, a token to renew) it leaves the request to that.
 
-use ferry_core::{routes::Deliver, selection::select, target::Query};
+use ferry_core::{routes::Deliver, target::Query};
 use ferry_delivery::server::{Brief, Plain};
 use http::StatusCode;
 
 use crate::{
+    choice::Asker,
     door::{Rings, admit},
-    handler::{Front, question},
+    handler::Front,
     redirect::{self, Nodes},
 };
 
@@ -30,16 +31,16 @@ impl Front {
         if admitted.found.deliver != Deliver::Redirect || !admitted.tried.is_empty() {
             return None;
         }
-        let client = self.client(plain.peer.ip());
-        let scheme = redirect::scheme(plain.secure);
-        let question = question(&admitted, &client, scheme, now);
-        let selection = select(&snapshot.table, &snapshot.corrections, &question);
+        let asker = Asker { address: plain.peer.ip(), scheme: redirect::scheme(plain.secure) };
+        let wanted = self.wanted(&admitted, asker, now);
+        let selection = self.choose(&snapshot, &wanted);
         let primary = selection.primary?;
-        let mut nodes = Nodes::of(&selection, scheme);
+        let mut nodes = Nodes::of(&selection, asker.scheme);
         let trace = self.trace(None, &admitted);
         let target = self.target((path, &query), &admitted, &snapshot, &mut nodes, now, &trace)?;
         redirect::write(brief, &nodes, &target)?;
-        self.redirected(&snapshot, primary, now, &trace);
+        self.chosen(&snapshot, &wanted, primary);
+        trace.span.record("node", primary.id().as_str());
         trace.span.record("status", StatusCode::FOUND.as_u16());
         Some(())
     }

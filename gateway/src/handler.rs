@@ -1,14 +1,11 @@
 //! One request: judged at the door, then redirected, handed out, or served by the gateway itself.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
 use ferry_core::{
     id::{Region, Zone},
     routes::{Access, Deliver, Methods},
-    selection::{Candidate, Client, Request as Question, Scheme, Selection, select},
+    selection::{Scheme, Selection},
     target::Query,
     time::Tick,
     trace::TraceContext,
@@ -25,9 +22,9 @@ use ferry_runtime::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tracing::{Span, info_span, warn};
-use twox_hash::XxHash3_64;
 
 use crate::{
+    choice::{Asker, Wanted},
     door::{Admitted, Rings, admit},
     fallback::Fallback,
     figures::Figures,
@@ -36,9 +33,6 @@ use crate::{
     service::status,
     snapshot::{Current, Snapshot},
 };
-
-/// What one more transfer is expected to take, in bytes per second, until sizes and rates are known.
-const TRANSFER_COST: u64 = 1 << 20;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
@@ -111,16 +105,11 @@ impl Front {
     ) -> Answer {
         let asked = (request.target.path(), query);
         let trace = self.trace(traceparent(request), admitted);
-        let client = self.client(request.peer.ip());
-        let scheme = redirect::scheme(request.secure);
-        let question = question(admitted, &client, scheme, self.clock.now());
-        let mut selection = select(&snapshot.table, &snapshot.corrections, &question);
-        if selection.primary.is_none() && selection.tried_left_out && !self.fallback.is_there() {
-            // Nobody else is left: a node that failed once is better than nothing.
-            selection = select(&snapshot.table, &snapshot.corrections, &Question { tried: &[], ..question });
-        }
+        let asker = Asker { address: request.peer.ip(), scheme: redirect::scheme(request.secure) };
+        let wanted = self.wanted(admitted, asker, self.clock.now());
+        let selection = self.choose(snapshot, &wanted);
         let answer = match admitted.found.deliver {
-            Deliver::Redirect => match self.redirect(asked, admitted, snapshot, &selection, scheme, &trace) {
+            Deliver::Redirect => match self.redirect(asked, &wanted, snapshot, &selection, &trace) {
                 Some(answer) => answer,
                 None => self.fall_back(request, admitted, &trace).await,
             },
@@ -134,25 +123,18 @@ impl Front {
     fn redirect(
         &self,
         asked: (&str, &Query<'_>),
-        admitted: &Admitted<'_>,
+        wanted: &Wanted<'_>,
         snapshot: &Snapshot,
         selection: &Selection<'_>,
-        scheme: Scheme,
         trace: &Trace,
     ) -> Option<Answer> {
         let primary = selection.primary?;
-        let (mut nodes, now) = (Nodes::of(selection, scheme), self.clock.now());
-        let target = self.target(asked, admitted, snapshot, &mut nodes, now, trace)?;
+        let mut nodes = Nodes::of(selection, wanted.asker.scheme);
+        let target = self.target(asked, wanted.admitted, snapshot, &mut nodes, wanted.now, trace)?;
         let answer = redirect::answer(&nodes, &target)?;
-        self.redirected(snapshot, primary, now, trace);
-        Some(answer)
-    }
-
-    /// Takes note of a redirect.
-    pub(crate) fn redirected(&self, snapshot: &Snapshot, primary: &Candidate, now: Tick, trace: &Trace) {
-        snapshot.corrections.sent(primary, TRANSFER_COST, now);
+        self.chosen(snapshot, wanted, primary);
         trace.span.record("node", primary.id().as_str());
-        self.figures.redirected.inc();
+        Some(answer)
     }
 
     /// The request target at these nodes, of which those stay that it is good at; `None` where it must carry a token and cannot.
@@ -244,15 +226,6 @@ impl Front {
         }
     }
 
-    /// A client is believed to be where the gateway is that it asks. Requests of one client spill alike.
-    pub(crate) fn client(&self, address: IpAddr) -> Client {
-        let hash = match address.to_canonical() {
-            IpAddr::V4(address) => XxHash3_64::oneshot(&address.octets()),
-            IpAddr::V6(address) => XxHash3_64::oneshot(&address.octets()),
-        };
-        Client { region: self.region.clone(), zone: self.zone.clone(), hash }
-    }
-
     /// The sampler is asked before any span is made: a request that is not traced costs nothing but the question.
     pub(crate) fn trace(&self, parent: Option<TraceContext>, admitted: &Admitted<'_>) -> Trace {
         if !self.sampler.decide(parent.as_ref()) {
@@ -272,21 +245,6 @@ impl Front {
         }
         let context = context_of(&span).or(parent);
         Trace { span, context }
-    }
-}
-
-/// The question of who serves a request.
-pub(crate) fn question<'a>(admitted: &'a Admitted<'_>, client: &'a Client, scheme: Scheme, now: Tick) -> Question<'a> {
-    Question {
-        affinity: &admitted.found.affinity,
-        key: &admitted.found.key.path,
-        client,
-        scheme,
-        tried: &admitted.tried,
-        cost: TRANSFER_COST,
-        spread: 1,
-        doubted: &[],
-        now,
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod brief;
 mod budget;
+mod choice;
 mod config;
 mod door;
 mod fallback;

@@ -1,0 +1,80 @@
+//! Which nodes a request gets: the question that is put to `core::selection`, the same on both ways to an answer, and what the gateway remembers of it.
+
+use std::net::IpAddr;
+
+use ferry_core::{
+    selection::{Candidate, Client, Request as Question, Scheme, Selection, select},
+    time::Tick,
+};
+use twox_hash::XxHash3_64;
+
+use crate::{door::Admitted, handler::Front, snapshot::Snapshot};
+
+/// What one more transfer is expected to take, in bytes per second, until sizes and rates are known.
+const TRANSFER_COST: u64 = 1 << 20;
+
+/// Who asks, as the connection and the fields of the request tell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    /// The peer's.
+    pub(crate) address: IpAddr,
+    /// What the client can be sent to.
+    pub(crate) scheme: Scheme,
+}
+
+/// A request for which nodes are wanted.
+#[derive(Debug)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) admitted: &'a Admitted<'a>,
+    pub(crate) asker: Asker,
+    client: Client,
+    pub(crate) now: Tick,
+}
+
+impl Front {
+    pub(crate) fn wanted<'a>(&self, admitted: &'a Admitted<'a>, asker: Asker, now: Tick) -> Wanted<'a> {
+        Wanted { admitted, asker, client: self.client(asker.address), now }
+    }
+
+    /// The nodes for it. Remembers nothing: what became of the choice, [`Self::chosen`] is told.
+    pub(crate) fn choose<'t>(&self, snapshot: &'t Snapshot, wanted: &Wanted<'_>) -> Selection<'t> {
+        let question = wanted.question();
+        let selection = select(&snapshot.table, &snapshot.corrections, &question);
+        if selection.primary.is_none() && selection.tried_left_out && !self.fallback.is_there() {
+            // Nobody else is left: a node that failed once is better than nothing.
+            return select(&snapshot.table, &snapshot.corrections, &Question { tried: &[], ..question });
+        }
+        selection
+    }
+
+    /// Takes note that the client was sent to this node.
+    pub(crate) fn chosen(&self, snapshot: &Snapshot, wanted: &Wanted<'_>, primary: &Candidate) {
+        snapshot.corrections.sent(primary, TRANSFER_COST, wanted.now);
+        self.figures.redirected.inc();
+    }
+
+    /// A client is believed to be where the gateway is that it asks. Requests of one client spill alike.
+    fn client(&self, address: IpAddr) -> Client {
+        let hash = match address.to_canonical() {
+            IpAddr::V4(address) => XxHash3_64::oneshot(&address.octets()),
+            IpAddr::V6(address) => XxHash3_64::oneshot(&address.octets()),
+        };
+        Client { region: self.region.clone(), zone: self.zone.clone(), hash }
+    }
+}
+
+impl Wanted<'_> {
+    fn question(&self) -> Question<'_> {
+        Question {
+            affinity: &self.admitted.found.affinity,
+            key: &self.admitted.found.key.path,
+            client: &self.client,
+            scheme: self.asker.scheme,
+            tried: &self.admitted.tried,
+            cost: TRANSFER_COST,
+            spread: 1,
+            doubted: &[],
+            now: self.now,
+        }
+    }
+}
