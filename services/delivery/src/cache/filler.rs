@@ -59,6 +59,8 @@ pub(super) struct Filler {
     object: Arc<Object>,
     entry: Entry,
     whence: Whence,
+    /// Whether parts may be combined; who does not know the length cannot ask for them, and does not begin to when the one response has told it.
+    strong: bool,
     state: Mutex<State>,
     /// Told when a fetch went on, or ended.
     fetched: Notify,
@@ -142,6 +144,7 @@ impl Fillers {
             object: Arc::clone(&entry.object),
             entry: entry.free(),
             whence: whence(),
+            strong: entry.object.length().is_some() && entry.head().is_strong(),
             state: Mutex::default(),
             fetched: Notify::new(),
             read: Notify::new(),
@@ -186,7 +189,7 @@ impl Filler {
     /// Whether the bytes of a span are there or can be had: parts are fetched under a strong validator only.
     pub(super) fn can_give(&self, span: Span) -> bool {
         let there = self.object.present(span.start, span.length()) == span.length();
-        there || self.is_strong() || !self.state().fetches.is_empty()
+        there || self.strong || !self.state().fetches.is_empty()
     }
 
     fn block(&self) -> u64 {
@@ -197,13 +200,9 @@ impl Filler {
         self.entry.head()
     }
 
-    fn is_strong(&self) -> bool {
-        self.object.length().is_some() && self.head().is_strong()
-    }
-
     /// How much a fetch takes on. Where parts are not combined, one response brings all of it.
     fn window(&self) -> u64 {
-        if self.is_strong() { WINDOW } else { u64::MAX }
+        if self.strong { WINDOW } else { u64::MAX }
     }
 
     fn trouble(&self) -> Option<Trouble> {
@@ -243,7 +242,7 @@ impl Filler {
         let under_way = !state.fetches.is_empty();
         drop(state);
         let Some((fill, span)) = self.claim(span) else { return Ok(Step::Nothing) };
-        match self.is_strong() {
+        match self.strong {
             true => Ok(Step::Fetch(Box::new(fill), span)),
             // Its one response is between two claims.
             false if under_way => {

@@ -96,7 +96,7 @@ impl Filler {
 impl Reader {
     /// Finds where the bytes of an object come from that was given up.
     pub(super) async fn begin_past_the_cache(&self, span: Span) -> Result<(), Trouble> {
-        if !self.filler.is_strong() {
+        if !self.filler.strong {
             return self.filler.rest_of_all(span.start).await.map(drop);
         }
         let mut passing = self.passing.lock().await;
@@ -108,9 +108,9 @@ impl Reader {
 
     /// The next bytes of an object that was given up, from its origin; none at the end, where nobody announced how long it is.
     pub(super) async fn past_the_cache(&self, span: Span) -> Result<Bytes, Trouble> {
-        if !self.filler.is_strong() {
+        if !self.filler.strong {
             let mut bytes = self.filler.rest_of_all(span.start).await?;
-            if bytes.is_empty() && self.filler.object.length().is_some() {
+            if bytes.is_empty() && self.filler.object.length().is_some_and(|length| span.start < length) {
                 return Err(Trouble::Incomplete);
             }
             bytes.truncate(usize::try_from(span.length()).unwrap_or(usize::MAX));
@@ -149,6 +149,8 @@ impl Filler {
                 Some(shared) => return shared.next(offset, readers <= 1).await,
                 // It is about to leave what it has.
                 None if under_way => fetched.await,
+                // The end of it came before its length was known.
+                None if self.object.length().is_some_and(|length| offset >= length) => return Ok(Bytes::new()),
                 None => return Err(Trouble::Incomplete),
             }
         }

@@ -9,7 +9,7 @@ use tokio::{
 };
 
 use super::{
-    Filler, Rest, State, Trouble,
+    Filler, State, Trouble,
     claims::Claims,
     inflow::{Inflow, STEP},
     shared_rest::SharedRest,
@@ -127,7 +127,10 @@ impl Filler {
             }
             inflow.gather(enough).await;
             let Some(filling) = self.claimed(claims, at, end, inflow.length()) else {
-                // Somebody else brings it, or has brought it: what comes after is for whoever needs that.
+                if self.object.is_lost() {
+                    self.leave(inflow, at)?;
+                }
+                // Else somebody else brings it, or has brought it: what comes after is for whoever needs that.
                 return Ok(());
             };
             let ahead = filling.rest().start - at;
@@ -142,7 +145,7 @@ impl Filler {
                             let key = self.object.key();
                             tracing::warn!(key, %error, kept_back, "an object is not kept: its bytes pass by");
                         }
-                        self.leave(inflow.into_rest(at).map_err(|error| Trouble::Body(Arc::new(error)))?);
+                        self.leave(inflow, at)?;
                         return Ok(());
                     }
                 }
@@ -160,10 +163,15 @@ impl Filler {
 
     /// All that the body had has come.
     async fn close(&self, fill: Option<Fill>, inflow: Inflow, at: u64) -> Result<(), Trouble> {
-        let Some(mut fill) = fill else { return Ok(()) };
+        let Some(mut fill) = fill else {
+            if self.object.is_lost() {
+                self.leave(inflow, at)?;
+            }
+            return Ok(());
+        };
         if self.object.length().is_none() && fill.set_length(at).await.is_err() {
             // Who has all of its bytes has yet to hear that there are no more.
-            self.leave(inflow.into_rest(at).map_err(|error| Trouble::Body(Arc::new(error)))?);
+            self.leave(inflow, at)?;
             return Ok(());
         }
         // What came is listed with what else came of late: nobody waits for that.
@@ -172,13 +180,15 @@ impl Filler {
     }
 
     /// Hands what cannot be kept to the reader that is there next; or to all, where no other could ask for it.
-    fn leave(&self, rest: Rest) {
+    fn leave(&self, inflow: Inflow, at: u64) -> Result<(), Trouble> {
+        let rest = inflow.into_rest(at).map_err(|error| Trouble::Body(Arc::new(error)))?;
         self.shared.stats.gave_up();
-        match self.is_strong() {
+        match self.strong {
             true => self.state().leftover = Some(rest),
             false => self.state().shared = Some(Arc::new(SharedRest::new(rest))),
         }
         self.fetched.notify_waiters();
+        Ok(())
     }
 
     /// Whether a fetch that is at `at` is to go on. Waits where it is far ahead of all who read; its claim is given back meanwhile.
@@ -222,7 +232,7 @@ impl Filler {
 
     /// A fetch came to its end.
     pub(super) async fn ended(&self, number: usize, fetched: Result<(), Trouble>) {
-        let strong = self.is_strong();
+        let strong = self.strong;
         let over = {
             let mut state = self.state();
             state.fetches.try_remove(number);
