@@ -27,12 +27,12 @@ pub(crate) struct Asker {
 pub(crate) struct Wanted<'a> {
     pub(crate) admitted: &'a Admitted<'a>,
     pub(crate) asker: Asker,
-    client: Client,
+    client: Client<'a>,
     pub(crate) now: Tick,
 }
 
 impl Front {
-    pub(crate) fn wanted<'a>(&self, admitted: &'a Admitted<'a>, asker: Asker, now: Tick) -> Wanted<'a> {
+    pub(crate) fn wanted<'a>(&'a self, admitted: &'a Admitted<'a>, asker: Asker, now: Tick) -> Wanted<'a> {
         Wanted { admitted, asker, client: self.client(asker.address), now }
     }
 
@@ -54,12 +54,12 @@ impl Front {
     }
 
     /// A client is believed to be where the gateway is that it asks. Requests of one client spill alike.
-    fn client(&self, address: IpAddr) -> Client {
+    fn client(&self, address: IpAddr) -> Client<'_> {
         let hash = match address.to_canonical() {
             IpAddr::V4(address) => XxHash3_64::oneshot(&address.octets()),
             IpAddr::V6(address) => XxHash3_64::oneshot(&address.octets()),
         };
-        Client { region: self.region.clone(), zone: self.zone.clone(), hash }
+        Client { region: self.region.as_ref(), zone: self.zone.as_ref(), hash }
     }
 }
 
@@ -68,7 +68,7 @@ impl Wanted<'_> {
         Question {
             affinity: &self.admitted.found.affinity,
             key: &self.admitted.found.key.path,
-            client: &self.client,
+            client: self.client,
             scheme: self.asker.scheme,
             tried: &self.admitted.tried,
             cost: TRANSFER_COST,

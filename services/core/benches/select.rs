@@ -63,14 +63,15 @@ fn selection(nodes: usize, regions: usize) {
     }
     let keys: Vec<_> = (0..64).map(|key| format!("meeting_files/{key}/package.zip")).collect();
     let path = ObjectPath::from_decoded(&keys[0]).expect("a good path");
-    let client = Client { region: "r0".parse().ok(), zone: "z0".parse().ok(), hash: 7 };
+    let (region, zone) = ("r0".parse().ok(), "z0".parse().ok());
+    let client = Client { region: region.as_ref(), zone: zone.as_ref(), hash: 7 };
     measure(&format!("select, {nodes} nodes in {regions} regions"), |call| {
         let affinity = keys[call as usize % keys.len()].as_str();
         let now = NOW + Duration::from_millis(700);
         let request = Request {
             affinity,
             key: &path,
-            client: &client,
+            client,
             scheme: Scheme::Http,
             tried: &[],
             doubted: &[],

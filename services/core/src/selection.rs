@@ -49,12 +49,12 @@ use crate::{
 };
 
 /// Where a client is, as far as anybody knows.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Client {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Client<'a> {
     /// Its region.
-    pub region: Option<Region>,
+    pub region: Option<&'a Region>,
     /// Its zone within the region; means nothing without one.
-    pub zone: Option<Zone>,
+    pub zone: Option<&'a Zone>,
     /// A hash of what tells it from others, such as its address.
     pub hash: u64,
 }
@@ -76,7 +76,7 @@ pub struct Request<'a> {
     /// The object's path: nodes declare prefixes of it.
     pub key: &'a ObjectPath,
     /// Who asks.
-    pub client: &'a Client,
+    pub client: Client<'a>,
     /// What the client speaks.
     pub scheme: Scheme,
     /// Nodes that failed this client for this key a moment ago; never selected.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use ferry_core::{
+    id::{Region, Zone},
     node::NodeView,
     object::{ObjectKey, ObjectPath},
     routes::affinity,
@@ -22,7 +23,7 @@ pub(super) struct Choice {
     table: Table,
     corrections: Corrections,
     /// Where clients may be: wherever there is a node, and nowhere in particular.
-    clients: Vec<Client>,
+    clients: Vec<(Option<Region>, Option<Zone>)>,
 }
 
 impl Choice {
@@ -35,7 +36,7 @@ impl Choice {
             [(region.clone(), zone), (region, None), (None, None)]
         });
         let places: BTreeSet<_> = places.collect();
-        let clients = places.into_iter().map(|(region, zone)| Client { region, zone, hash: 0 }).collect();
+        let clients = places.into_iter().collect();
         Ok(Self { corrections: Corrections::for_table(&table, None), table, clients })
     }
 
@@ -43,7 +44,8 @@ impl Choice {
     pub(super) fn first(&self, path: &ObjectPath, query: &str) -> Vec<Target> {
         let query = Some(query).filter(|query| !query.is_empty()).map(Into::into);
         let affinity = affinity(&ObjectKey { path: path.clone(), query });
-        let primary = |client| {
+        let primary = |(region, zone): &(Option<Region>, Option<Zone>)| {
+            let client = Client { region: region.as_ref(), zone: zone.as_ref(), hash: 0 };
             let request = Request {
                 affinity: &affinity,
                 key: path,

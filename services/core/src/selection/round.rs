@@ -139,8 +139,8 @@ impl<'r, 't> Round<'r, 't> {
 
     fn about(affinity: u64, table: &'t Table, corrections: &'r Corrections, request: &'r Request<'r>) -> Self {
         let cost = request.cost.max(1) as f64;
-        let region = table.region(request.client.region.as_ref());
-        let zone = table.zone(request.client.region.as_ref(), request.client.zone.as_ref());
+        let region = table.region(request.client.region);
+        let zone = table.zone(request.client.region, request.client.zone);
         let mut round = Self {
             request,
             affinity,

@@ -67,7 +67,9 @@ fn in_state(view: NodeView, state: NodeState) -> NodeView {
 struct Question {
     affinity: String,
     key: ObjectPath,
-    client: Client,
+    client: u64,
+    region: Option<Region>,
+    zone: Option<Zone>,
     scheme: Scheme,
     tried: Vec<NodeId>,
     doubted: Vec<NodeId>,
@@ -78,7 +80,9 @@ impl Question {
         Self {
             affinity: key.to_owned(),
             key: ObjectPath::from_decoded(key).expect("a good path"),
-            client: Client::default(),
+            client: 0,
+            region: None,
+            zone: None,
             scheme: Scheme::Http,
             tried: Vec::new(),
             doubted: Vec::new(),
@@ -86,12 +90,13 @@ impl Question {
     }
 
     fn from(mut self, region: &str, zone: &str) -> Self {
-        (self.client.region, self.client.zone) = (region.parse().ok(), zone.parse().ok());
+        (self.region, self.zone) = (region.parse().ok(), zone.parse().ok());
         self
     }
 
     fn request(&self) -> Request<'_> {
-        let Self { affinity, key, client, scheme, tried, doubted } = self;
+        let Self { affinity, key, client, region, zone, scheme, tried, doubted } = self;
+        let client = Client { region: region.as_ref(), zone: zone.as_ref(), hash: *client };
         Request { affinity, key, client, scheme: *scheme, tried, doubted, cost: COST, spread: 1, now: NOW }
     }
 }
@@ -263,7 +268,7 @@ fn a_key_that_is_spread_has_as_many_nodes_and_keeps_its_first() {
     let first = primary(&table, &question).expect("fifty nodes");
     let served: std::collections::BTreeSet<_> = (0..200_u64)
         .map(|client| {
-            question.client.hash = client.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            question.client = client.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let request = Request { spread: 5, ..question.request() };
             select(&table, &corrections, &request).primary.expect("fifty nodes").id().to_string()
         })

@@ -211,7 +211,7 @@ fn choose(world: &World, gateway: usize, selectable: usize) -> Result<(), Violat
         let request = Request {
             affinity: key,
             key: &path,
-            client: &client,
+            client,
             scheme: Scheme::Http,
             tried: &[],
             doubted: &[],

@@ -138,7 +138,7 @@ impl Chooser {
         let request = Request {
             affinity: &affinity,
             key: &key,
-            client: &client,
+            client,
             scheme: Scheme::Http,
             tried: &[],
             doubted: &[],

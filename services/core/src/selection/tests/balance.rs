@@ -10,7 +10,7 @@ fn a_tier_spills_in_proportion_to_its_utilisation_and_the_same_requests_each_tim
         let table = table(&[loaded(at(node("near"), "eu", "a"), utilisation), loaded(at(node("far"), "us", "a"), 0.1)]);
         let far = |client: u64| {
             let mut question = Question::about("a").from("eu", "a");
-            question.client.hash = client;
+            question.client = client;
             let selection = ask(&table, &question);
             assert_eq!(selection.spilled, selection.tier == Some(Tier::Elsewhere));
             selection.spilled
@@ -30,7 +30,7 @@ fn a_tier_does_not_spill_into_one_that_is_worse_off() {
     let table = table(&[loaded(at(node("near"), "eu", "a"), 0.93), loaded(at(node("far"), "us", "a"), 0.94)]);
     for client in 0..100 {
         let mut question = Question::about("a").from("eu", "a");
-        question.client.hash = client;
+        question.client = client;
         assert_eq!(primary(&table, &question).as_deref(), Some("near"));
     }
 }

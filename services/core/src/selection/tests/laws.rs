@@ -99,7 +99,7 @@ proptest! {
             corrections.sent(table.find(&id).expect("in the table"), node.sent, NOW);
         }
         let mut question = Question::about(&key).from(&format!("r{}", client.0), &format!("z{}", client.1));
-        question.client.hash = client.2;
+        question.client = client.2;
         question.tried = tried.iter().map(|id| format!("n{id}").parse().expect("a good name")).collect();
 
         let request = question.request();
