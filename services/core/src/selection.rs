@@ -32,7 +32,7 @@ mod table;
 
 pub use corrections::Corrections;
 pub use cost::Sizes;
-pub use explain::{Explained, Explanation, Role, explain};
+pub use explain::{Explained, ExplainedTier, Explanation, Passed, Role, explain};
 pub use heat::Heat;
 pub use round::{Exclusion, Tier};
 pub use rules::Rules;

@@ -51,17 +51,24 @@ impl<'t> Round<'_, 't> {
         let mut chosen = nearest;
         for next in Tier::ALL.into_iter().filter(|&tier| tier > nearest && self.sum(tier).not_full > 0) {
             let here = self.sum(chosen).utilisation();
-            let share = ((here - SPILL_FROM) / SPILL_WIDTH).clamp(0.0, 1.0);
-            // The same client asking for the same key meets the same decision, at each tier anew.
-            let draw = unit(hash_pair(hash_pair(self.affinity, self.request.client.hash), chosen as u64));
             let nobody_here = self.sum(chosen).not_full == 0;
-            if nobody_here || (draw < share && self.sum(next).utilisation() < here) {
+            if nobody_here || (self.draw(chosen) < Self::passes_on(here) && self.sum(next).utilisation() < here) {
                 chosen = next;
             } else {
                 break;
             }
         }
         Some((nearest, chosen))
+    }
+
+    /// The share of its requests that a tier passes on which is utilised so much.
+    pub(super) fn passes_on(utilisation: f64) -> f64 {
+        ((utilisation - SPILL_FROM) / SPILL_WIDTH).clamp(0.0, 1.0)
+    }
+
+    /// The same client asking for the same key meets the same decision, at each tier anew.
+    pub(super) fn draw(&self, tier: Tier) -> f64 {
+        unit(hash_pair(hash_pair(self.affinity, self.request.client.hash), tier as u64))
     }
 
     /// A node of one tier. Others send clients meanwhile: whoever was free when the tier was added up may be full by now.

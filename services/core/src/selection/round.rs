@@ -231,6 +231,21 @@ impl<'r, 't> Round<'r, 't> {
         self.barred(place).or_else(|| (place.figures.state.is_well() == self.late).then_some(Exclusion::Suspect))
     }
 
+    /// Whether the node is among those who are looked at.
+    pub(super) fn looks_at(&self, place: Place<'_>) -> bool {
+        self.members.iter().any(|index| index == place.figures.index())
+    }
+
+    /// Whether only those are eligible whose beats are late.
+    pub(super) const fn late(&self) -> bool {
+        self.late
+    }
+
+    /// Whether a tier has its nodes whatever evidence says.
+    pub(super) const fn ignores_evidence(&self, tier: Tier) -> bool {
+        self.believed[tier as usize]
+    }
+
     pub(super) fn rules(&self) -> &Rules {
         self.table.rules()
     }

@@ -16,6 +16,26 @@ pub(super) fn confirm(selection: &Selection<'_>, explanation: &Explanation) {
     let alternates: Vec<_> = with(|role| matches!(role, Role::Alternate(_))).collect();
     assert_eq!(alternates, selection.alternates().map(Candidate::id).collect::<Vec<_>>());
     assert_eq!((explanation.tier, explanation.spilled), (selection.tier, selection.spilled));
+    assert_eq!(explanation.choice, selection.choice);
+    let Some(primary) = explanation.nodes.first().filter(|_| selection.primary.is_some()) else { return };
+    for node in &explanation.nodes {
+        let Role::Passed(why) = node.role else { continue };
+        let nearness = node.tier.cmp(&primary.tier);
+        let true_of_it = match why {
+            Passed::Farther => nearness.is_gt(),
+            Passed::Spilled => nearness.is_lt() && explanation.spilled,
+            Passed::Full => nearness.is_eq() && node.full && !primary.full,
+            Passed::OverBound => nearness.is_eq() && !within(node) && within(primary),
+            Passed::Busier => node.score > primary.score && selection.choice == Some(Choice::SecondChoice),
+            Passed::Outscored => nearness.is_eq() && node.score <= primary.score,
+        };
+        assert!(true_of_it, "{why:?}: {node:?} beside {primary:?}");
+    }
+}
+
+/// Whether the node has no more than its share with the transfer.
+fn within(explained: &Explained) -> bool {
+    explained.bound.is_none_or(|bound| explained.load + COST as f64 <= bound)
 }
 
 /// S1 to S3, judged from the explanation alone.
@@ -32,7 +52,6 @@ fn obeys(selection: &Selection<'_>, explanation: &Explanation) {
     assert_eq!(chosen.len(), eligible.len().min(1 + Selection::MOST_ALTERNATES), "S3");
 
     let Some(primary) = eligible.first() else { return };
-    let within = |explained: &Explained| explained.bound.is_none_or(|bound| explained.load + COST as f64 <= bound);
     let others_in_tier = || eligible.iter().filter(|explained| explained.tier == primary.tier);
     match selection.choice.expect("there is a primary") {
         Choice::Panic => assert!(eligible.iter().all(|explained| explained.full), "panic only if everybody is full"),
