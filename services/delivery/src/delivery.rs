@@ -2,7 +2,11 @@
 
 mod variant;
 
-use std::{future, sync::Arc, time::SystemTime};
+use std::{
+    future,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use ferry_core::{
     chain::Chain,
@@ -27,6 +31,9 @@ use variant::{Form, Variant};
 
 /// A name that no file has, to look for.
 const NOBODY: &str = ".ferry-probe";
+
+/// When to ask again where there was no room for a transfer: some of those that are under way will have ended.
+const CROWDED_FOR: Duration = Duration::from_secs(2);
 
 /// What node and gateway hold to answer requests for objects; a cheap clone.
 #[derive(Debug, Clone)]
@@ -191,24 +198,49 @@ impl Delivery {
         root && self.cache().is_none_or(|cache| cache.store().health().is_well())
     }
 
-    /// Answers a request for an object; whatever fails becomes an answer too.
+    /// Answers a request for an object; whatever fails becomes an answer too: 503 also where there are as many transfers as there may be.
     ///
     /// Cancelling it gives back every slot it holds.
     pub async fn deliver(&self, request: &Request, object: &Object) -> Answer {
+        let answer = self.prepare(request, object).await;
+        self.enter(request, object, answer)
+    }
+
+    /// The answer to a request for an object, of which nobody knows yet: whoever gives it enters it ([`Self::enter`]), and whoever finds something better
+    /// drops it.
+    ///
+    /// Cancelling it gives back every slot it holds.
+    pub async fn prepare(&self, request: &Request, object: &Object) -> Answer {
         // What a route lets through is for its origin to judge.
         let through = object.through && self.origins().is_some();
         let refused = if through { None } else { methods::refusal(request) };
-        let mut answer = match refused {
+        match refused {
             Some(refused) => refused,
             None => self.find(request, object).await,
-        };
-        self.shared.metrics.answered(answer.status);
+        }
+    }
+
+    /// Enters an answer in the books: counts it, and registers its transfer if it has bytes; 503 in its place where there are as many transfers as
+    /// there may be.
+    #[must_use]
+    pub fn enter(&self, request: &Request, object: &Object, mut answer: Answer) -> Answer {
         let has_bytes = matches!(answer.body, Body::File(_) | Body::Stream(_));
         if has_bytes && request.method != Method::HEAD {
             let (key, length) = (object.key.clone(), answer.body.length());
-            answer.transfer = Some(self.shared.transfers.begin(key, request.peer, length, SystemTime::now()));
+            answer.transfer = self.shared.transfers.try_begin(key, request.peer, length, SystemTime::now());
+            if answer.transfer.is_none() {
+                return self.crowded();
+            }
         }
+        self.shared.metrics.answered(answer.status);
         answer
+    }
+
+    /// The answer where there are as many transfers as there may be. It counts as given.
+    #[must_use]
+    pub fn crowded(&self) -> Answer {
+        self.shared.metrics.answered(StatusCode::SERVICE_UNAVAILABLE);
+        Answer::unavailable("as many transfers as there may be are under way", CROWDED_FOR)
     }
 
     /// Keeps an answer that [`Self::deliver`] gave to a plain request ([`Request::plain`]), for others like it. Whether they may have it is
@@ -221,7 +253,8 @@ impl Delivery {
     }
 
     /// The answer to a plain request for `target`, if one was kept, its file is still the one, and its time is not over. It counts as given; out of a
-    /// cache ([`Prompt::is_cached`]), as a hit of its object.
+    /// cache ([`Prompt::is_cached`]), as a hit of its object. Where transfers are limited, there is none for want of room: but what is kept in memory takes
+    /// none, since it costs no more to send than a refusal.
     #[must_use]
     pub fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
         let Plain { target, peer, since, .. } = plain;
@@ -230,12 +263,16 @@ impl Delivery {
             self.shared.ready.forget(target, &ready);
             return None;
         };
+        let transfer = match ready.content.is_none() && self.shared.transfers.is_limited() {
+            true => Some(ready.try_begin(&file, peer)?),
+            false => None,
+        };
         file.given_again();
         if let (true, Some(cache)) = (ready.is_cached(), self.cache()) {
             cache.hit_again();
         }
         self.shared.metrics.answered(StatusCode::OK);
-        Some(Prompt { ready, file, client: peer, transfer: None })
+        Some(Prompt { ready, file, client: peer, transfer })
     }
 
     /// The file of an answer that a request is to be given which came then.

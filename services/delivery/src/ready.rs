@@ -100,6 +100,11 @@ impl Ready {
         self.file.upgrade().filter(|file| file.stood_at(since))
     }
 
+    /// Registers a transfer of it, unless there are as many as there may be.
+    pub(crate) fn try_begin(&self, file: &OpenFile, client: SocketAddr) -> Option<Transfer> {
+        self.transfers.try_begin(self.key.clone(), client, Some(file.length()), SystemTime::now())
+    }
+
     /// The object that it is of.
     pub(crate) const fn key(&self) -> &ObjectKey {
         &self.key

@@ -2,9 +2,12 @@
 //!
 //! A transfer is registered when its answer is made, and ends when its last byte was handed to the connection or when the
 //! answer is dropped on the way; so nothing that breaks can leave one behind.
+//!
+//! Invariant D6: of the transfers that [`Transfers::try_begin`] lets in, never more are under way than the register's limit.
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -24,6 +27,15 @@ const SHARDS: usize = 64;
 pub struct Transfers {
     shards: Arc<[Arc<Shard>]>,
     idle: Arc<Idle>,
+    open: Arc<Count>,
+}
+
+/// How many transfers are under way, of all shards, so that a request can ask for it without a lock.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Count {
+    now: AtomicUsize,
+    most: usize,
 }
 
 /// The transfers of some clients, on cache lines that no other shard writes to.
@@ -35,6 +47,7 @@ struct Shard {
     completed: AtomicU64,
     broken: AtomicU64,
     idle: Arc<Idle>,
+    count: Arc<Count>,
 }
 
 #[derive(Debug, Default)]
@@ -119,17 +132,42 @@ impl Default for Transfers {
 }
 
 impl Transfers {
-    /// An empty register.
+    /// An empty register without a limit.
     #[must_use]
     pub fn new() -> Self {
-        let idle = Arc::<Idle>::default();
-        let shards = std::iter::repeat_with(|| Arc::new(Shard::new(&idle))).take(SHARDS).collect();
-        Self { shards, idle }
+        Self::at_most(None)
     }
 
-    /// Registers a transfer that begins at `now`.
+    /// An empty register for so many transfers at one time; for any number of them with none.
+    #[must_use]
+    pub fn at_most(most: Option<NonZeroU32>) -> Self {
+        let most = most.map_or(usize::MAX, |most| usize::try_from(most.get()).unwrap_or(usize::MAX));
+        let (idle, open) = (Arc::<Idle>::default(), Arc::new(Count { now: AtomicUsize::new(0), most }));
+        let shards = std::iter::repeat_with(|| Arc::new(Shard::new(&idle, &open))).take(SHARDS).collect();
+        Self { shards, idle, open }
+    }
+
+    /// Registers a transfer that begins at `now`, unless there are as many as there may be. However many ask at once, no more get in.
+    #[must_use]
+    pub fn try_begin(
+        &self,
+        key: ObjectKey,
+        client: SocketAddr,
+        length: Option<u64>,
+        now: SystemTime,
+    ) -> Option<Transfer> {
+        self.open.try_enter().then(|| self.enter(key, client, length, now))
+    }
+
+    /// Registers a transfer that begins at `now`, also beyond the limit: its answer is on its way.
     #[must_use]
     pub fn begin(&self, key: ObjectKey, client: SocketAddr, length: Option<u64>, now: SystemTime) -> Transfer {
+        self.open.now.fetch_add(1, Relaxed);
+        self.enter(key, client, length, now)
+    }
+
+    /// Registers a transfer that was counted.
+    fn enter(&self, key: ObjectKey, client: SocketAddr, length: Option<u64>, now: SystemTime) -> Transfer {
         // The requests of one connection are answered by one thread, and its port tells it from others.
         let shard = Arc::clone(&self.shards[usize::from(client.port()) % SHARDS]);
         let mut open = shard.open();
@@ -156,10 +194,22 @@ impl Transfers {
         shard.completed.fetch_add(1, Relaxed);
     }
 
-    /// How many are under way.
+    /// How many are under way. Costs a look at one number.
     #[must_use]
     pub fn under_way(&self) -> usize {
-        self.shards.iter().map(|shard| shard.open().entries.len()).sum()
+        self.open.now.load(Relaxed)
+    }
+
+    /// Whether there are as many as there may be.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.open.now.load(Relaxed) >= self.open.most
+    }
+
+    /// Whether there is any limit.
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.open.most < usize::MAX
     }
 
     /// All that are under way, the oldest first.
@@ -190,7 +240,7 @@ impl Transfers {
         loop {
             // A transfer that ends from here on is heard of, one that ended before is seen not to be there.
             let emptied = self.idle.emptied.notified();
-            if self.under_way() == 0 {
+            if self.shards.iter().all(|shard| shard.open().entries.is_empty()) {
                 return;
             }
             emptied.await;
@@ -235,6 +285,7 @@ impl Drop for Transfer {
         let emptied = open.entries.is_empty();
         drop(open);
         drop(entry);
+        self.shard.count.now.fetch_sub(1, Relaxed);
         // Who waits said so before he looked into this shard; so he saw it empty, or is seen here.
         if emptied && self.shard.idle.waiting.load(Relaxed) > 0 {
             self.shard.idle.emptied.notify_waiters();
@@ -242,14 +293,22 @@ impl Drop for Transfer {
     }
 }
 
+impl Count {
+    /// Counts one more, if there may be one.
+    fn try_enter(&self) -> bool {
+        self.now.fetch_update(Relaxed, Relaxed, |now| (now < self.most).then_some(now + 1)).is_ok()
+    }
+}
+
 impl Shard {
-    fn new(idle: &Arc<Idle>) -> Self {
+    fn new(idle: &Arc<Idle>, count: &Arc<Count>) -> Self {
         Self {
             open: Mutex::default(),
             sent: AtomicU64::new(0),
             completed: AtomicU64::new(0),
             broken: AtomicU64::new(0),
             idle: Arc::clone(idle),
+            count: Arc::clone(count),
         }
     }
 

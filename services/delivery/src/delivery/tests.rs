@@ -172,6 +172,22 @@ async fn without_the_option_no_sibling_is_looked_at() {
 }
 
 #[tokio::test]
+async fn with_as_many_transfers_as_there_may_be_bytes_are_refused_and_nothing_else() {
+    let folder = TempDir::new().expect("a temporary folder");
+    fs::write(folder.path().join("f"), "bytes").expect("a file");
+    let backend = Backend::Filesystem(root(folder.path()));
+    let delivery = Delivery::new(backend, Transfers::at_most(std::num::NonZeroU32::new(1)), Metrics::default());
+    let first = delivery.deliver(&request("GET"), &object("f")).await;
+    for (method, path, status) in [("GET", "f", 503), ("HEAD", "f", 200), ("GET", "none", 404)] {
+        let answer = delivery.deliver(&request(method), &object(path)).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.headers.contains_key(header::RETRY_AFTER), status == 503);
+    }
+    drop(first);
+    assert_eq!(delivery.deliver(&request("GET"), &object("f")).await.status, 200);
+}
+
+#[tokio::test]
 async fn only_answers_with_bytes_are_transfers() {
     let folder = TempDir::new().expect("a temporary folder");
     fs::write(folder.path().join("f"), "bytes").expect("a file");

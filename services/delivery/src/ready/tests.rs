@@ -33,9 +33,18 @@ const CLIENT: ([u8; 4], u16) = ([127, 0, 0, 1], 4000);
 
 impl Site {
     fn new() -> Self {
+        Self::with(Transfers::new())
+    }
+
+    /// One with so many transfers at one time.
+    fn at_most(most: u32) -> Self {
+        Self::with(Transfers::at_most(std::num::NonZeroU32::new(most)))
+    }
+
+    fn with(transfers: Transfers) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let disk = Disk::open_root(folder.path()).expect("a good root");
-        let delivery = Delivery::new(Backend::Filesystem(disk), Transfers::new(), Metrics::default());
+        let delivery = Delivery::new(Backend::Filesystem(disk), transfers, Metrics::default());
         Self { folder, delivery }
     }
 
@@ -130,6 +139,21 @@ async fn the_content_of_a_large_file_is_left_to_the_kernel() {
         let prompt = site.delivery.ready(plain(&format!("/{name}"))).expect("it is ready");
         assert_eq!(prompt.ready.content.is_some(), kept, "{name}");
     }
+}
+
+#[tokio::test]
+async fn without_room_for_a_transfer_only_what_is_in_memory_is_ready() {
+    let site = Site::at_most(1);
+    site.file("small", b"content");
+    site.file("large", &vec![7; 64 << 10]);
+    site.ask_until_ready("small").await;
+    site.ask_until_ready("large").await;
+    let taken = site.delivery.ready(plain("/large")).expect("there is room for one");
+    assert_eq!(site.delivery.transfers().under_way(), 1, "before its first byte is sent");
+    assert!(site.delivery.ready(plain("/large")).is_none());
+    assert!(site.delivery.ready(plain("/small")).is_some());
+    drop(taken);
+    assert!(site.delivery.ready(plain("/large")).is_some(), "it was not forgotten");
 }
 
 #[tokio::test]

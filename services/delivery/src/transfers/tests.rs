@@ -69,3 +69,23 @@ async fn no_last_end_goes_unheard() {
     }
     assert_eq!((transfers.totals().broken, transfers.list()), (20_000, Vec::new()));
 }
+
+/// D6. Each thread holds what it got until all have asked.
+#[test]
+fn however_many_ask_at_once_no_more_get_in_than_there_may_be() {
+    const MOST: u32 = 10;
+    let transfers = Transfers::at_most(std::num::NonZeroU32::new(MOST));
+    let key = ObjectKey::plain(ObjectPath::from_decoded("a").expect("a good path"));
+    for _ in 0..100 {
+        let held: Vec<Transfer> = std::thread::scope(|scope| {
+            let ask = |port| transfers.try_begin(key.clone(), ([127, 0, 0, 1], port).into(), None, UNIX_EPOCH);
+            let asking: Vec<_> = (0..4)
+                .map(|thread| scope.spawn(move || (0..5).filter_map(|n| ask(thread * 5 + n)).collect::<Vec<_>>()))
+                .collect();
+            asking.into_iter().flat_map(|thread| thread.join().expect("it counts")).collect()
+        });
+        assert_eq!((held.len(), transfers.under_way(), transfers.is_full()), (10, 10, true));
+        drop(held);
+        assert_eq!((transfers.under_way(), transfers.is_full()), (0, false), "each gives its place back");
+    }
+}
