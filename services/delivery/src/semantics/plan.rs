@@ -101,6 +101,10 @@ pub fn plan(
             let mut plan = refused(of, StatusCode::RANGE_NOT_SATISFIABLE, "the range lies outside");
             plan.headers.insert(header::CONTENT_RANGE, ascii(&format!("bytes */{}", of.length)));
             plan.headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+            // Whoever asks beyond the end may have bytes of a longer version: this says whether it is another one.
+            if let Some(etag) = of.etag {
+                plan.headers.insert(header::ETAG, etag.value().clone());
+            }
             return plan;
         }
     };
