@@ -21,7 +21,8 @@ impl Front {
             Some((path, query)) => (path, Query::of(Some(query))),
             None => (plain.target, Query::of(None)),
         };
-        if path == "/health" || !is_uri(plain.target) {
+        // Whom a proxy asks for is in fields that are not at hand here.
+        if path == "/health" || !is_uri(plain.target) || self.whereabouts.trusts(plain.peer.ip()) {
             return None;
         }
         let snapshot = self.current.glance();
@@ -31,7 +32,7 @@ impl Front {
         if admitted.found.deliver != Deliver::Redirect || !admitted.tried.is_empty() {
             return None;
         }
-        let asker = Asker { address: plain.peer.ip(), scheme: redirect::scheme(plain.secure) };
+        let asker = Asker::of(self.whereabouts.at(plain.peer.ip()), redirect::scheme(plain.secure));
         let wanted = self.wanted(&admitted, asker, now);
         let selection = self.choose(&snapshot, &wanted);
         let primary = selection.primary?;

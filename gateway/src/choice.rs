@@ -8,16 +8,23 @@ use ferry_core::{
 };
 use twox_hash::XxHash3_64;
 
-use crate::{door::Admitted, handler::Front, snapshot::Snapshot};
+use crate::{
+    door::Admitted,
+    handler::Front,
+    snapshot::Snapshot,
+    whereabouts::{Place, Whereabout},
+};
 
 /// What one more transfer is expected to take, in bytes per second, until sizes and rates are known.
 const TRANSFER_COST: u64 = 1 << 20;
 
 /// Who asks, as the connection and the fields of the request tell.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asker {
-    /// The peer's.
+pub(crate) struct Asker<'a> {
+    /// The client's own.
     pub(crate) address: IpAddr,
+    /// Where that is, if anybody knows.
+    pub(crate) place: Option<&'a Place>,
     /// What the client can be sent to.
     pub(crate) scheme: Scheme,
 }
@@ -26,14 +33,14 @@ pub(crate) struct Asker {
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) admitted: &'a Admitted<'a>,
-    pub(crate) asker: Asker,
+    pub(crate) asker: Asker<'a>,
     client: Client<'a>,
     pub(crate) now: Tick,
 }
 
 impl Front {
-    pub(crate) fn wanted<'a>(&'a self, admitted: &'a Admitted<'a>, asker: Asker, now: Tick) -> Wanted<'a> {
-        Wanted { admitted, asker, client: self.client(asker.address), now }
+    pub(crate) fn wanted<'a>(&self, admitted: &'a Admitted<'a>, asker: Asker<'a>, now: Tick) -> Wanted<'a> {
+        Wanted { admitted, asker, client: asker.client(), now }
     }
 
     /// The nodes for it. Remembers nothing: what became of the choice, [`Self::chosen`] is told.
@@ -52,14 +59,22 @@ impl Front {
         snapshot.corrections.sent(primary, TRANSFER_COST, wanted.now);
         self.figures.redirected.inc();
     }
+}
 
-    /// A client is believed to be where the gateway is that it asks. Requests of one client spill alike.
-    fn client(&self, address: IpAddr) -> Client<'_> {
-        let hash = match address.to_canonical() {
+impl<'a> Asker<'a> {
+    /// Whoever was found to ask.
+    pub(crate) fn of(found: Whereabout<'a>, scheme: Scheme) -> Self {
+        Self { address: found.address, place: found.place.map(|(place, _)| place), scheme }
+    }
+
+    /// Requests of one client spill alike.
+    fn client(&self) -> Client<'a> {
+        let hash = match self.address.to_canonical() {
             IpAddr::V4(address) => XxHash3_64::oneshot(&address.octets()),
             IpAddr::V6(address) => XxHash3_64::oneshot(&address.octets()),
         };
-        Client { region: self.region.as_ref(), zone: self.zone.as_ref(), hash }
+        let region = self.place.map(|place| &place.region);
+        Client { region, zone: self.place.and_then(|place| place.zone.as_ref()), hash }
     }
 }
 

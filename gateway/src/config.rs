@@ -12,11 +12,13 @@ use ferry_runtime::{
     config::{BaseUrl, COMMON, Common, Reader, Refusal, Setting, Sources},
 };
 
+use crate::whereabouts;
+
 /// All that a gateway can be told.
-pub const TABLES: &[&[Setting]] = &[COMMON, SETTINGS, disk::config::SETTINGS];
+pub const TABLES: &[&[Setting]] = &[COMMON, SETTINGS, whereabouts::SETTINGS, disk::config::SETTINGS];
 
 /// The structured parts of its TOML file.
-pub const SECTIONS: &[&str] = &["route", disk::config::CONTENT_TYPES];
+pub const SECTIONS: &[&str] = &["route", whereabouts::SECTION, disk::config::CONTENT_TYPES];
 
 /// The gateway's own settings.
 const SETTINGS: &[Setting] = &[
@@ -34,7 +36,11 @@ const SETTINGS: &[Setting] = &[
         .default("./storage/gateway")
         .env(&["STORAGE_PATH"]),
     Setting::text("gateway-id", "ID", "This gateway's name; made from its listener if not set"),
-    Setting::text("region", "NAME", "Where this gateway's clients are: nodes there are preferred"),
+    Setting::text(
+        "region",
+        "NAME",
+        "Where this gateway's clients are, unless it knows better: nodes there are preferred",
+    ),
     Setting::text("zone", "NAME", "Their zone within the region"),
     Setting::text("drain-grace", "TIME", "How long it still answers as ever once it was asked to stop").default("10s"),
     Setting::text("drain-limit", "TIME", "How long a stop waits for transfers of its own").default("1h"),
@@ -75,6 +81,8 @@ pub struct Config {
     pub region: Option<Region>,
     /// Their zone within the region.
     pub zone: Option<Zone>,
+    /// By what it knows where each of them is.
+    pub(crate) whereabouts: whereabouts::Settings,
     /// How long it still answers as ever once it was asked to stop.
     pub drain_grace: Duration,
     /// How long a stop waits for transfers of its own.
@@ -115,6 +123,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let storage_path = reader.require("storage-path");
     let id = reader.get("gateway-id");
     let (region, zone) = (reader.get("region"), reader.get("zone"));
+    let whereabouts = whereabouts::read(&mut reader);
     let (drain_grace, drain_limit) = (reader.require("drain-grace"), reader.require("drain-limit"));
     // As its fallback has it: beside a root, the main server is nobody's origin.
     let behind = origin.is_some() || (main_server.is_some() && root.is_none());
@@ -136,6 +145,7 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
             id,
             region,
             zone,
+            whereabouts: whereabouts?,
             drain_grace: drain_grace?,
             drain_limit: drain_limit?,
             token_lifetime: token_lifetime?,

@@ -16,7 +16,7 @@ use prometheus_client::{
     },
 };
 
-use crate::snapshot::Current;
+use crate::{snapshot::Current, whereabouts::DatabaseFigures};
 
 /// Handles on the gateway's figures.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,7 @@ pub(crate) struct Figures {
     pub(crate) probes: Counter,
     pub(crate) save_failures: Counter,
     pub(crate) table_saved: Gauge,
+    pub(crate) places: DatabaseFigures,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -57,6 +58,16 @@ impl Figures {
                 "table_saved",
                 "1 while the copy of the table on disk has every node, decision and key",
                 figures.table_saved.clone(),
+            );
+            registry.register(
+                "client_database_build_timestamp_seconds",
+                "When the database of clients' places that is in use was built, since 1970; 0 without one",
+                figures.places.built.clone(),
+            );
+            registry.register(
+                "client_database_refused",
+                "1 while its file will not do, and the last good one stays in use",
+                figures.places.refused.clone(),
             );
             registry.register("save_failures", "Copies of the table not written", figures.save_failures.clone());
         });

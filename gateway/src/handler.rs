@@ -3,7 +3,6 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use ferry_core::{
-    id::{Region, Zone},
     routes::{Access, Deliver, Methods},
     selection::{Scheme, Selection},
     target::Query,
@@ -32,6 +31,7 @@ use crate::{
     redirect::{self, Nodes, Redirector},
     service::status,
     snapshot::{Current, Snapshot},
+    whereabouts::Whereabouts,
 };
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -50,9 +50,7 @@ pub(crate) struct Front {
     pub(crate) health: Health,
     /// Whether it was asked to stop.
     pub(crate) stopping: Arc<AtomicBool>,
-    /// Where the gateway's clients are.
-    pub(crate) region: Option<Region>,
-    pub(crate) zone: Option<Zone>,
+    pub(crate) whereabouts: Whereabouts,
 }
 
 impl Handler for Front {
@@ -105,7 +103,8 @@ impl Front {
     ) -> Answer {
         let asked = (request.target.path(), query);
         let trace = self.trace(traceparent(request), admitted);
-        let asker = Asker { address: request.peer.ip(), scheme: redirect::scheme(request.secure) };
+        let client = self.whereabouts.of(request.peer.ip(), &request.headers);
+        let asker = Asker::of(client, redirect::scheme(request.secure));
         let wanted = self.wanted(admitted, asker, self.clock.now());
         let selection = self.choose(snapshot, &wanted);
         let answer = match admitted.found.deliver {

@@ -27,6 +27,7 @@ mod service;
 mod sight;
 mod snapshot;
 mod table;
+mod whereabouts;
 
 pub use config::{Config, SECTIONS, TABLES, read};
 pub use service::{Gateway, Running, StartError};

@@ -46,6 +46,7 @@ use crate::{
     playlist::NodeClient,
     redirect::Redirector,
     table::TableService,
+    whereabouts::Whereabouts,
 };
 
 /// Why a gateway cannot start. Coordinators that are away are no reason.
@@ -161,6 +162,10 @@ impl Gateway {
             .http(Router::new().route("/health", get(move || async move { page.response(status(&ends)) })))
             .token(token)
             .tls(admin_tls);
+        if let Some(database) = &config.whereabouts.database {
+            database.watch(figures.places.clone(), tasks);
+        }
+        let whereabouts = Whereabouts::new(config.whereabouts, config.region, config.zone);
         let front = Front {
             routes: config.routes.with_index(config.disk.index),
             current,
@@ -175,8 +180,7 @@ impl Gateway {
             sampler,
             health,
             stopping: Arc::clone(&stopping),
-            region: config.region,
-            zone: config.zone,
+            whereabouts,
         };
         Ok(Self {
             servers,

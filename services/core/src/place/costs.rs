@@ -26,17 +26,20 @@ pub enum Fault {
 
 impl Costs {
     /// Of `(client's region, node's region, cost)`. What is given one way holds the other way too, unless that is given as well.
-    pub fn new(given: impl IntoIterator<Item = (Region, Region, u32)>) -> Result<Self, Fault> {
-        let mut costs = Self::default();
+    /// All that is wrong comes back at once.
+    pub fn new(given: impl IntoIterator<Item = (Region, Region, u32)>) -> Result<Self, Vec<Fault>> {
+        let (mut costs, mut faults) = (Self::default(), Vec::new());
         for (from, to, cost) in given {
-            if from == to {
-                return Err(Fault::Itself(from));
-            }
             costs.regions.extend([from.clone(), to.clone()]);
             costs.unknown = costs.unknown.max(f64::from(cost));
-            if costs.given.entry(from.clone()).or_default().insert(to.clone(), cost).is_some() {
-                return Err(Fault::Duplicate(from, to));
+            if from == to {
+                faults.push(Fault::Itself(from));
+            } else if costs.given.entry(from.clone()).or_default().insert(to.clone(), cost).is_some() {
+                faults.push(Fault::Duplicate(from, to));
             }
+        }
+        if !faults.is_empty() {
+            return Err(faults);
         }
         costs.unknown += 1.0;
         Ok(costs)
@@ -68,7 +71,7 @@ mod tests {
         name.parse().expect("a good name")
     }
 
-    fn costs(given: &[(&str, &str, u32)]) -> Result<Costs, Fault> {
+    fn costs(given: &[(&str, &str, u32)]) -> Result<Costs, Vec<Fault>> {
         Costs::new(given.iter().map(|(from, to, cost)| (region(from), region(to), *cost)))
     }
 
@@ -96,8 +99,8 @@ mod tests {
 
     #[test]
     fn what_is_said_twice_or_of_itself_is_a_fault() {
-        let twice = costs(&[("eu", "us", 10), ("eu", "us", 10)]).expect_err("twice");
-        assert_eq!(twice.to_string(), "the cost from eu to us is listed twice");
-        assert_eq!(costs(&[("eu", "eu", 1)]).expect_err("itself"), Fault::Itself(region("eu")));
+        let faults = costs(&[("eu", "us", 10), ("eu", "us", 10), ("eu", "eu", 1)]).expect_err("two faults");
+        let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert_eq!(faults, ["the cost from eu to us is listed twice", "the cost from eu to itself is always 0"]);
     }
 }

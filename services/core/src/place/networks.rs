@@ -88,14 +88,17 @@ impl<T> Default for Networks<T> {
 }
 
 impl<T> Networks<T> {
-    /// The list; networks within each other are fine, the same one twice is not.
-    pub fn new(list: impl IntoIterator<Item = (Network, T)>) -> Result<Self, Fault> {
-        let mut networks = Self::default();
+    /// The list, or all that is wrong with it: networks within each other are fine, the same one twice is not.
+    pub fn new(list: impl IntoIterator<Item = (Network, T)>) -> Result<Self, Vec<Fault>> {
+        let (mut networks, mut faults) = (Self::default(), Vec::new());
         for (network, what) in list {
             if networks.said.insert(network, what).is_some() {
-                return Err(Fault::Duplicate(network));
+                faults.push(Fault::Duplicate(network));
             }
             networks.lengths.push(network.length);
+        }
+        if !faults.is_empty() {
+            return Err(faults);
         }
         networks.lengths.sort_unstable_by(|one, other| other.cmp(one));
         networks.lengths.dedup();
@@ -122,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    fn networks(list: &[(&str, u32)]) -> Result<Networks<u32>, Fault> {
+    fn networks(list: &[(&str, u32)]) -> Result<Networks<u32>, Vec<Fault>> {
         Networks::new(list.iter().map(|(network, what)| (network.parse().expect("a network"), *what)))
     }
 
@@ -154,8 +157,10 @@ mod tests {
     #[test]
     fn one_network_twice_is_a_fault_however_it_is_written() {
         for other in ["10.0.0.0/8", "::ffff:10.0.0.0/104"] {
-            let fault = networks(&[("10.0.0.0/8", 1), (other, 1)]).expect_err("a duplicate");
-            assert_eq!(fault.to_string(), "10.0.0.0/8 is listed twice");
+            let list = [("10.0.0.0/8", 1), (other, 1), ("::1", 1), ("::/0", 1), ("::1/128", 2)];
+            let faults = networks(&list).expect_err("two duplicates");
+            let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+            assert_eq!(faults, ["10.0.0.0/8 is listed twice", "::1/128 is listed twice"]);
         }
     }
 

@@ -13,6 +13,7 @@ use ferry_core::{
     address::Authority,
     id::{CoordinatorId, GatewayId, Kid, NodeId, Region, Zone},
     node::Weight,
+    place::Network,
 };
 use url::Url;
 
@@ -239,6 +240,7 @@ from_str! {
     GatewayId: "1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit",
     Region: "1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit",
     Zone: "1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit",
+    Network: "a network, such as 192.0.2.0/24 or 2001:db8::/32",
     Kid: "1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit",
 }
 
