@@ -109,6 +109,7 @@ impl Listener {
             gateway_id: self.id.as_str().to_owned(),
             access: convert::access_to_wire(Some(self.guarded)).into(),
             takes_loads: true,
+            redirect_tag: None,
         });
         if let Some(token) = &self.token {
             let bearer = MetadataValue::try_from(token.bearer())
@@ -125,6 +126,7 @@ fn time_of(update: &v1::RoutingUpdate) -> Option<UnixMillis> {
         v1::routing_update::Body::Snapshot(snapshot) => snapshot.facts.as_ref()?.unix_ms,
         v1::routing_update::Body::Delta(delta) => delta.unix_ms,
         v1::routing_update::Body::Mark(mark) => mark.unix_ms,
+        v1::routing_update::Body::Evidence(_) => 0,
     };
     (unix_ms > 0).then_some(UnixMillis(unix_ms))
 }

@@ -1,11 +1,13 @@
 //! Core's types from the wire (`TryFrom`: parse at the door) and back (`From`).
 
 mod cluster;
+mod evidence;
 mod node;
 mod record;
 mod routing;
 
 pub use cluster::{access_from_wire, access_to_wire};
+pub use evidence::check_evidence;
 pub use record::{InvalidRecord, node_record, peer_record, ring_record};
 pub use routing::InvalidUpdate;
 

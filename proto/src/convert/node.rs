@@ -55,6 +55,7 @@ impl TryFrom<v1::NodeFacts> for NodeFacts {
                 max_transfers: NonZeroU32::new(wire.max_transfers),
                 prefixes: prefixes?,
                 software: wire.software.chars().filter(|c| !c.is_control()).take(64).collect(),
+                reports_arrivals: wire.reports_arrivals,
             })
         })();
         faults.conclude(facts)
@@ -94,6 +95,7 @@ impl From<&NodeFacts> for v1::NodeFacts {
             max_transfers: facts.max_transfers.map_or(0, NonZeroU32::get),
             prefixes: facts.prefixes.clone(),
             software: facts.software.clone(),
+            reports_arrivals: facts.reports_arrivals,
         }
     }
 }
@@ -274,6 +276,7 @@ mod tests {
             max_transfers: u32::MAX,
             prefixes: vec!["p".repeat(each); NodeFacts::MOST_PREFIXES],
             software: "\u{10ffff}".repeat(64),
+            reports_arrivals: true,
         };
         let facts = NodeFacts::try_from(largest.clone()).expect("all of it is allowed");
         assert_eq!(v1::NodeFacts::from(&facts), largest, "nothing of it is cut");

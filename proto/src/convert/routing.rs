@@ -61,6 +61,7 @@ impl TryFrom<v1::RoutingUpdate> for (Epoch, Body) {
                 facts: delta.facts.map(GatewayFacts::try_from).transpose()?,
             },
             v1::routing_update::Body::Mark(_) => Body::Mark,
+            v1::routing_update::Body::Evidence(_) => return Err(Invalid::Missing("a word on the table").into()),
         };
         Ok((epoch, body))
     }

@@ -10,6 +10,8 @@ pub(crate) struct Figures {
     pub(crate) beats_ignored: Counter,
     pub(crate) beats_clamped: Counter,
     pub(crate) contested: Counter,
+    pub(crate) evidence: Counter,
+    pub(crate) evidence_lost: Counter,
     pub(crate) floods: Counter,
     pub(crate) probes: Counter,
     pub(crate) refusals: Counter,
@@ -28,6 +30,8 @@ impl Figures {
             beats_ignored: Counter::default(),
             beats_clamped: Counter::default(),
             contested: Counter::default(),
+            evidence: Counter::default(),
+            evidence_lost: Counter::default(),
             floods: Counter::default(),
             probes: Counter::default(),
             refusals: Counter::default(),
@@ -50,6 +54,12 @@ impl Figures {
                 "contested",
                 "Registrations while another life of the node was alive",
                 figures.contested.clone(),
+            );
+            registry.register("evidence", "Reports of nodes on what became of redirects", figures.evidence.clone());
+            registry.register(
+                "evidence_lost",
+                "Reports not passed on to a gateway because it did not keep up",
+                figures.evidence_lost.clone(),
             );
             registry.register(
                 "floods",

@@ -6,12 +6,14 @@
 //! - Invariant C1: nothing but the loop touches the membership; a slow store, node or gateway never stalls a beat.
 //! - Invariant C2: before the store was read and the living had time to speak, no gateway is told anything.
 //! - Invariant C3: an operator's call is answered after its decision is in the store.
+//! - Invariant C4: evidence of redirects is believed of welcomed nodes only, goes only to the gateway that made them, and waits for nobody.
 
 mod config;
 mod driver;
 mod figures;
 mod grpc;
 mod records;
+mod relay;
 mod rings;
 mod service;
 mod sessions;

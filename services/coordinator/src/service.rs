@@ -28,6 +28,7 @@ use crate::{
     figures::Figures,
     grpc::{Attendance, Cluster, REQUEST_LIMIT, Routing},
     records::{COORDINATORS, Records},
+    relay::Relay,
     rings,
 };
 
@@ -98,10 +99,11 @@ impl Coordinator {
             announce,
         });
         let cluster = Cluster::new(handle.clone(), Records::new(Arc::clone(&store)), me.id.to_string());
-        let attendance = Attendance::new(handle.clone(), tasks.clone(), doors, figures);
+        let relay = Relay::new(figures.clone());
+        let attendance = Attendance::new(handle.clone(), tasks.clone(), doors, figures, relay.clone());
         let server = server
             .service(MembershipServiceServer::new(attendance).max_decoding_message_size(REQUEST_LIMIT))
-            .service(Routing::new(handle))
+            .service(Routing::new(handle, relay))
             .service(ClusterServiceServer::new(cluster).max_decoding_message_size(REQUEST_LIMIT))
             .descriptors(DESCRIPTORS)
             .http(health(&me.id, clock))

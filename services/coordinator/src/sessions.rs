@@ -1,6 +1,12 @@
 //! The streams of nodes: where the loop's words to a node go.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use ferry_core::membership::SessionId;
 use ferry_proto::v1;
@@ -20,40 +26,57 @@ pub(crate) struct Outbox {
     /// Whether the node may be one that nobody knows yet.
     invited: bool,
     answers: mpsc::Sender<Answer>,
+    welcomed: Arc<AtomicBool>,
     _listening: DropGuard,
 }
 
+/// What the stream's own task sees of the loop's decisions.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    welcomed: Arc<AtomicBool>,
+    /// The outbox is gone: nobody wants to hear the node any more.
+    pub(crate) unwanted: CancellationToken,
+}
+
+impl Standing {
+    /// Whether the node was taken in: until then it may be anybody.
+    pub(crate) fn is_welcome(&self) -> bool {
+        self.welcomed.load(Relaxed)
+    }
+}
+
 impl Outbox {
-    /// The outbox, what comes out of it, and the token that says that it is gone: then nobody wants to hear the node either.
-    pub(crate) fn new(invited: bool) -> (Self, mpsc::Receiver<Answer>, CancellationToken) {
+    /// The outbox, what comes out of it, and what becomes of it.
+    pub(crate) fn new(invited: bool) -> (Self, mpsc::Receiver<Answer>, Standing) {
         let (answers, receiver) = mpsc::channel(OUTBOX);
-        let gone = CancellationToken::new();
-        (Self { invited, answers, _listening: gone.clone().drop_guard() }, receiver, gone)
+        let standing = Standing { welcomed: Arc::default(), unwanted: CancellationToken::new() };
+        let (welcomed, _listening) = (Arc::clone(&standing.welcomed), standing.unwanted.clone().drop_guard());
+        (Self { invited, answers, welcomed, _listening }, receiver, standing)
+    }
+
+    fn put(&self, body: v1::attend_response::Body) -> bool {
+        self.answers.try_send(Box::new(Ok(v1::AttendResponse { body: Some(body) }))).is_ok()
     }
 }
 
 /// All streams that were not refused.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    streams: HashMap<SessionId, Stream>,
-}
-
-#[derive(Debug)]
-struct Stream {
-    outbox: Outbox,
-    welcomed: bool,
+    streams: HashMap<SessionId, Outbox>,
 }
 
 impl Sessions {
     pub(crate) fn open(&mut self, session: SessionId, outbox: Outbox) {
-        self.streams.insert(session, Stream { outbox, welcomed: false });
+        self.streams.insert(session, outbox);
     }
 
     /// Sends to one node; a stream that is gone or stuffed is closed, and its end comes back as an event.
     pub(crate) fn send(&mut self, session: SessionId, body: v1::attend_response::Body) {
-        if let Some(stream) = self.streams.get_mut(&session) {
-            stream.welcomed |= matches!(body, v1::attend_response::Body::Welcome(_));
-            if stream.outbox.answers.try_send(Box::new(Ok(v1::AttendResponse { body: Some(body) }))).is_err() {
+        if let Some(outbox) = self.streams.get(&session) {
+            if matches!(body, v1::attend_response::Body::Welcome(_)) {
+                outbox.welcomed.store(true, Relaxed);
+            }
+            if !outbox.put(body) {
                 self.streams.remove(&session);
             }
         }
@@ -61,23 +84,20 @@ impl Sessions {
 
     /// Sends to every node that was welcomed.
     pub(crate) fn send_all(&mut self, body: &v1::attend_response::Body) {
-        self.streams.retain(|_, stream| {
-            !stream.welcomed
-                || stream.outbox.answers.try_send(Box::new(Ok(v1::AttendResponse { body: Some(body.clone()) }))).is_ok()
-        });
+        self.streams.retain(|_, outbox| !outbox.welcomed.load(Relaxed) || outbox.put(body.clone()));
     }
 
     /// Ends a stream with a reason.
     pub(crate) fn refuse(&mut self, session: SessionId, why: Status) {
-        if let Some(stream) = self.streams.remove(&session) {
+        if let Some(outbox) = self.streams.remove(&session) {
             // A full outbox loses the reason, not the end: the sender is dropped either way.
-            let _ = stream.outbox.answers.try_send(Box::new(Err(why)));
+            let _ = outbox.answers.try_send(Box::new(Err(why)));
         }
     }
 
     /// Whether the stream's node may be one that nobody knows yet.
     pub(crate) fn is_invited(&self, session: SessionId) -> bool {
-        self.streams.get(&session).is_some_and(|stream| stream.outbox.invited)
+        self.streams.get(&session).is_some_and(|outbox| outbox.invited)
     }
 
     /// Whether the stream still stands.

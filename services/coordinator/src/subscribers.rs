@@ -14,8 +14,7 @@ use ferry_core::{
 use ferry_proto::v1;
 use prost::Message as _;
 
-use outbox::Refused;
-pub(crate) use outbox::{Outbox, Update};
+pub(crate) use outbox::{Outbox, Refused, Update};
 
 /// Every gateway that listens.
 #[derive(Debug)]

@@ -1,5 +1,8 @@
 //! A whole coordinator over real gRPC, with nodes and gateways played by the test.
 
+#[path = "streams/evidence.rs"]
+mod evidence;
+
 use std::time::Duration;
 
 use ferry_coordinator::{Coordinator, SETTINGS, read};
@@ -508,8 +511,8 @@ async fn a_restart_of_the_coordinator_opens_nothing_that_a_gateway_closed() {
     let folder = tempfile::tempdir().expect("a folder");
     let running = Running::start(&folder).await;
     let mut node = join(&running, "a", 1, 1).await;
-    let request =
-        v1::WatchRequest { version: 1, gateway_id: "g".into(), access: v1::Access::Guarded.into(), takes_loads: true };
+    let access = v1::Access::Guarded.into();
+    let request = v1::WatchRequest { version: 1, gateway_id: "g".into(), access, ..Default::default() };
     let _gateway = RoutingServiceClient::new(running.channel.clone()).watch(request).await.expect("a stream");
     loop {
         let Some(attend_response::Body::Cluster(facts)) = node.next().await.expect("the stream stands") else {
@@ -524,8 +527,8 @@ async fn a_restart_of_the_coordinator_opens_nothing_that_a_gateway_closed() {
 
     // Another gateway, all of whose routes are open, is the first to come back.
     let running = Running::start(&folder).await;
-    let request =
-        v1::WatchRequest { version: 1, gateway_id: "h".into(), access: v1::Access::Open.into(), takes_loads: true };
+    let access = v1::Access::Open.into();
+    let request = v1::WatchRequest { version: 1, gateway_id: "h".into(), access, ..Default::default() };
     let _gateway = RoutingServiceClient::new(running.channel.clone()).watch(request).await.expect("a stream");
     let welcome = async {
         loop {

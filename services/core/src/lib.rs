@@ -12,6 +12,7 @@ pub mod backoff;
 pub mod census;
 pub mod chain;
 pub mod eviction;
+pub mod evidence;
 pub mod id;
 pub mod load;
 pub mod membership;

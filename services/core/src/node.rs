@@ -65,6 +65,8 @@ pub struct NodeFacts {
     pub prefixes: Vec<String>,
     /// The build that runs there.
     pub software: String,
+    /// Whether it reports which redirects arrive there: only then is it known of one that it did not.
+    pub reports_arrivals: bool,
 }
 
 impl NodeFacts {
@@ -91,6 +93,7 @@ impl NodeFacts {
             max_transfers: None,
             prefixes: Vec::new(),
             software: String::new(),
+            reports_arrivals: false,
         }
     }
 

@@ -117,7 +117,7 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new() -> (Self, mpsc::Receiver<Input>) {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Input>) {
         let (inbox, receiver) = mpsc::channel(INBOX);
         (Self { inbox, sessions: Arc::new(AtomicU64::new(1)) }, receiver)
     }

@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use ferry_core::{
-    id::Incarnation,
+    id::{Incarnation, NodeId},
     load::Load,
     membership::{End, MOST_NODES, Registration, SecretDigest, SessionId},
     node::NodeFacts,
@@ -11,7 +11,7 @@ use ferry_core::{
     time::Tick,
 };
 use ferry_proto::{
-    convert::{Faults, Invalid, check_version},
+    convert::{Faults, Invalid, check_evidence, check_version},
     v1::{self, attend_request::Body},
 };
 use ferry_runtime::{Tasks, admin::AdminToken};
@@ -25,9 +25,10 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::{debug, warn};
 
 use crate::{
-    driver::{Handle, Input},
+    driver::{Handle, Input, NoAnswer},
     figures::Figures,
-    sessions::Outbox,
+    relay::Relay,
+    sessions::{Outbox, Standing},
 };
 
 /// How long a new stream may take to say who it is.
@@ -50,12 +51,13 @@ pub(crate) struct Attendance {
     /// Any of these lets a node in that nobody knows; if there are none, everybody may come.
     doors: Vec<AdminToken>,
     figures: Figures,
+    relay: Relay,
     streams: Arc<Semaphore>,
 }
 
 impl Attendance {
-    pub(crate) fn new(handle: Handle, tasks: Tasks, doors: Vec<AdminToken>, figures: Figures) -> Self {
-        Self { handle, tasks, doors, figures, streams: Arc::new(Semaphore::new(STREAMS)) }
+    pub(crate) fn new(handle: Handle, tasks: Tasks, doors: Vec<AdminToken>, figures: Figures, relay: Relay) -> Self {
+        Self { handle, tasks, doors, figures, relay, streams: Arc::new(Semaphore::new(STREAMS)) }
     }
 }
 
@@ -79,11 +81,14 @@ impl v1::membership_service_server::MembershipService for Attendance {
         let registration = registration(first)?;
         check_places(&registration.facts, local)?;
         let session = self.handle.next_session();
-        let (outbox, answers, unwanted) = Outbox::new(invited);
+        let (outbox, answers, standing) = Outbox::new(invited);
         let node = registration.facts.id.clone();
         debug!(%node, session = session.0, "node attends");
         self.handle.put(Input::Attend { session, registration: Box::new(registration), outbox }).await?;
-        let (handle, stop, figures) = (self.handle.clone(), self.tasks.stop_token(), self.figures.clone());
+        let (stop, figures) = (self.tasks.stop_token(), self.figures.clone());
+        let unwanted = standing.unwanted.clone();
+        let speaker =
+            Speaker { node, session, standing, handle: self.handle.clone(), relay: self.relay.clone(), figures };
         self.tasks.spawn_one_of_many("node stream", async move {
             let _turn = turn;
             let end = tokio::select! {
@@ -91,17 +96,17 @@ impl v1::membership_service_server::MembershipService for Attendance {
                 () = stop.cancelled() => return,
                 // The loop ended the stream: a refusal, a newer life, a removal.
                 () = unwanted.cancelled() => End::Broken,
-                end = listen(&handle, session, messages, &figures) => match end {
+                end = speaker.listen(messages) => match end {
                     Heard::All(end) => end,
                     Heard::TooMuch => {
-                        figures.floods.inc();
-                        warn!(%node, "a node says more than any should: its stream is ended");
+                        speaker.figures.floods.inc();
+                        warn!(node = %speaker.node, "a node says more than any should: its stream is ended");
                         End::Broken
                     }
                 },
             };
             // Fails only when the whole coordinator stops.
-            let _ = handle.put(Input::Ended { session, end }).await;
+            let _ = speaker.handle.put(Input::Ended { session, end }).await;
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(answers).map(|answer| *answer))))
     }
@@ -115,38 +120,61 @@ enum Heard {
     TooMuch,
 }
 
-/// Passes on what the node says until its stream ends. What is no beat does not count as a sign of life.
-async fn listen(
-    handle: &Handle,
+/// A node that speaks on a stream, and where its words go.
+struct Speaker {
+    node: NodeId,
     session: SessionId,
-    mut messages: Streaming<v1::AttendRequest>,
-    figures: &Figures,
-) -> Heard {
-    let began = Instant::now();
-    let (mut pace, mut silent_at) = (Pace::new(WORDS, WORD_EVERY), began + SILENT_FOR);
-    while let Ok(Ok(Some(message))) = timeout_at(silent_at, messages.message()).await {
-        if !pace.allows(Tick::from_origin(began.elapsed())) {
-            return Heard::TooMuch;
-        }
-        match message.body {
-            Some(Body::Beat(beat)) => {
-                silent_at = Instant::now() + SILENT_FOR;
-                let told = beat.load.unwrap_or_default();
-                let load = Load::from(told);
-                // What a machine cannot do was brought into bounds.
-                figures.beats_clamped.inc_by(u64::from(v1::Load::from(load) != told));
-                let input = Input::Beat { session, sequence: beat.sequence, load, draining: beat.draining };
-                if handle.put(input).await.is_err() {
-                    break;
-                }
+    standing: Standing,
+    handle: Handle,
+    relay: Relay,
+    figures: Figures,
+}
+
+impl Speaker {
+    /// Passes on what the node says until its stream ends. What is no beat does not count as a sign of life.
+    async fn listen(&self, mut messages: Streaming<v1::AttendRequest>) -> Heard {
+        let began = Instant::now();
+        let (mut pace, mut silent_at) = (Pace::new(WORDS, WORD_EVERY), began + SILENT_FOR);
+        while let Ok(Ok(Some(message))) = timeout_at(silent_at, messages.message()).await {
+            if !pace.allows(Tick::from_origin(began.elapsed())) {
+                return Heard::TooMuch;
             }
-            Some(Body::Goodbye(_)) => return Heard::All(End::Goodbye),
-            Some(Body::Unheard(_)) => return Heard::All(End::Unheard),
-            // A second registration on one stream, or a message of a newer ferry: neither says anything about life.
-            Some(Body::Register(_)) | None => {}
+            match message.body {
+                Some(Body::Beat(beat)) => {
+                    silent_at = Instant::now() + SILENT_FOR;
+                    if self.beat(beat).await.is_err() {
+                        break;
+                    }
+                }
+                Some(Body::Evidence(evidence)) => self.hear_evidence(evidence),
+                Some(Body::Goodbye(_)) => return Heard::All(End::Goodbye),
+                Some(Body::Unheard(_)) => return Heard::All(End::Unheard),
+                // A second registration on one stream, or a message of a newer ferry: neither says anything about life.
+                Some(Body::Register(_)) | None => {}
+            }
+        }
+        Heard::All(End::Broken)
+    }
+
+    async fn beat(&self, beat: v1::Beat) -> Result<(), NoAnswer> {
+        let told = beat.load.unwrap_or_default();
+        let load = Load::from(told);
+        // What a machine cannot do was brought into bounds.
+        self.figures.beats_clamped.inc_by(u64::from(v1::Load::from(load) != told));
+        let input = Input::Beat { session: self.session, sequence: beat.sequence, load, draining: beat.draining };
+        self.handle.put(input).await
+    }
+
+    /// C4. Before it is welcome, the node may be somebody who only says that he is it.
+    fn hear_evidence(&self, evidence: v1::Evidence) {
+        if !self.standing.is_welcome() {
+            return;
+        }
+        match check_evidence(&evidence) {
+            Ok(()) => self.relay.pass_on(&self.node, evidence),
+            Err(why) => debug!(node = %self.node, %why, "ignored malformed evidence"),
         }
     }
-    Heard::All(End::Broken)
 }
 
 /// Whether the peer is on this machine: over loopback, or from the address that it connected to.
@@ -199,9 +227,11 @@ fn parse(register: v1::Register) -> Result<Registration, Invalid> {
 
 #[cfg(test)]
 mod tests {
+    use ferry_runtime::metrics::Metrics;
     use tonic::transport::server::TcpConnectInfo;
 
     use super::*;
+    use crate::sessions::Sessions;
 
     fn from(remote: &str, local: &str) -> Request<()> {
         let mut request = Request::new(());
@@ -211,6 +241,24 @@ mod tests {
         };
         request.extensions_mut().insert(info);
         request
+    }
+
+    /// C4: whoever has not shown the node's secret yet may be anybody.
+    #[test]
+    fn evidence_counts_from_the_welcome_on() {
+        let figures = Figures::register(&Metrics::new());
+        let (relay, session, mut sessions) = (Relay::new(figures.clone()), SessionId(1), Sessions::default());
+        let mut gateway = relay.open(0);
+        let ((outbox, _answers, standing), (handle, _inbox)) = (Outbox::new(true), Handle::new());
+        sessions.open(session, outbox);
+        let speaker = Speaker { node: "a".parse().expect("a name"), session, standing, handle, relay, figures };
+        let arrivals = v1::Arrivals { network: vec![192, 0, 2], complete: vec![7], ..Default::default() };
+        let evidence = v1::Evidence { arrivals: vec![arrivals], left_out: 0 };
+        speaker.hear_evidence(evidence.clone());
+        assert!(gateway.try_recv().is_err(), "before the welcome");
+        sessions.send(session, v1::attend_response::Body::Welcome(v1::Welcome::default()));
+        speaker.hear_evidence(evidence);
+        assert!(gateway.try_recv().is_ok(), "after it");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use std::{
 
 use bytes::BufMut as _;
 use ferry_proto::{convert, v1};
-use tokio::sync::Semaphore;
-use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::Stream;
 use tonic::{
     Request, Response, Status,
     body::Body,
@@ -26,6 +26,7 @@ use tracing::info;
 use super::REQUEST_LIMIT;
 use crate::{
     driver::{Handle, Input},
+    relay::Relay,
     subscribers::{Outbox, Update},
 };
 
@@ -38,12 +39,13 @@ const WATCH: &str = "/ferry.v1.RoutingService/Watch";
 #[derive(Debug, Clone)]
 pub(crate) struct Routing {
     handle: Handle,
+    relay: Relay,
     streams: Arc<Semaphore>,
 }
 
 impl Routing {
-    pub(crate) fn new(handle: Handle) -> Self {
-        Self { handle, streams: Arc::new(Semaphore::new(STREAMS)) }
+    pub(crate) fn new(handle: Handle, relay: Relay) -> Self {
+        Self { handle, relay, streams: Arc::new(Semaphore::new(STREAMS)) }
     }
 }
 
@@ -90,22 +92,44 @@ impl ServerStreamingService<v1::WatchRequest> for Watch {
 }
 
 async fn watch(
-    Routing { handle, streams }: Routing,
+    Routing { handle, relay, streams }: Routing,
     asked: v1::WatchRequest,
 ) -> Result<Response<<Watch as ServerStreamingService<v1::WatchRequest>>::ResponseStream>, Status> {
     convert::check_version(asked.version).map_err(|why| Status::failed_precondition(why.to_string()))?;
     let guarded = convert::access_from_wire(asked.access());
     let gateway = asked.gateway_id.parse().map_err(|why| Status::invalid_argument(format!("gateway_id: {why}")))?;
+    let tag = asked.redirect_tag.map(u16::try_from).transpose();
+    let tag = tag.map_err(|_| Status::invalid_argument("redirect_tag: expected 16 bits"))?;
     let turn = streams.try_acquire_owned();
     let turn = turn.map_err(|_| Status::resource_exhausted("as many gateways listen as may: come again"))?;
     info!(%gateway, "gateway listens");
     let (outbox, updates) = Outbox::new(asked.takes_loads);
     handle.put(Input::Subscribe { gateway, guarded, outbox }).await?;
-    Ok(Response::new(Box::pin(ReceiverStream::new(updates).map(move |update| {
-        // For as long as the stream stands.
-        let _turn = &turn;
-        Ok(update)
-    }))))
+    let evidence = tag.map(|tag| relay.open(tag));
+    Ok(Response::new(Box::pin(Together { updates, evidence, _turn: turn })))
+}
+
+/// What goes to a gateway: updates, and evidence when there is no update. Ends with the updates, whatever evidence may still come.
+struct Together {
+    updates: mpsc::Receiver<Update>,
+    evidence: Option<mpsc::Receiver<Update>>,
+    /// For as long as the stream stands.
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Stream for Together {
+    type Item = Result<Update, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Poll::Ready(update) = self.updates.poll_recv(context) {
+            return Poll::Ready(update.map(Ok));
+        }
+        let evidence = self.evidence.as_mut().map(|evidence| evidence.poll_recv(context));
+        match evidence {
+            Some(Poll::Ready(Some(said))) => Poll::Ready(Some(Ok(said))),
+            Some(Poll::Ready(None) | Poll::Pending) | None => Poll::Pending,
+        }
+    }
 }
 
 /// Updates go out as the bytes that they are.

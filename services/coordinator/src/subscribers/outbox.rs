@@ -22,7 +22,7 @@ pub(crate) struct Update {
 
 /// Why an update was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     /// The gateway does not keep up.
     Full,
     /// It is gone.
@@ -34,6 +34,8 @@ pub(super) enum Refused {
 pub(crate) struct Outbox {
     updates: mpsc::Sender<Update>,
     room: Arc<Semaphore>,
+    /// All the room there is.
+    pieces: usize,
     /// Whether it understands loads that come without the rest of the view.
     pub(super) takes_loads: bool,
 }
@@ -41,13 +43,20 @@ pub(crate) struct Outbox {
 impl Outbox {
     /// The outbox, and what comes out of it.
     pub(crate) fn new(takes_loads: bool) -> (Self, mpsc::Receiver<Update>) {
-        let (updates, receiver) = mpsc::channel(MOST);
-        (Self { updates, room: Arc::new(Semaphore::new(ROOM / PIECE)), takes_loads }, receiver)
+        let (outbox, updates) = Self::with_room(MOST, ROOM);
+        (Self { takes_loads, ..outbox }, updates)
+    }
+
+    /// One in which so many updates may wait, and so many bytes: for what is no part of the table.
+    pub(crate) fn with_room(most: usize, bytes: usize) -> (Self, mpsc::Receiver<Update>) {
+        let (updates, receiver) = mpsc::channel(most);
+        let pieces = bytes / PIECE;
+        (Self { updates, room: Arc::new(Semaphore::new(pieces)), pieces, takes_loads: false }, receiver)
     }
 
     /// Adds an update behind the others. One that is larger than all the room is taken when nothing else waits.
-    pub(super) fn put(&self, bytes: &Bytes) -> Result<(), Refused> {
-        let pieces = bytes.len().div_ceil(PIECE).min(ROOM / PIECE);
+    pub(crate) fn put(&self, bytes: &Bytes) -> Result<(), Refused> {
+        let pieces = bytes.len().div_ceil(PIECE).min(self.pieces);
         let pieces = u32::try_from(pieces).expect("the room has fewer pieces than that");
         let room = Arc::clone(&self.room).try_acquire_many_owned(pieces).map_err(|_| Refused::Full)?;
         self.updates.try_send(Update { bytes: bytes.clone(), _room: room }).map_err(|refused| match refused {
@@ -56,7 +65,7 @@ impl Outbox {
         })
     }
 
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.updates.is_closed()
     }
 }

@@ -9,9 +9,26 @@ use crate::{
     trace::TraceContext,
 };
 
-/// Names one redirect, so that its arrival can be reported. Drawn at random by the gateway.
+/// Names one redirect, so that its arrival can be reported. It begins with the tag of the gateway that made it; the rest is that gateway's to draw, and
+/// not to be guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RedirectId(pub u64);
+
+impl RedirectId {
+    const TAG_BITS: u32 = u16::BITS;
+
+    /// The gateway with that tag names a redirect by the lower 48 bits of `rest`.
+    #[must_use]
+    pub const fn tagged(tag: u16, rest: u64) -> Self {
+        Self(((tag as u64) << (u64::BITS - Self::TAG_BITS)) | (rest & (u64::MAX >> Self::TAG_BITS)))
+    }
+
+    /// Whose redirect it is. Two gateways may have the same tag: then each hears of both, and knows its own by the rest.
+    #[must_use]
+    pub const fn tag(self) -> u16 {
+        (self.0 >> (u64::BITS - Self::TAG_BITS)) as u16
+    }
+}
 
 impl fmt::Display for RedirectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

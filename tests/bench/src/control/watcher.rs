@@ -35,6 +35,7 @@ pub(super) async fn open(channel: Channel, number: usize) -> Result<Streaming<v1
         gateway_id: format!("gateway-{number}"),
         access: v1::Access::Open.into(),
         takes_loads: true,
+        redirect_tag: None,
     };
     Ok(client.watch(request).await.context("a gateway's stream")?.into_inner())
 }
@@ -71,7 +72,7 @@ fn take(update: v1::RoutingUpdate, held: &mut [Held], notes: &Notes) {
     let (views, loads) = match update.body {
         Some(Body::Snapshot(snapshot)) => (snapshot.nodes, Vec::new()),
         Some(Body::Delta(delta)) => (delta.nodes, delta.loads),
-        Some(Body::Mark(_)) | None => return,
+        Some(Body::Mark(_) | Body::Evidence(_)) | None => return,
     };
     for view in views {
         let state = view.state();
