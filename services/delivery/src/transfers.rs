@@ -78,6 +78,20 @@ struct Entry {
     length: Option<u64>,
     sent: AtomicU64,
     complete: AtomicBool,
+    /// What was to be sent did not come.
+    failed: AtomicBool,
+}
+
+/// How far a transfer has come, for who watches it from elsewhere. It tells the last word after the end, too.
+#[derive(Debug, Clone)]
+pub struct Progress(Arc<Entry>);
+
+impl Progress {
+    /// Bytes handed to the connection so far.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        self.0.sent.load(Relaxed)
+    }
 }
 
 /// One transfer under way; ends when it is dropped.
@@ -97,6 +111,8 @@ pub struct Ended {
     pub sent_bytes: u64,
     /// Whether that was all of them.
     pub complete: bool,
+    /// Whether it was the source that did not give them. Neither: its connection ended.
+    pub failed: bool,
 }
 
 /// One transfer as it stands at this moment.
@@ -181,6 +197,7 @@ impl Transfers {
             length,
             sent: AtomicU64::new(0),
             complete: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
         });
         let slot = open.entries.insert(Arc::clone(&entry));
         drop(open);
@@ -260,6 +277,17 @@ impl Transfer {
         self.entry.complete.store(true, Relaxed);
     }
 
+    /// Says that the source broke off: there are no more bytes to hand on.
+    pub(crate) fn fail(&self) {
+        self.entry.failed.store(true, Relaxed);
+    }
+
+    /// How far it has come, to be looked at later.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress(Arc::clone(&self.entry))
+    }
+
     /// Does this when the transfer ends, however it ends: a span closes then, a permit is given back. The last one set counts.
     pub fn at_end(&mut self, act: impl FnOnce(Ended) + Send + Sync + 'static) {
         self.at_end = Some(Box::new(act));
@@ -276,7 +304,8 @@ impl Drop for Transfer {
     fn drop(&mut self) {
         let complete = self.entry.complete.load(Relaxed);
         if let Some(act) = self.at_end.take() {
-            act(Ended { sent_bytes: self.entry.sent.load(Relaxed), complete });
+            let failed = self.entry.failed.load(Relaxed);
+            act(Ended { sent_bytes: self.entry.sent.load(Relaxed), complete, failed });
         }
         let ended = if complete { &self.shard.completed } else { &self.shard.broken };
         ended.fetch_add(1, Relaxed);

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_core::{id::Incarnation, load::Load, node::NodeFacts, time::UnixMillis};
+use ferry_core::{evidence::Report, id::Incarnation, load::Load, node::NodeFacts, time::UnixMillis};
 use ferry_proto::v1::{self, attend_response::Body, membership_service_client::MembershipServiceClient};
 use ferry_runtime::{
     Clock, Tasks, Workers,
@@ -26,7 +26,10 @@ use ferry_runtime::{
 use prometheus_client::metrics::counter::Counter;
 use rand::RngExt as _;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{
+        broadcast::{self, error::RecvError},
+        mpsc, watch,
+    },
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
@@ -34,6 +37,7 @@ use tonic::Streaming;
 
 use self::silence::Silence;
 use crate::{
+    arrivals::Arrivals,
     cluster::{Cluster, Session},
     drain::Drain,
     identity::Identity,
@@ -44,6 +48,9 @@ const WELCOME_WITHIN: Duration = Duration::from_secs(10);
 
 /// Messages that wait for a coordinator: a few beats. One that takes none is lost, and pings will say so soon.
 const OUTBOX: usize = 8;
+
+/// Of these, evidence leaves so many to beats.
+const KEPT_FOR_BEATS: usize = 4;
 
 /// How long the last words may take.
 const GOODBYE_WITHIN: Duration = Duration::from_millis(500);
@@ -63,6 +70,7 @@ pub(crate) struct Agent {
     pub(crate) drain: Drain,
     pub(crate) cluster: Cluster,
     pub(crate) load: watch::Receiver<Load>,
+    pub(crate) arrivals: Arrivals,
     pub(crate) clock: Clock,
     /// The coordinators' clocks, which correct it.
     pub(crate) voices: Voices,
@@ -90,6 +98,9 @@ struct Stream<'a> {
     voice: Voice,
     beat_every: Duration,
     silence: Silence,
+    evidence: broadcast::Receiver<Arc<Report>>,
+    /// Reports that this stream did not tell.
+    untold: u64,
 }
 
 impl Agent {
@@ -158,6 +169,8 @@ impl Agent {
             voice: self.voices.join(),
             beat_every: welcome.beat_every,
             silence: Silence::default(),
+            evidence: self.arrivals.reports(),
+            untold: 0,
         };
         if let Some(now) = welcome.now {
             stream.voice.says(now);
@@ -216,6 +229,10 @@ impl Stream<'_> {
                     false
                 }
                 () = sleep_until(next) => true,
+                report = self.evidence.recv() => {
+                    self.tell(report);
+                    false
+                }
             };
             if due {
                 next = self.next_beat();
@@ -264,6 +281,24 @@ impl Stream<'_> {
         self.outbox.try_send(beat).map_err(|_| Ending::Lost("the coordinator takes no more beats".to_owned()))?;
         self.agent.beats.inc();
         Ok(stopping)
+    }
+
+    /// Evidence is told when there is room for it: a beat is worth more. That something was not told, the next word says.
+    fn tell(&mut self, report: Result<Arc<Report>, RecvError>) {
+        let report = match report {
+            Ok(report) => report,
+            Err(RecvError::Lagged(reports)) => return self.untold += reports,
+            // The agent holds the sender.
+            Err(RecvError::Closed) => return,
+        };
+        let left_out = report.left_out + self.untold;
+        self.untold = match self.outbox.capacity() > KEPT_FOR_BEATS {
+            true => match self.outbox.try_send(wire::evidence(&report, left_out)) {
+                Ok(()) => 0,
+                Err(_) => left_out + 1,
+            },
+            false => left_out + 1,
+        };
     }
 
     fn next_beat(&self) -> Instant {

@@ -15,7 +15,7 @@ use ferry_core::{
     routes::{Access, Match, Methods, RequestFields, Routes},
     target::{NodeTokens, default_target, node_tokens},
     time::UnixMillis,
-    tokens::{self, NodeGrant, NodeTokenError, UserTokenError},
+    tokens::{self, NodeGrant, NodeTokenError, RedirectId, UserTokenError},
     trace::TraceContext,
 };
 use std::net::IpAddr;
@@ -89,7 +89,8 @@ pub(crate) struct Admission {
     pub(crate) methods: Methods,
     /// What of the client's fields the origin is sent.
     pub(crate) request_fields: RequestFields,
-    /// The trace of the redirect that led here.
+    /// The redirect that led here, and its trace.
+    pub(crate) redirect: Option<RedirectId>,
     pub(crate) trace: Option<TraceContext>,
     /// Whether everybody may have it who asks for it.
     pub(crate) open: bool,
@@ -239,6 +240,7 @@ impl From<NodeGrant> for Admission {
             // A token is a leave to read.
             methods: Methods::None,
             request_fields: RequestFields::None,
+            redirect: Some(grant.redirect),
             trace: grant.trace,
             open: false,
         }
@@ -255,6 +257,7 @@ impl From<Match<'_>> for Admission {
             key: found.key,
             origin_target: found.origin_target,
             filename: found.filename,
+            redirect: None,
             trace: None,
             open: found.access == Access::Open,
         }

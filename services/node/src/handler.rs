@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ferry_core::{object::ObjectKey, routes::Methods, trace::TraceContext};
+use ferry_core::{evidence::Fate, object::ObjectKey, routes::Methods, tokens::RedirectId, trace::TraceContext};
 use ferry_delivery::{
     Answer, Delivery, Handler, Object, Request,
     ready::Prompt,
@@ -19,6 +19,7 @@ use tracing::{Span, field, info_span};
 
 use crate::{
     alternates::Alternates,
+    arrivals::{Arrival, Arrivals},
     cluster::Cluster,
     door::{Admission, Door, Elsewhere, Entry, Refusal, Visit},
     drain::Drain,
@@ -44,6 +45,8 @@ pub(crate) struct Clients {
     pub(crate) drain: Drain,
     /// Whom a drain sends clients to.
     pub(crate) alternates: Alternates,
+    /// What gateways hear of their redirects.
+    pub(crate) arrivals: Arrivals,
     pub(crate) clock: Clock,
     pub(crate) sampler: Sampler,
     pub(crate) health: Arc<Health>,
@@ -104,7 +107,7 @@ impl Clients {
         let span = self.span(prompt.key(), None);
         if !span.is_none() {
             span.record("http.response.status_code", StatusCode::OK.as_u16());
-            record_end(span, prompt.transfer());
+            record_end(span, None, prompt.transfer());
         }
     }
 
@@ -148,6 +151,10 @@ impl Clients {
         let Elsewhere { alternates, home, here } = elsewhere;
         if let Some(alternate) = self.alternates.find(&alternates).await {
             self.figures.sent_on.inc();
+            if let Some(redirect) = here.redirect {
+                // Its client is well served: it came here, and goes on.
+                self.arrivals.note(request.peer.ip(), redirect, Fate::UnderWay);
+            }
             return self.elsewhere(&alternate.url);
         }
         match home.filter(|_| self.drain.is_closing()) {
@@ -162,7 +169,7 @@ impl Clients {
     async fn deliver(&self, request: &Request, admission: Admission) -> Answer {
         let parent = admission.trace.or_else(|| traceparent(request));
         let span = self.span(&admission.key, parent.as_ref());
-        let open = admission.open;
+        let (open, redirect) = (admission.open, admission.redirect);
         let fields = pick(&admission.request_fields, &request.headers);
         let mut object = Object { origin_headers: fields, ..object(admission) };
         // Without a span of ours, the origin's belongs to whoever asked us.
@@ -176,10 +183,25 @@ impl Clients {
         if open {
             self.delivery.keep_ready(request, &object, &answer);
         }
+        let arrival = redirect.and_then(|redirect| self.arrived(request, redirect, &answer));
         if let Some(transfer) = &mut answer.transfer {
-            record_end(span, transfer);
+            record_end(span, arrival, transfer);
         }
         answer
+    }
+
+    /// Takes note of a redirect that was answered here; of one whose answer is still to be sent, the end comes later.
+    fn arrived(&self, request: &Request, redirect: RedirectId, answer: &Answer) -> Option<Arrival> {
+        let client = request.peer.ip();
+        let is_what_was_asked_for = answer.status.is_success() || matches!(answer.status.as_u16(), 304 | 412 | 416);
+        match &answer.transfer {
+            Some(transfer) if is_what_was_asked_for => {
+                return Some(self.arrivals.begin(client, redirect, transfer.progress()));
+            }
+            _ if is_what_was_asked_for => self.arrivals.note(client, redirect, Fate::Complete),
+            _ => self.arrivals.note(client, redirect, Fate::Failed),
+        }
+        None
     }
 
     /// A span for what is sampled, and none at all for the rest.
@@ -235,13 +257,17 @@ pub(crate) fn object(admission: Admission) -> Object {
 }
 
 /// The span lives as long as the transfer.
-fn record_end(span: Span, transfer: &mut Transfer) {
-    if !span.is_none() {
-        transfer.at_end(move |ended| {
-            span.record("sent_bytes", ended.sent_bytes);
-            span.record("complete", ended.complete);
-        });
+fn record_end(span: Span, arrival: Option<Arrival>, transfer: &mut Transfer) {
+    if span.is_none() && arrival.is_none() {
+        return;
     }
+    transfer.at_end(move |ended| {
+        span.record("sent_bytes", ended.sent_bytes);
+        span.record("complete", ended.complete);
+        if let Some(arrival) = arrival {
+            arrival.end(ended);
+        }
+    });
 }
 
 /// What the client says of its trace: at most one, and a good one.

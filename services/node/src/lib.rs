@@ -10,6 +10,7 @@
 
 mod agent;
 mod alternates;
+mod arrivals;
 mod cluster;
 mod config;
 mod door;

@@ -42,6 +42,7 @@ pub use self::running::Running;
 use crate::{
     agent::Agent,
     alternates::Alternates,
+    arrivals::Arrivals,
     cluster::Cluster,
     config::{Backend, Config, shown},
     door::{Door, Trust},
@@ -158,6 +159,7 @@ impl Node {
             cluster,
             drain: drain.clone(),
             alternates: Alternates::new(clock.clone()),
+            arrivals: Arrivals::new(),
             clock: clock.clone(),
             sampler,
             health: Arc::clone(&health),
@@ -214,7 +216,7 @@ impl Node {
     /// transfers are broken off: [`Running::drain`] comes first where they matter.
     pub fn start(self, workers: &Workers) -> Result<Running, StartError> {
         let Self { listeners, admin, clients, inspection, identity, config, join, figures, tasks } = self;
-        let cluster = clients.cluster.clone();
+        let (cluster, arrivals) = (clients.cluster.clone(), clients.arrivals.clone());
         let alone = config.coordinators.is_empty();
         if !alone {
             cluster.keep(config.storage_path.join(CLUSTER_FILE), &inspection.clock, &tasks);
@@ -222,12 +224,14 @@ impl Node {
         let running = Running::serve(listeners, workers, &Arc::new(clients), &tasks, &config, &identity, &inspection);
         admin.start(&tasks)?;
         if !alone {
+            arrivals.report(&tasks);
             let agent = Agent {
                 facts: inspection.facts,
                 identity,
                 drain: inspection.drain,
                 cluster,
                 load: inspection.load,
+                arrivals,
                 voices: Voices::new(inspection.clock.clone()),
                 clock: inspection.clock,
                 tasks: tasks.clone(),
@@ -329,6 +333,7 @@ fn facts(
         prefixes: config.prefixes.clone(),
         software: concat!("ferry ", env!("CARGO_PKG_VERSION")).to_owned(),
         address: Some(address),
+        reports_arrivals: true,
     }
 }
 

@@ -127,6 +127,14 @@ impl Outgoing {
     }
 
     fn account(&mut self, item: Option<io::Result<Bytes>>) -> Option<io::Result<Bytes>> {
+        let item = self.count(item);
+        if let (Some(Err(_)), Some(transfer)) = (&item, &self.transfer) {
+            transfer.fail();
+        }
+        item
+    }
+
+    fn count(&mut self, item: Option<io::Result<Bytes>>) -> Option<io::Result<Bytes>> {
         match (item, self.left) {
             (Some(Ok(bytes)), Some(left)) if bytes.len() as u64 > left => {
                 Some(Err(io::Error::other("there is more than was announced")))

@@ -38,7 +38,19 @@ fn what_waits_for_the_end_learns_how_it_went() {
     transfer.at_end(move |ended| told.send(ended).expect("the test listens"));
     transfer.sent(4);
     drop(transfer);
-    assert_eq!(heard.try_recv(), Ok(Ended { sent_bytes: 4, complete: false }));
+    assert_eq!(heard.try_recv(), Ok(Ended { sent_bytes: 4, complete: false, failed: false }));
+}
+
+#[test]
+fn who_watches_a_transfer_sees_how_far_it_came_after_its_end_too() {
+    let transfers = Transfers::new();
+    let transfer = begin(&transfers, "a");
+    let progress = transfer.progress();
+    transfer.sent(4);
+    assert_eq!(progress.sent_bytes(), 4);
+    transfer.sent(3);
+    drop(transfer);
+    assert_eq!((progress.sent_bytes(), transfers.under_way()), (7, 0));
 }
 
 #[tokio::test]

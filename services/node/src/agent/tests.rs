@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use ferry_core::time::UnixMillis;
+use ferry_core::{evidence::Fate, time::UnixMillis, tokens::RedirectId};
 use ferry_proto::{
     convert::NEWEST_LIFE,
     v1::{attend_request, attend_response},
@@ -20,6 +20,7 @@ struct Attending {
     links: Links,
     drain: Drain,
     cluster: Cluster,
+    arrivals: Arrivals,
     clock: Clock,
     tasks: Tasks,
     secret: [u8; 32],
@@ -37,6 +38,7 @@ impl Attending {
         let identity =
             Identity::take(storage.path(), Some("n1".parse().expect("a name")), clock.wall(), &mut rand::rng());
         let identity = Arc::new(identity.expect("a new node"));
+        let arrivals = Arrivals::new();
         let (drain, cluster, tasks, secret) = (Drain::new(), Cluster::new(), Tasks::new(), identity.secret);
         let facts = NodeFacts {
             address: Some("10.0.0.1:8001".parse().expect("an address")),
@@ -48,6 +50,7 @@ impl Attending {
             drain: drain.clone(),
             cluster: cluster.clone(),
             load: watch::channel(Load::default()).1,
+            arrivals: arrivals.clone(),
             clock: clock.clone(),
             voices: Voices::new(clock.clone()),
             tasks: tasks.clone(),
@@ -59,7 +62,7 @@ impl Attending {
             sequence: AtomicU64::new(0),
         };
         let links = agent.start(coordinators.iter().map(|twin| twin.url.clone()).collect());
-        Self { links, drain, cluster, clock, tasks, secret, _storage: storage }
+        Self { links, drain, cluster, arrivals, clock, tasks, secret, _storage: storage }
     }
 
     async fn welcomed(&self, count: usize) {
@@ -196,6 +199,22 @@ async fn what_a_coordinator_knows_is_known_here() {
         }
     };
     timeout(LIMIT, guarded).await.expect("it is heard");
+}
+
+#[tokio::test]
+async fn what_arrived_is_told_to_every_coordinator() {
+    let (one, other) = (Twin::start("c1").await, Twin::start("c2").await);
+    let node = Attending::start(&[&one, &other]);
+    node.welcomed(2).await;
+    node.arrivals.report(&node.tasks);
+    node.arrivals.note([192, 0, 2, 7].into(), RedirectId(7), Fate::Complete);
+    for twin in [&one, &other] {
+        let told = |body: &attend_request::Body| {
+            let attend_request::Body::Evidence(evidence) = body else { return false };
+            evidence.arrivals.iter().any(|of| of.network == [192, 0, 2] && of.complete == [7])
+        };
+        twin.until("the arrival", |heard| heard.iter().any(told)).await;
+    }
 }
 
 #[tokio::test]

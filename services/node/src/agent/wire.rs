@@ -3,6 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use ferry_core::{
+    evidence::Report,
     id::{CoordinatorId, Incarnation},
     load::Load,
     node::{Intent, NodeFacts},
@@ -50,6 +51,11 @@ pub(super) fn register(
 
 pub(super) fn beat(sequence: u64, load: Load, draining: bool) -> v1::AttendRequest {
     request(attend_request::Body::Beat(v1::Beat { sequence, load: Some(load.into()), draining }))
+}
+
+/// `left_out` in place of the report's own.
+pub(super) fn evidence(report: &Report, left_out: u64) -> v1::AttendRequest {
+    request(attend_request::Body::Evidence(v1::Evidence { left_out, ..report.into() }))
 }
 
 pub(super) fn goodbye(reason: &str) -> v1::AttendRequest {

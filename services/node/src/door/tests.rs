@@ -108,6 +108,7 @@ fn a_token_opens_the_path_it_was_made_for_and_names_the_object() {
         cache_control: package.cache_control,
         methods: Methods::None,
         request_fields: RequestFields::None,
+        redirect: Some(package.redirect),
         trace: None,
         open: false,
     };
