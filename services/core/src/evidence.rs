@@ -5,10 +5,20 @@
 //! Pure, as all of core: the caller supplies `now`, and draws the numbers that must not be guessed.
 
 mod network;
+mod recent;
+mod returning;
+mod votes;
 
 pub use network::Network;
+pub use recent::{Outcome, Recent, Redirect};
+pub use returning::{Avoided, ClientKey, Returning};
+pub use votes::Votes;
 
 use crate::tokens::RedirectId;
+
+/// A node, in as little room as there is where many are remembered: a hash of its id. Two nodes that share one are taken for one, which costs a detour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct NodeKey(pub u32);
 
 /// What a node knows of a redirect that arrived there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,191 @@
+//! Which ways are sick: what arrives at a node, beside what arrives of the same networks' redirects elsewhere. design.md section 7.
+//!
+//! Each network has one vote on a node, however many redirects it had. It weighs less than one as long as fewer than three of them were
+//! to be expected there, by what arrives from this network at the other nodes; so a network that follows nothing (bots, checks of links) has none. The
+//! comparison within a network is stricter than one with the other nodes' arrivals as they are: who asks for what differs from node to node, and some
+//! follow less than others.
+//!
+//! A node is doubted for everybody if three networks' votes are there, and less than a fifth of what was to come has come; for one network alone if
+//! nothing at all came of four that were expected. A doubt is over when arrivals speak for the node, and otherwise after 20 s without news: a few
+//! clients are sent there in spite of it ([`Votes::ONE_IN`]), and they are the news.
+//!
+//! What is remembered is bounded, and what does not fit is not counted. Invariant V1: no doubt for everybody on the word of fewer than three networks.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Network, NodeKey, Outcome};
+use crate::time::Tick;
+
+/// What is older than one to two of these is forgotten.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Ways that are counted within one.
+const MOST_WAYS: usize = 8192;
+/// Ways of one network that are doubted, for all networks together.
+const MOST_DOUBTS: usize = 4096;
+
+/// Expected arrivals that make a whole vote.
+const WHOLE: f64 = 3.0;
+/// Votes without which nobody is doubted for everybody, and what suffices to confirm or to lift a doubt.
+const ENOUGH: f64 = 3.0;
+const ENOUGH_OF_DOUBTED: f64 = 0.3;
+/// Expected arrivals of which none came, so that a network alone does without a node.
+const ENOUGH_OF_ONE: f64 = 4.0;
+/// Below the first part of what was to come, the way is sick; above the second, it is well.
+const SICK: f64 = 0.2;
+const WELL: f64 = 0.5;
+
+/// How long a doubt lasts after the last word against the node.
+const DOUBTED: Duration = Duration::from_secs(20);
+/// For how long nothing is counted of a node about which something is missing.
+const EXCUSED: Duration = Duration::from_secs(6);
+
+/// What has arrived lately.
+#[derive(Debug, Default)]
+pub struct Votes {
+    /// Of this window and of the one before.
+    ways: [BTreeMap<Way, Count>; 2],
+    turned: Tick,
+    doubts: BTreeMap<(NodeKey, Option<Network>), Tick>,
+    excused: BTreeMap<NodeKey, Tick>,
+}
+
+type Way = (Network, NodeKey);
+/// A way, how many arrivals were expected of it, and what came.
+type Alone = (Way, f64, Count);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    sent: u32,
+    arrived: u32,
+}
+
+/// The votes on one node.
+#[derive(Debug, Clone, Copy, Default)]
+struct Poll {
+    weight: f64,
+    arrived: f64,
+}
+
+impl Votes {
+    /// Of so many requests, one is decided as if nobody were doubted.
+    pub const ONE_IN: u32 = 32;
+
+    /// Counts one redirect.
+    pub fn count(&mut self, outcome: Outcome, now: Tick) {
+        let Outcome { network, node, arrived } = outcome;
+        if self.excused.get(&node).is_none_or(|until| now >= *until) {
+            self.add((network, node), arrived == Some(node));
+        }
+        // Who finds his way to another node by himself follows redirects.
+        if let Some(other) = arrived.filter(|other| *other != node) {
+            self.add((network, other), true);
+        }
+    }
+
+    fn add(&mut self, way: Way, arrived: bool) {
+        let ways = &mut self.ways[0];
+        if ways.len() < MOST_WAYS || ways.contains_key(&way) {
+            let count = ways.entry(way).or_default();
+            count.sent = count.sent.saturating_add(1);
+            count.arrived = count.arrived.saturating_add(arrived.into());
+        }
+    }
+
+    /// Something is missing of what this node has to say: what was sent there a moment ago, or is sent there now, says nothing.
+    pub fn excuse(&mut self, node: NodeKey, now: Tick) {
+        self.excused.insert(node, now + EXCUSED);
+    }
+
+    /// The node is out anyway, by its state: why nothing arrived there is known, and what comes after it is another matter.
+    pub fn forget(&mut self, node: NodeKey, now: Tick) {
+        self.excuse(node, now);
+        self.doubts.retain(|(doubted, _), _| *doubted != node);
+        for ways in &mut self.ways {
+            ways.retain(|(_, of), _| *of != node);
+        }
+    }
+
+    /// Draws the conclusions. To be called about once a second.
+    pub fn weigh(&mut self, now: Tick) {
+        if now.since(self.turned) >= WINDOW {
+            self.ways = [BTreeMap::new(), std::mem::take(&mut self.ways[0])];
+            self.turned = now;
+        }
+        self.excused.retain(|_, until| now < *until);
+        self.doubts.retain(|_, until| now < *until);
+        let (polls, alone) = self.poll();
+        for (node, poll) in polls {
+            let doubted = self.doubts.contains_key(&(node, None));
+            let enough = if doubted { ENOUGH_OF_DOUBTED } else { ENOUGH };
+            self.settle((node, None), poll.weight >= enough, poll.arrived / poll.weight, now);
+        }
+        for ((network, node), expected, count) in alone {
+            let doubted = self.doubts.contains_key(&(node, Some(network)));
+            let enough = if doubted { ENOUGH_OF_DOUBTED * WHOLE } else { ENOUGH_OF_ONE };
+            let share = if count.arrived == 0 { 0.0 } else { 1.0 };
+            self.settle((node, Some(network)), expected >= enough, share, now);
+        }
+    }
+
+    /// Begins, prolongs or ends one doubt by what part of the expected has come.
+    fn settle(&mut self, doubt: (NodeKey, Option<Network>), enough: bool, part: f64, now: Tick) {
+        if !enough {
+            return;
+        }
+        if part <= SICK {
+            let room = doubt.1.is_none() || self.doubts.len() < MOST_DOUBTS || self.doubts.contains_key(&doubt);
+            if room && self.doubts.insert(doubt, now + DOUBTED).is_none() {
+                // From here on those count who are sent there in spite of it.
+                let is_of = |(network, node): &Way| *node == doubt.0 && doubt.1.is_none_or(|only| only == *network);
+                self.ways.iter_mut().for_each(|ways| ways.retain(|way, _| !is_of(way)));
+            }
+        } else if part > WELL {
+            self.doubts.remove(&doubt);
+        }
+    }
+
+    /// The votes on each node; and of each way, what was expected of it and what came.
+    fn poll(&self) -> (BTreeMap<NodeKey, Poll>, Vec<Alone>) {
+        let (mut ways, mut networks) = (BTreeMap::<Way, Count>::new(), BTreeMap::<Network, Count>::new());
+        for (way, count) in self.ways.iter().flatten() {
+            ways.entry(*way).or_default().grow(*count);
+            networks.entry(way.0).or_default().grow(*count);
+        }
+        let (mut polls, mut alone) = (BTreeMap::<NodeKey, Poll>::new(), Vec::new());
+        for ((network, node), here) in ways {
+            let usual = networks.get(&network).map_or(0.0, |all| all.without(here).part());
+            let expected = f64::from(here.sent) * usual;
+            if expected > 0.0 {
+                let (poll, weight) = (polls.entry(node).or_default(), (expected / WHOLE).min(1.0));
+                poll.weight += weight;
+                poll.arrived += weight * (here.part() / usual).min(1.0);
+                alone.push(((network, node), expected, here));
+            }
+        }
+        (polls, alone)
+    }
+
+    /// Nodes that are doubted: for everybody, and for the clients of one network.
+    pub fn doubted(&self) -> impl Iterator<Item = (NodeKey, Option<Network>)> {
+        self.doubts.keys().copied()
+    }
+}
+
+impl Count {
+    const fn grow(&mut self, other: Self) {
+        self.sent = self.sent.saturating_add(other.sent);
+        self.arrived = self.arrived.saturating_add(other.arrived);
+    }
+
+    const fn without(self, other: Self) -> Self {
+        Self { sent: self.sent.saturating_sub(other.sent), arrived: self.arrived.saturating_sub(other.arrived) }
+    }
+
+    /// What part arrived; nothing of nothing.
+    fn part(self) -> f64 {
+        f64::from(self.arrived) / f64::from(self.sent.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests;
