@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ferry_core::{
-    selection::{Candidate, Client, Request as Question, Scheme, Selection, select},
+    selection::{Candidate, Client, Explanation, Request as Question, Scheme, Selection, explain, select},
     time::Tick,
 };
 use twox_hash::XxHash3_64;
@@ -54,6 +54,16 @@ impl Front {
         selection
     }
 
+    /// Why [`Self::choose`] would choose what it would. Remembers nothing either.
+    pub(crate) fn explained(&self, snapshot: &Snapshot, wanted: &Wanted<'_>) -> Explanation {
+        let question = wanted.question();
+        let explanation = explain(&snapshot.table, &snapshot.corrections, &question);
+        if explanation.choice.is_none() && explanation.tried_left_out && !self.fallback.is_there() {
+            return explain(&snapshot.table, &snapshot.corrections, &Question { tried: &[], ..question });
+        }
+        explanation
+    }
+
     /// Takes note that the client was sent to this node.
     pub(crate) fn chosen(&self, snapshot: &Snapshot, wanted: &Wanted<'_>, primary: &Candidate) {
         snapshot.corrections.sent(primary, TRANSFER_COST, wanted.now);
@@ -79,7 +89,7 @@ impl<'a> Asker<'a> {
 }
 
 impl Wanted<'_> {
-    fn question(&self) -> Question<'_> {
+    pub(crate) fn question(&self) -> Question<'_> {
         Question {
             affinity: &self.admitted.found.affinity,
             key: &self.admitted.found.key.path,

@@ -14,6 +14,7 @@ mod budget;
 mod choice;
 mod config;
 mod door;
+mod explain;
 mod fallback;
 mod figures;
 mod handler;
@@ -30,4 +31,5 @@ mod table;
 mod whereabouts;
 
 pub use config::{Config, SECTIONS, TABLES, read};
+pub use explain::json as explanation_json;
 pub use service::{Gateway, Running, StartError};

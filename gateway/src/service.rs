@@ -38,6 +38,7 @@ use tracing::warn;
 use crate::{
     budget::Budget,
     config::Config,
+    explain,
     fallback::Fallback,
     figures::Figures,
     handler::Front,
@@ -149,24 +150,11 @@ impl Gateway {
             .map(|files| tls::server_config(&files.certificate, &files.key, ferry_runtime::admin::ALPN))
             .transpose()?;
         let stopping = Arc::<AtomicBool>::default();
-        let (page, ends) = (health.clone(), Arc::clone(&stopping));
-        let admin = AdminServer::bind(config.admin_listen)
-            .await?
-            .service(ClusterServiceServer::new(TableService {
-                id: id.clone(),
-                current: current.clone(),
-                clock: clock.clone(),
-            }))
-            .descriptors(DESCRIPTORS)
-            .metrics(metrics.clone())
-            .http(Router::new().route("/health", get(move || async move { page.response(status(&ends)) })))
-            .token(token)
-            .tls(admin_tls);
         if let Some(database) = &config.whereabouts.database {
             database.watch(figures.places.clone(), tasks);
         }
         let whereabouts = Whereabouts::new(config.whereabouts, config.region, config.zone);
-        let front = Front {
+        let front = Arc::new(Front {
             routes: config.routes.with_index(config.disk.index),
             current,
             clock,
@@ -181,11 +169,22 @@ impl Gateway {
             health,
             stopping: Arc::clone(&stopping),
             whereabouts,
-        };
+        });
+        let (page, ends) = (front.health.clone(), Arc::clone(&stopping));
+        let table = TableService { id, front: Arc::clone(&front) };
+        let admin = AdminServer::bind(config.admin_listen)
+            .await?
+            .service(ClusterServiceServer::new(table.clone()))
+            .descriptors(DESCRIPTORS)
+            .metrics(metrics.clone())
+            .http(Router::new().route("/health", get(move || async move { page.response(status(&ends)) })))
+            .otherwise(explain::pages(table))
+            .token(token)
+            .tls(admin_tls);
         Ok(Self {
             servers,
             admin,
-            front: Arc::new(front),
+            front,
             keeper,
             inbox,
             listener,

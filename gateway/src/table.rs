@@ -1,29 +1,42 @@
 //! The gateway's table, for operators: the questions of `ClusterService` that a gateway can answer, also when no coordinator is there.
 
+use std::sync::Arc;
+
 use ferry_core::{id::GatewayId, selection::Candidate};
 use ferry_proto::v1::{self, cluster_service_server::ClusterService};
-use ferry_runtime::Clock;
 use tonic::{Request, Response, Status};
 
-use crate::snapshot::Current;
+use crate::{
+    explain::{Imagined, Unexplained},
+    handler::Front,
+};
 
 /// Answers from the present picture.
 #[derive(Debug, Clone)]
 pub(crate) struct TableService {
     pub(crate) id: GatewayId,
-    pub(crate) current: Current,
-    pub(crate) clock: Clock,
+    pub(crate) front: Arc<Front>,
 }
 
 impl TableService {
     fn heard_ms_ago(&self) -> Option<u64> {
-        let age = self.clock.now().since(self.current.heard()?);
+        let age = self.front.clock.now().since(self.front.current.heard()?);
         Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
     }
 
     fn saved_ms_ago(&self) -> Option<u64> {
-        let age = self.clock.wall().since(self.current.saved()?);
+        let age = self.front.clock.wall().since(self.front.current.saved()?);
         Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// What a client would get, and why, by this gateway's table.
+    pub(crate) fn explained(&self, imagined: &Imagined) -> Result<v1::ExplainResponse, Unexplained> {
+        Ok(v1::ExplainResponse {
+            gateway_id: self.id.to_string(),
+            heard_ms_ago: self.heard_ms_ago(),
+            saved_ms_ago: self.saved_ms_ago(),
+            ..self.front.explain(imagined)?
+        })
     }
 }
 
@@ -43,7 +56,7 @@ fn status(candidate: &Candidate) -> v1::NodeStatus {
 impl ClusterService for TableService {
     async fn list_nodes(&self, _: Request<v1::ListNodesRequest>) -> Result<Response<v1::ListNodesResponse>, Status> {
         Ok(Response::new(v1::ListNodesResponse {
-            nodes: self.current.load().table.iter().map(status).collect(),
+            nodes: self.front.current.load().table.iter().map(status).collect(),
             gateway_id: self.id.to_string(),
             heard_ms_ago: self.heard_ms_ago(),
             saved_ms_ago: self.saved_ms_ago(),
@@ -54,7 +67,7 @@ impl ClusterService for TableService {
     async fn get_node(&self, request: Request<v1::GetNodeRequest>) -> Result<Response<v1::GetNodeResponse>, Status> {
         let id = request.into_inner().node_id;
         let id = id.parse().map_err(|why| Status::invalid_argument(format!("node_id: {why}")))?;
-        let picture = self.current.load();
+        let picture = self.front.current.load();
         let unknown = || Status::not_found(format!("this gateway knows no node {id}"));
         let node = picture.table.find(&id).map(status).ok_or_else(unknown)?;
         Ok(Response::new(v1::GetNodeResponse {
@@ -92,6 +105,29 @@ impl ClusterService for TableService {
     async fn sign_path(&self, _: Request<v1::SignPathRequest>) -> Result<Response<v1::SignPathResponse>, Status> {
         Err(elsewhere())
     }
+
+    async fn explain(&self, request: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
+        let imagined = imagined(&request)?;
+        self.explained(&imagined).map(Response::new).map_err(|why| match why {
+            Unexplained::Malformed => Status::invalid_argument(format!("target: {why}")),
+            Unexplained::Unknown => Status::not_found(why.to_string()),
+        })
+    }
+}
+
+/// The request that an operator imagines. Without an address, it is the operator's own.
+fn imagined(request: &Request<v1::ExplainRequest>) -> Result<Imagined, Status> {
+    let v1::ExplainRequest { target, client_address, tls } = request.get_ref().clone();
+    if !target.starts_with('/') {
+        return Err(Status::invalid_argument("target: expected a path that begins with /"));
+    }
+    let address = match (&*client_address, request.remote_addr()) {
+        ("", Some(peer)) => peer.ip(),
+        (text, _) => text
+            .parse()
+            .map_err(|_| Status::invalid_argument(format!("client_address: expected an IP address, not {text:?}")))?,
+    };
+    Ok(Imagined { target, address, tls })
 }
 
 fn elsewhere() -> Status {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Command;
 use ferry_runtime::config::{COMMON, EXIT_CONFIG, Setting, command as role};
 
-use crate::{control, get, nodes, output, purge, sign, up, warm};
+use crate::{control, explain, get, nodes, output, purge, sign, up, warm};
 
 /// One role: its tables, and the structured sections of its TOML file.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +59,7 @@ pub(crate) fn command() -> Command {
         .subcommand(up::command())
         .subcommands(ROLES.map(|role| role.command()))
         .subcommand(nodes::command().args(control::args()))
+        .subcommand(explain::command())
         .subcommand(get::command())
         .subcommand(sign::command().args(control::args()))
         .subcommand(warm::command().args(control::args()))

@@ -20,18 +20,24 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// The flags of every such command.
 pub(crate) fn args() -> [Arg; 3] {
+    let coordinator = Arg::new("coordinator")
+        .long("coordinator")
+        .value_name("URL")
+        .global(true)
+        .help("Which coordinator to ask [env: FERRY_COORDINATOR] [default: http://127.0.0.1:7000]");
+    let [ca, token] = trust();
+    [coordinator, ca, token]
+}
+
+/// Of those, the ones that make two sides trust each other.
+pub(crate) fn trust() -> [Arg; 2] {
     [
-        Arg::new("coordinator")
-            .long("coordinator")
-            .value_name("URL")
-            .global(true)
-            .help("Which coordinator to ask [env: FERRY_COORDINATOR] [default: http://127.0.0.1:7000]"),
         Arg::new("coordinator-ca")
             .long("coordinator-ca")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .global(true)
-            .help("Authorities that the certificates of coordinators and nodes must come from (PEM)"),
+            .help("Authorities that the certificates of whoever is asked must come from (PEM)"),
         Arg::new("admin-token-file")
             .long("admin-token-file")
             .value_name("FILE")
@@ -41,8 +47,10 @@ pub(crate) fn args() -> [Arg; 3] {
     ]
 }
 
-/// A coordinator to ask.
+/// A coordinator to ask, or a gateway.
 pub(crate) struct Control {
+    /// What it is expected to be.
+    role: &'static str,
     client: ClusterServiceClient<Channel>,
     url: BaseUrl,
     pass: Pass,
@@ -56,16 +64,23 @@ pub(crate) struct Pass {
 }
 
 impl Control {
-    /// Must be called inside a runtime.
+    /// The coordinator that is named. Must be called inside a runtime.
     pub(crate) fn from_matches(matches: &ArgMatches) -> anyhow::Result<Self> {
-        let named = matches.get_one::<String>("coordinator").cloned();
-        let text = named
-            .or_else(|| std::env::var("FERRY_COORDINATOR").ok())
-            .unwrap_or_else(|| "http://127.0.0.1:7000".to_owned());
-        let url = BaseUrl::parse(&text).map_err(|expected| Usage(format!("--coordinator {text:?}: {expected}")))?;
+        Self::named("coordinator", "FERRY_COORDINATOR", "http://127.0.0.1:7000", matches)
+    }
+
+    /// The gateway that is named. Must be called inside a runtime.
+    pub(crate) fn gateway(matches: &ArgMatches) -> anyhow::Result<Self> {
+        Self::named("gateway", "FERRY_GATEWAY", "http://127.0.0.1:9080", matches)
+    }
+
+    fn named(role: &'static str, variable: &str, usual: &str, matches: &ArgMatches) -> anyhow::Result<Self> {
+        let named = matches.get_one::<String>(role).cloned();
+        let text = named.or_else(|| std::env::var(variable).ok()).unwrap_or_else(|| usual.to_owned());
+        let url = BaseUrl::parse(&text).map_err(|expected| Usage(format!("--{role} {text:?}: {expected}")))?;
         let pass = Pass::from_matches(matches)?;
         let client = ClusterServiceClient::new(dial(&url, pass.ca.as_deref())?).max_decoding_message_size(TABLE_LIMIT);
-        Ok(Self { client, url, pass })
+        Ok(Self { role, client, url, pass })
     }
 
     /// Asks one question; a refusal becomes one line for people.
@@ -76,7 +91,7 @@ impl Control {
     ) -> anyhow::Result<A> {
         let request = self.pass.request(question)?;
         let Ok(answer) = tokio::time::timeout(LIMIT, call(&mut self.client, request)).await else {
-            bail!("the coordinator at {} did not answer within {LIMIT:?}", self.url);
+            bail!("the {} at {} did not answer within {LIMIT:?}", self.role, self.url);
         };
         match answer {
             Ok(answer) => Ok(answer.into_inner()),

@@ -5,6 +5,7 @@ mod check_config;
 mod cli;
 mod control;
 mod coordinator;
+mod explain;
 mod gateway;
 mod get;
 mod node;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Some(("gateway", matches)) => gateway::run(matches),
         Some(("node", matches)) => node::run(matches),
         Some(("nodes", matches)) => nodes::run(matches),
+        Some(("explain", matches)) => explain::run(matches),
         Some(("get", matches)) => get::run(matches),
         Some(("sign", matches)) => sign::run(matches),
         Some(("purge", matches)) => purge::run(matches),

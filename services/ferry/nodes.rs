@@ -1,6 +1,6 @@
 //! `ferry nodes`: what the cluster has, and what operators decide about it.
 
-mod source;
+pub(crate) mod source;
 mod table;
 mod weight;
 
@@ -12,6 +12,7 @@ use ferry_core::node::NodeState;
 use ferry_proto::v1;
 
 use self::source::Source;
+pub(crate) use self::table::rate;
 use crate::{
     control::{self, Control},
     output,

@@ -21,6 +21,7 @@ mod downloads;
 mod draining;
 mod etcd_access;
 mod etcd_failures;
+mod explain;
 mod failover;
 mod fallback;
 mod faults;

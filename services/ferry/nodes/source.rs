@@ -36,6 +36,17 @@ impl From<&v1::GetNodeResponse> for Source {
     }
 }
 
+impl From<&v1::ExplainResponse> for Source {
+    fn from(answer: &v1::ExplainResponse) -> Self {
+        Self {
+            gateway: Some(answer.gateway_id.clone()).filter(|id| !id.is_empty()),
+            heard_ms_ago: answer.heard_ms_ago,
+            saved_ms_ago: answer.saved_ms_ago,
+            learning: false,
+        }
+    }
+}
+
 impl Source {
     /// Whether it is a gateway's table, which lacks what only coordinators know.
     pub(crate) const fn is_gateway(&self) -> bool {

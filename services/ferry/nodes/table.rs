@@ -214,7 +214,8 @@ fn ago(unix_ms: u64) -> String {
     }
 }
 
-fn rate(bytes_per_second: u64) -> String {
+/// Bytes per second in the unit that suits them.
+pub(crate) fn rate(bytes_per_second: u64) -> String {
     const UNITS: [&str; 5] = ["B/s", "KiB/s", "MiB/s", "GiB/s", "TiB/s"];
     let mut value = bytes_per_second as f64;
     let mut unit = 0;

@@ -12,7 +12,8 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
-    http::{StatusCode, header},
+    extract::Request,
+    http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -20,7 +21,7 @@ use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpSocket};
 use tonic::{body::Body, server::NamedService, service::RoutesBuilder};
 use tonic_health::{ServingStatus, server::HealthReporter};
-use tower::Service;
+use tower::{Service, ServiceExt as _};
 
 pub use self::{
     exposure::check_exposure,
@@ -71,6 +72,7 @@ pub struct AdminServer {
     names: Vec<&'static str>,
     descriptors: Vec<&'static [u8]>,
     http: Router,
+    otherwise: Router,
     health: HealthReporter,
     guard: Guard,
     tls: Option<Arc<ServerConfig>>,
@@ -90,6 +92,7 @@ impl AdminServer {
             names: Vec::new(),
             descriptors: Vec::new(),
             http: Router::new(),
+            otherwise: Router::new(),
             health: HealthReporter::new(),
             guard: Guard::default(),
             tls: None,
@@ -140,6 +143,13 @@ impl AdminServer {
         self
     }
 
+    /// Answers what no other path of the listener is, and no gRPC.
+    #[must_use]
+    pub fn otherwise(mut self, routes: Router) -> Self {
+        self.otherwise = routes;
+        self
+    }
+
     /// Adds `GET /metrics`.
     #[must_use]
     pub fn metrics(self, metrics: Metrics) -> Self {
@@ -177,9 +187,9 @@ impl AdminServer {
     ///
     /// Outside a tokio runtime.
     pub fn start(self, tasks: &Tasks) -> Result<(), AdminError> {
-        let Self { listener, grpc, names, descriptors, http, health, guard, tls, .. } = self;
+        let Self { listener, grpc, names, descriptors, http, otherwise, health, guard, tls, .. } = self;
         let guarded = axum::middleware::from_fn_with_state(Arc::new(guard), token::check);
-        let router = router(grpc, &descriptors, health.clone(), http)?.layer(guarded);
+        let router = router(grpc, &descriptors, health.clone(), http, otherwise)?.layer(guarded);
         let acceptor = Acceptor { listener, router, tls, tasks: tasks.clone() };
         tasks.spawn("admin", async move {
             for name in &names {
@@ -208,6 +218,7 @@ fn router(
     descriptors: &[&'static [u8]],
     health: HealthReporter,
     http: Router,
+    otherwise: Router,
 ) -> Result<Router, AdminError> {
     let builder = || {
         let base = tonic_reflection::server::Builder::configure()
@@ -218,14 +229,14 @@ fn router(
     grpc.add_service(builder().build_v1alpha().map_err(AdminError::Descriptors)?);
     let health = tonic_health::server::HealthService::from_health_reporter(health);
     grpc.add_service(tonic_health::pb::health_server::HealthServer::new(health));
-    Ok(grpc.routes().into_axum_router().merge(http).fallback(unknown))
+    Ok(grpc.routes().into_axum_router().merge(http).fallback(move |request| unknown(otherwise.clone(), request)))
 }
 
-/// What is no route: UNIMPLEMENTED in gRPC's words for gRPC, 404 for everybody else.
-async fn unknown(headers: axum::http::HeaderMap) -> Response {
-    if token::is_grpc(&headers) {
-        tonic::Status::unimplemented("no such service").into_http::<axum::body::Body>()
-    } else {
-        StatusCode::NOT_FOUND.into_response()
+/// What is no route: UNIMPLEMENTED in gRPC's words for gRPC; for everybody else what `otherwise` says, which is 404 if it has nothing.
+async fn unknown(otherwise: Router, request: Request) -> Response {
+    if token::is_grpc(request.headers()) {
+        return tonic::Status::unimplemented("no such service").into_http::<axum::body::Body>();
     }
+    let Ok(response) = otherwise.oneshot(request).await;
+    response
 }

@@ -133,6 +133,12 @@ impl v1::cluster_service_server::ClusterService for Cluster {
         let query = sign(&ring.current, &asked)?;
         Ok(Response::new(v1::SignPathResponse { query }))
     }
+
+    async fn explain(&self, _: Request<v1::ExplainRequest>) -> Result<Response<v1::ExplainResponse>, Status> {
+        Err(Status::unimplemented(
+            "a coordinator redirects nobody: ask a gateway, at its admin listener (ferry explain PATH --gateway URL)",
+        ))
+    }
 }
 
 fn sign(key: &Key, asked: &v1::SignPathRequest) -> Result<String, Status> {

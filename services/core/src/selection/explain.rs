@@ -101,6 +101,8 @@ pub struct Explanation {
     pub choice: Option<Choice>,
     /// Whether a nearer tier passed the request on because it was busy.
     pub spilled: bool,
+    /// Whether somebody was left out for having been tried and nothing else.
+    pub tried_left_out: bool,
     /// Whether only those are eligible whose beats are late, since nobody else is left.
     pub late: bool,
     /// Whether the key goes where it goes while it is not spread. Of one that is spread, a client may be led to another of its parts.
@@ -141,6 +143,7 @@ pub fn explain(table: &Table, corrections: &Corrections, request: &Request<'_>) 
         tier: selection.tier,
         choice: selection.choice,
         spilled: selection.spilled,
+        tried_left_out: selection.tried_left_out,
         late: selection.primary.is_some() && round.late(),
         whole: round.affinity == hash_text(request.affinity),
     }

@@ -1,6 +1,6 @@
-//! Why a node that could have been chosen was not.
+//! Reasons: why a node that could have been chosen was not, and what each reason is called.
 
-use super::Explained;
+use super::{Exclusion, Explained, Role};
 use crate::selection::Choice;
 
 /// Why a node was passed over.
@@ -21,9 +21,22 @@ pub enum Passed {
 }
 
 impl Passed {
-    /// The reason as people see it.
+    /// The reason as programs see it.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Farther => "farther",
+            Self::Spilled => "spilled",
+            Self::Full => "full",
+            Self::OverBound => "over-bound",
+            Self::Busier => "busier",
+            Self::Outscored => "outscored",
+        }
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
         match self {
             Self::Farther => "farther away",
             Self::Spilled => "its tier is busy and passed the request on",
@@ -51,5 +64,75 @@ pub(super) fn of(node: &Explained, primary: &Explained, cost: u64, choice: Choic
         Passed::Busier
     } else {
         Passed::Outscored
+    }
+}
+
+impl Exclusion {
+    /// The reason as programs see it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Draining => "draining",
+            Self::Maintenance => "maintenance",
+            Self::Probation => "probation",
+            Self::Suspect => "suspect",
+            Self::Unreachable => "unreachable",
+            Self::OtherPrefix => "other-prefix",
+            Self::Tried => "tried",
+            Self::Doubted => "doubted",
+        }
+    }
+}
+
+impl Choice {
+    /// The reason as people see it.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Affinity => "the key belongs there",
+            Self::Bounded => "whoever the key belongs to has more than its share of the load",
+            Self::SecondChoice => "the first choice is busy, and this one clearly less so",
+            Self::Unbounded => "the transfer would be more than anybody's share: the key stays where it belongs",
+            Self::Panic => "everybody is full: the key stays where it belongs",
+        }
+    }
+}
+
+impl Role {
+    /// What became of the node, as programs see it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Primary(_) => "primary",
+            Self::Alternate(_) => "alternate",
+            Self::Passed(_) => "passed",
+            Self::NotDrawn => "not-looked-at",
+            Self::Excluded(_) => "excluded",
+        }
+    }
+
+    /// Why, as programs see it.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Primary(choice) => choice.as_str(),
+            Self::Alternate(_) => "alternate",
+            Self::Passed(why) => why.name(),
+            Self::NotDrawn => "not-drawn",
+            Self::Excluded(why) => why.name(),
+        }
+    }
+
+    /// Why, as people see it.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Primary(choice) => choice.words(),
+            Self::Alternate(_) => "next if the primary fails",
+            Self::Passed(why) => why.words(),
+            Self::NotDrawn => "not among those that draw well for this key",
+            Self::Excluded(why) => why.as_str(),
+        }
     }
 }

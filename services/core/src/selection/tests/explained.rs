@@ -17,7 +17,7 @@ fn reasons(views: &[NodeView], question: impl Fn(&str) -> Question) -> BTreeMap<
     for key in 0..100 {
         for node in explained(&table, &question(&format!("key-{key}"))).nodes {
             if let Role::Passed(why) = node.role {
-                *seen.entry(why.as_str()).or_default() += 1;
+                *seen.entry(why.name()).or_default() += 1;
             }
         }
     }
@@ -41,12 +41,12 @@ fn those_of_a_large_tier_who_were_not_looked_at_are_not_said_to_have_lost() {
 #[test]
 fn in_an_idle_cluster_a_node_loses_by_its_score_or_by_its_distance() {
     let idle = reasons(&nodes(8), Question::about);
-    assert_eq!(idle, BTreeMap::from([(Passed::Outscored.as_str(), 400)]));
+    assert_eq!(idle, BTreeMap::from([(Passed::Outscored.name(), 400)]));
     // Alternates come from other failure domains first: of the client's own region one node is left, too.
     let places: Vec<_> =
         nodes(8).into_iter().enumerate().map(|(i, view)| at(view, if i < 6 { "eu" } else { "us" }, "a")).collect();
     let apart = reasons(&places, |key| Question::about(key).from("us", "a"));
-    assert_eq!(apart, BTreeMap::from([(Passed::Farther.as_str(), 300), (Passed::Outscored.as_str(), 100)]));
+    assert_eq!(apart, BTreeMap::from([(Passed::Farther.name(), 300), (Passed::Outscored.name(), 100)]));
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn in_a_busy_cluster_a_node_loses_by_its_load() {
     }
     let seen = reasons(&views, |key| Question::about(key).from("eu", "a"));
     for why in [Passed::Full, Passed::OverBound, Passed::Busier, Passed::Outscored] {
-        assert!(seen.contains_key(why.as_str()), "{why:?} is not among {seen:?}");
+        assert!(seen.contains_key(why.name()), "{why:?} is not among {seen:?}");
     }
 }
 
@@ -79,7 +79,7 @@ fn a_tier_that_passes_requests_on_says_how_many_and_what_was_drawn() {
         spilled += u32::from(explanation.spilled);
     }
     assert!((30..70).contains(&spilled), "{spilled}");
-    assert!(reasons(&views, |key| Question::about(key).from("eu", "a")).contains_key(Passed::Spilled.as_str()));
+    assert!(reasons(&views, |key| Question::about(key).from("eu", "a")).contains_key(Passed::Spilled.name()));
 }
 
 #[test]
