@@ -1,6 +1,6 @@
 //! Which nodes a request gets: the question that is put to `core::selection`, the same on both ways to an answer, and what the gateway remembers of it.
 
-use std::net::IpAddr;
+use std::{borrow::Cow, net::IpAddr};
 
 use ferry_core::{
     selection::{Candidate, Client, Explanation, Request as Question, Scheme, Selection, explain, select},
@@ -33,6 +33,7 @@ pub(crate) struct Asker<'a> {
 #[derive(Debug)]
 pub(crate) struct Wanted<'a> {
     pub(crate) admitted: &'a Admitted<'a>,
+    affinity: Cow<'a, str>,
     pub(crate) asker: Asker<'a>,
     client: Client<'a>,
     pub(crate) now: Tick,
@@ -40,7 +41,7 @@ pub(crate) struct Wanted<'a> {
 
 impl Front {
     pub(crate) fn wanted<'a>(&self, admitted: &'a Admitted<'a>, asker: Asker<'a>, now: Tick) -> Wanted<'a> {
-        Wanted { admitted, asker, client: asker.client(), now }
+        Wanted { admitted, affinity: admitted.found.affinity(), asker, client: asker.client(), now }
     }
 
     /// The nodes for it. Remembers nothing: what became of the choice, [`Self::chosen`] is told.
@@ -91,7 +92,7 @@ impl<'a> Asker<'a> {
 impl Wanted<'_> {
     pub(crate) fn question(&self) -> Question<'_> {
         Question {
-            affinity: &self.admitted.found.affinity,
+            affinity: &self.affinity,
             key: &self.admitted.found.key.path,
             client: self.client,
             scheme: self.asker.scheme,

@@ -50,7 +50,7 @@ pub(crate) fn admit<'r>(
 ) -> Result<Admitted<'r>, Refused> {
     let path =
         routes.path(path).map_err(|why| if why.is_malformed() { Refused::Malformed } else { Refused::Unknown })?;
-    let found = routes.match_target(&path, query.raw()).ok_or(Refused::Unknown)?;
+    let found = routes.match_query(&path, query).ok_or(Refused::Unknown)?;
     match query.node_tokens() {
         NodeTokens::None => {}
         NodeTokens::One(token) => {

@@ -52,7 +52,7 @@ fn object(found: &Match<'_>, origin_headers: HeaderMap) -> Object {
     let value = |text: Option<&str>| text.and_then(|text| HeaderValue::from_str(text).ok());
     Object {
         key: found.key.clone(),
-        origin_target: found.origin_target.clone(),
+        origin_target: found.origin_target().into_owned(),
         filename: found.filename.clone(),
         cache_control: value(found.route.cache_control()),
         content_type: value(found.route.content_type()),

@@ -53,7 +53,8 @@ impl Redirector {
         let terms = Terms {
             key: &found.key,
             path: Some(&admitted.path).filter(|path| **path != found.key.path),
-            origin_target: Some(&found.origin_target),
+            // Without one it is the key's: a token need not say that.
+            origin_target: found.own_origin_target(),
             filename: found.filename.as_deref(),
             content_type: found.route.content_type(),
             cache_control: found.route.cache_control(),

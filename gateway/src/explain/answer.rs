@@ -118,7 +118,7 @@ fn route(wanted: &Wanted<'_>) -> v1::ExplainedRoute {
         access: found.access.as_str().to_owned(),
         key: found.key.path.as_str().to_owned(),
         query: found.key.query.as_deref().map(str::to_owned),
-        affinity: found.affinity.clone(),
+        affinity: found.affinity().into_owned(),
     }
 }
 

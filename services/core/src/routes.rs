@@ -18,7 +18,7 @@ mod query;
 mod spec;
 mod template;
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 pub use self::{
     affinity::affinity,
@@ -32,7 +32,7 @@ use self::{
 };
 use crate::{
     object::{InvalidPath, ObjectKey, ObjectPath},
-    target::{encode_path, is_ferry_parameter},
+    target::{Query, default_target, encode_path, is_ferry_parameter},
 };
 
 /// Who may fetch what a route matches.
@@ -139,19 +139,31 @@ impl Route {
         self.hash
     }
 
-    fn try_match<'r>(&'r self, path: &ObjectPath, raw_query: Option<&str>) -> Option<Match<'r>> {
-        let values = self.pattern.captures(path.as_str())?;
+    fn try_match<'r>(&'r self, path: &ObjectPath, query: &Query<'_>) -> Option<Match<'r>> {
+        let templates = [&self.key, &self.origin, &self.filename];
+        let values = match templates.iter().any(|template| template.is_some()) {
+            true => self.pattern.captures(path.as_str())?,
+            // Nobody asks for them.
+            false if self.pattern.fits(path.as_str()) => Vec::new(),
+            false => return None,
+        };
         let key_path = match &self.key {
             None => path.clone(),
             Some(template) => ObjectPath::from_decoded(&template.plain(&values)).ok()?,
         };
-        let query = self.query.canonical(raw_query.unwrap_or_default(), |name| self.reads(name));
-        let mut origin_target = match &self.origin {
-            None => encode_path(path),
-            Some(template) => template.target(&values)?,
+        let query = match self.access {
+            Access::Signed if query.is_ferrys() => None,
+            Access::Open | Access::Signed => {
+                self.query.canonical(query.raw().unwrap_or_default(), |name| self.reads(name))
+            }
         };
-        if let Some(query) = &query {
-            append_query(&mut origin_target, query);
+        let mut origin_target = match (&self.origin, &self.key) {
+            (None, None) => None,
+            (None, Some(_)) => Some(encode_path(path)),
+            (Some(template), _) => Some(template.target(&values)?),
+        };
+        if let (Some(target), Some(query)) = (&mut origin_target, &query) {
+            append_query(target, query);
         }
         let key = ObjectKey { path: key_path, query };
         Some(Match {
@@ -160,7 +172,6 @@ impl Route {
             filename: self.filename.as_ref().map(|template| template.plain(&values)),
             access: self.access,
             deliver: self.deliver.unwrap_or_else(|| affinity::default_delivery(&key)),
-            affinity: affinity(&key),
             key,
         })
     }
@@ -182,16 +193,34 @@ pub struct Match<'r> {
     pub route: &'r Route,
     /// The object.
     pub key: ObjectKey,
-    /// What to ask an origin for: path and query, percent-encoded.
-    pub origin_target: String,
+    /// See [`Self::origin_target`]; `None` where the key says it.
+    origin_target: Option<String>,
     /// The name to save it under, if the route has one.
     pub filename: Option<String>,
     /// Who may fetch it.
     pub access: Access,
     /// How the gateway answers.
     pub deliver: Deliver,
+}
+
+impl Match<'_> {
     /// What selection hashes: objects of one affinity meet on one node.
-    pub affinity: String,
+    #[must_use]
+    pub fn affinity(&self) -> Cow<'_, str> {
+        affinity(&self.key)
+    }
+
+    /// What to ask an origin for: path and query, percent-encoded.
+    #[must_use]
+    pub fn origin_target(&self) -> Cow<'_, str> {
+        self.own_origin_target().map_or_else(|| default_target(&self.key).into(), Cow::Borrowed)
+    }
+
+    /// The same, if it is not what [`default_target`] makes of the key.
+    #[must_use]
+    pub fn own_origin_target(&self) -> Option<&str> {
+        self.origin_target.as_deref()
+    }
 }
 
 /// All routes of a gateway or a node, checked.
@@ -220,7 +249,13 @@ impl Routes {
     /// What a request for `path` means, `raw_query` being what follows its `?`; `None` if no route knows the path.
     #[must_use]
     pub fn match_target(&self, path: &ObjectPath, raw_query: Option<&str>) -> Option<Match<'_>> {
-        self.routes.iter().find_map(|route| route.try_match(path, raw_query))
+        self.match_query(path, &Query::of(raw_query))
+    }
+
+    /// The same, where somebody took the query apart already.
+    #[must_use]
+    pub fn match_query(&self, path: &ObjectPath, query: &Query<'_>) -> Option<Match<'_>> {
+        self.routes.iter().find_map(|route| route.try_match(path, query))
     }
 
     /// Whether any route wants more than the wish.

@@ -102,54 +102,50 @@ pub(crate) fn is_default_target(target: &str, key: &ObjectKey) -> bool {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Pair<'q> {
     pub(crate) raw: &'q str,
-    name: &'q str,
-    value: &'q str,
-    /// Whether it has a percent sign. Mostly it has none, and then it can be nothing but UTF-8.
+    name: Component<'q>,
+    value: Component<'q>,
+}
+
+/// A name or a value of a query, as it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Component<'q> {
+    raw: &'q str,
+    /// Whether its query has a percent sign. Mostly it has none, and then it can be nothing but UTF-8.
     encoded: bool,
 }
 
 impl<'q> Pair<'q> {
     /// The decoded name; `None` if it is not UTF-8.
     pub(crate) fn name(self) -> Option<Cow<'q, str>> {
-        self.decoded(self.name)
-    }
-
-    /// The decoded value; `None` if it is not UTF-8. A plus sign is a plus sign, as in RFC 3986.
-    pub(crate) fn value(self) -> Option<Cow<'q, str>> {
-        self.decoded(self.value)
+        self.name.decoded()
     }
 
     pub(crate) const fn raw_value(self) -> &'q str {
-        self.value
+        self.value.raw
     }
+}
 
-    fn decoded(self, component: &'q str) -> Option<Cow<'q, str>> {
-        if self.encoded { percent_decode_str(component).decode_utf8().ok() } else { Some(Cow::Borrowed(component)) }
+impl<'q> Component<'q> {
+    /// `None` if it is not UTF-8. A plus sign is a plus sign, as in RFC 3986.
+    pub(crate) fn decoded(self) -> Option<Cow<'q, str>> {
+        if self.encoded { percent_decode_str(self.raw).decode_utf8().ok() } else { Some(Cow::Borrowed(self.raw)) }
     }
 }
 
 /// The pairs of a query in their order; what is empty between two `&` is left out.
 pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Pair<'_>> {
+    // They are short: whatever looks for many octets at a time costs more than it saves, but for the whole.
+    let encoded = query.as_bytes().contains(&b'%');
     let mut rest = query;
     iter::from_fn(move || {
-        rest = rest.trim_start_matches('&');
-        let (mut end, mut equals, mut encoded) = (rest.len(), None, false);
-        // They are short: to look for each of the three by itself costs more.
-        for (at, octet) in rest.bytes().enumerate() {
-            match octet {
-                b'&' => {
-                    end = at;
-                    break;
-                }
-                b'=' if equals.is_none() => equals = Some(at),
-                b'%' => encoded = true,
-                _ => {}
-            }
-        }
-        let (raw, behind) = rest.split_at(end);
+        let begin = rest.bytes().position(|octet| octet != b'&')?;
+        rest = &rest[begin..];
+        let name = rest.bytes().position(|octet| matches!(octet, b'=' | b'&')).unwrap_or(rest.len());
+        let length = name + rest.bytes().skip(name).position(|octet| octet == b'&').unwrap_or(rest.len() - name);
+        let (raw, behind) = rest.split_at(length);
         rest = behind;
-        let (name, value) = equals.map_or((raw, ""), |at| (&raw[..at], &raw[at + 1..]));
-        (!raw.is_empty()).then_some(Pair { raw, name, value, encoded })
+        let component = |raw| Component { raw, encoded };
+        Some(Pair { raw, name: component(&raw[..name]), value: component(raw.get(name + 1..).unwrap_or_default()) })
     })
 }
 
@@ -157,8 +153,8 @@ pub(crate) fn pairs(query: &str) -> impl Iterator<Item = Pair<'_>> {
 #[derive(Debug, Clone, Copy)]
 pub struct Query<'q> {
     raw: Option<&'q str>,
-    /// The first of each name.
-    own: [Option<Pair<'q>>; Own::COUNT],
+    /// The value of the first of each name.
+    own: [Option<Component<'q>>; Own::COUNT],
     twice: [bool; Own::COUNT],
     others: bool,
 }
@@ -172,7 +168,7 @@ impl<'q> Query<'q> {
             match pair.name().and_then(|name| Own::named(&name)).map(|own| own as usize) {
                 None => query.others = true,
                 Some(own) if query.own[own].is_some() => query.twice[own] = true,
-                Some(own) => query.own[own] = Some(pair),
+                Some(own) => query.own[own] = Some(pair.value),
             }
         }
         query
@@ -184,8 +180,8 @@ impl<'q> Query<'q> {
         self.raw
     }
 
-    /// The parameter of that name; the first of them where there are several.
-    pub(crate) const fn own(&self, own: Own) -> Option<Pair<'q>> {
+    /// The value of the parameter of that name; of the first of them where there are several.
+    pub(crate) const fn own(&self, own: Own) -> Option<Component<'q>> {
         self.own[own as usize]
     }
 
@@ -194,13 +190,18 @@ impl<'q> Query<'q> {
         self.twice[own as usize]
     }
 
+    /// Whether it has nothing but parameters that ferry itself reads where it wants user tokens, or nothing at all.
+    pub(crate) const fn is_ferrys(&self) -> bool {
+        !self.others
+    }
+
     /// Its node tokens.
     #[must_use]
     pub fn node_tokens(&self) -> NodeTokens<'q> {
         match self.own(Own::Node) {
             None => NodeTokens::None,
             Some(_) if self.is_twice(Own::Node) => NodeTokens::Several,
-            Some(pair) => NodeTokens::One(pair.value),
+            Some(value) => NodeTokens::One(value.raw),
         }
     }
 
@@ -314,7 +315,7 @@ mod tests {
             ("a=b=c&&d=&=e&", vec![("a", "b=c"), ("d", ""), ("", "e")]),
             ("%61=%62&c", vec![("a", "b"), ("c", "")]),
         ] {
-            let found: Vec<_> = pairs(query).map(|pair| (pair.name(), pair.value())).collect();
+            let found: Vec<_> = pairs(query).map(|pair| (pair.name(), pair.value.decoded())).collect();
             let expected: Vec<_> =
                 expected.iter().map(|(name, value)| (Some((*name).into()), Some((*value).into()))).collect();
             assert_eq!(found, expected, "{query:?}");

@@ -43,7 +43,8 @@ impl Choice {
     /// Those that clients are sent to first, wherever they are.
     pub(super) fn first(&self, path: &ObjectPath, query: &str) -> Vec<Target> {
         let query = Some(query).filter(|query| !query.is_empty()).map(Into::into);
-        let affinity = affinity(&ObjectKey { path: path.clone(), query });
+        let key = ObjectKey { path: path.clone(), query };
+        let affinity = affinity(&key);
         let primary = |(region, zone): &(Option<Region>, Option<Zone>)| {
             let client = Client { region: region.as_ref(), zone: zone.as_ref(), hash: 0 };
             let request = Request {

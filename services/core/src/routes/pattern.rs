@@ -105,22 +105,37 @@ impl Pattern {
     /// The variables' values, if the pattern fits the whole path.
     pub(super) fn captures<'p>(&self, path: &'p str) -> Option<Vec<&'p str>> {
         let mut values = Vec::with_capacity(self.names.len());
+        self.walk(path, |value| values.push(value)).then_some(values)
+    }
+
+    /// Whether it has any.
+    pub(super) fn fits(&self, path: &str) -> bool {
+        self.walk(path, |_| {})
+    }
+
+    /// Whether the pattern fits the whole path. Hands out the variables' values as far as it does.
+    fn walk<'p>(&self, path: &'p str, mut value: impl FnMut(&'p str)) -> bool {
         let mut rest = Some(path);
         for expected in &self.segments {
-            let here = rest?;
+            let Some(here) = rest else { return false };
             if *expected == Segment::Rest {
-                values.push(here);
-                return Some(values);
+                value(here);
+                return true;
             }
-            let (segment, after) = here.split_once('/').map_or((here, None), |(segment, after)| (segment, Some(after)));
+            // Segments are short: to look for the slash octet by octet costs least.
+            let end = here.bytes().position(|octet| octet == b'/');
+            let segment = &here[..end.unwrap_or(here.len())];
             match expected {
                 Segment::Literal(text) if text == segment => {}
-                Segment::Literal(_) => return None,
-                Segment::One { .. } | Segment::Rest => values.push(expected.capture(segment)?),
+                Segment::Literal(_) => return false,
+                Segment::One { .. } | Segment::Rest => match expected.capture(segment) {
+                    Some(captured) => value(captured),
+                    None => return false,
+                },
             }
-            rest = after;
+            rest = end.map(|end| &here[end + 1..]);
         }
-        rest.is_none().then_some(values)
+        rest.is_none()
     }
 
     /// Whether every path that `other` fits is one that this fits, so that `other` behind it is never reached.

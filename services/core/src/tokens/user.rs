@@ -245,7 +245,7 @@ impl<'q> Presented<'q> {
             None => Ok(None),
             // Two of one name: some reader would believe the one, some the other.
             Some(_) if query.is_twice(own) => Err(Malformed),
-            Some(pair) => pair.value().map(Some).ok_or(Malformed),
+            Some(value) => value.decoded().map(Some).ok_or(Malformed),
         };
         let (uid, expires, token) = (of(Own::Uid)?, of(Own::Expires)?, of(Own::Token)?);
         let (kid, scope) = (of(Own::Kid)?, of(Own::Scope)?);

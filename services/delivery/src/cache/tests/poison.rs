@@ -80,7 +80,8 @@ fn routed(request: &Request) -> Option<Object> {
     let routes = Routes::compile(&[all], &defaults).expect("good routes");
     let path = ObjectPath::from_target(request.target.path()).ok()?;
     let found = routes.match_target(&path, request.target.query())?;
-    Some(Object::new(found.key, found.origin_target))
+    let origin_target = found.origin_target().into_owned();
+    Some(Object::new(found.key, origin_target))
 }
 
 fn request(method: Method, target: &str, fields: &[(&str, &str)]) -> Request {

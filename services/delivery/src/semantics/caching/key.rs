@@ -12,7 +12,7 @@ use ferry_core::{object::ObjectKey, target::default_target};
 #[must_use]
 pub fn cache_key(key: &ObjectKey, origin_target: &str) -> String {
     if origin_target == default_target(key) {
-        return key.canonical();
+        return key.canonical().into_owned();
     }
     // Neither a path nor a query nor a target holds a line break, so the number of lines tells what they are.
     format!("{}\n{}\n{origin_target}", key.path, key.query.as_deref().unwrap_or_default())
@@ -48,7 +48,8 @@ mod tests {
     fn key_and_target(routes: &Routes, target: &str) -> Option<(String, String)> {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let found = routes.match_target(&ObjectPath::from_target(path).ok()?, query)?;
-        Some((cache_key(&found.key, &found.origin_target), found.origin_target))
+        let origin_target = found.origin_target();
+        Some((cache_key(&found.key, &origin_target), origin_target.into_owned()))
     }
 
     fn key(routes: &Routes, target: &str) -> Option<String> {
