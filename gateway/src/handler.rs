@@ -145,7 +145,7 @@ impl Front {
         nodes: &mut Nodes<'_>,
         now: Tick,
         trace: &Trace,
-    ) -> Option<String> {
+    ) -> Option<Vec<u8>> {
         let mut target = redirect::target(asked, admitted);
         let Some(ring) = &snapshot.node_ring else {
             // An open route is served without a token: better than no download.
@@ -211,7 +211,7 @@ impl Front {
         // Between gateway and node, either scheme will do.
         let mut nodes = Nodes::of(selection, Scheme::Http);
         let fetched = match self.target(asked, admitted, snapshot, &mut nodes, self.clock.now(), trace) {
-            Some(target) => self.nodes.fetch(request, nodes.iter(), &target).await,
+            Some(target) => self.nodes.fetch(request, nodes.iter(), &String::from_utf8_lossy(&target)).await,
             None => None,
         };
         if let Some(answer) = fetched {

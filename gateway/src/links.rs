@@ -3,9 +3,10 @@
 //! All of them share the redirect's target, and so its token, whose one MAC names every node. A link that does not fit is left out with
 //! those behind it; the redirect itself is sent whatever its length.
 
-use ferry_core::tokens::Reach;
+use ferry_core::{selection::Selection, tokens::Reach};
+use ferry_delivery::server::Sound;
 
-use crate::redirect::Nodes;
+use crate::redirect::{Nodes, authority, scheme_of};
 
 /// The most octets that a head may come to by its links. Proxies and clients with small buffers for a head have 4 KiB, and their own to add.
 const LARGEST_HEAD: usize = 1536;
@@ -18,17 +19,24 @@ const OTHERS: usize = "HTTP/1.1 302 Found\r\nlocation: \r\ncache-control: privat
 /// What surrounds a link's URL; the priority has one digit.
 const AROUND: usize = "link: <>; rel=duplicate; pri=1\r\n".len();
 
+/// What stands behind the URL of each.
+const ENDS: [Sound<'_>; Selection::MOST_ALTERNATES] = [
+    Sound::literal(">; rel=duplicate; pri=1"),
+    Sound::literal(">; rel=duplicate; pri=2"),
+    Sound::literal(">; rel=duplicate; pri=3"),
+];
+
 /// The values of the fields, each in pieces: of these nodes but the first, in their order. The least number is to be tried first.
-pub(crate) fn values<'a>(nodes: &Nodes<'a>, target: &'a str) -> impl Iterator<Item = [&'a str; 6]> {
-    let length = |node: &Reach<'_>| node.scheme().len() + "://".len() + node.authority.as_str().len() + target.len();
-    let mut head = OTHERS + nodes.primary().map_or(0, |primary| length(&primary));
-    let fits = move |(alternate, _): &(Reach<'_>, _)| {
-        head += AROUND + length(alternate);
-        head <= LARGEST_HEAD
-    };
-    let numbered =
-        nodes.alternates().zip([">; rel=duplicate; pri=1", ">; rel=duplicate; pri=2", ">; rel=duplicate; pri=3"]);
-    numbered.take_while(fits).map(move |(node, end)| ["<", node.scheme(), "://", node.authority.as_str(), target, end])
+pub(crate) fn values<'a>(nodes: &Nodes<'a>, target: Sound<'a>) -> impl Iterator<Item = [Sound<'a>; 5]> {
+    const OPENS: Sound<'_> = Sound::literal("<");
+    let length =
+        move |node: Reach<'_>| scheme_of(node).octets().len() + node.authority.as_str().len() + target.octets().len();
+    let mut head = OTHERS + nodes.primary().map_or(0, length);
+    nodes.alternates().zip(ENDS).map_while(move |(node, end)| {
+        head += AROUND + length(node);
+        let fits = head <= LARGEST_HEAD;
+        Some([OPENS, scheme_of(node), authority(node).filter(|_| fits)?, target, end])
+    })
 }
 
 #[cfg(test)]

@@ -11,7 +11,10 @@ use ferry_core::{
     tokens::{NODE_PARAMETER, NodeGrant, Reach, RedirectId, Terms, Unsealable, seal_onto},
     trace::TraceContext,
 };
-use ferry_delivery::{Answer, server::Brief};
+use ferry_delivery::{
+    Answer,
+    server::{Brief, Sound},
+};
 use http::{HeaderValue, StatusCode, header};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
@@ -41,7 +44,7 @@ impl Redirector {
     /// Alternates are a convenience: where they make the token too long, they are left out, here and of `nodes`.
     pub(crate) fn sign(
         &self,
-        target: &mut String,
+        target: &mut Vec<u8>,
         ring: &KeyRing,
         admitted: &Admitted<'_>,
         nodes: &mut Nodes<'_>,
@@ -69,9 +72,9 @@ impl Redirector {
             home: self.home.as_deref(),
             guarded: found.access != Access::Open,
         };
-        target.push_str(if target.contains('?') { "&" } else { "?" });
-        target.push_str(NODE_PARAMETER);
-        target.push('=');
+        target.push(if target.contains(&b'?') { b'&' } else { b'?' });
+        target.extend_from_slice(NODE_PARAMETER.as_bytes());
+        target.push(b'=');
         match seal_onto(target, &ring.current, &terms, nodes.iter()) {
             Err(Unsealable::TooLong) if nodes.alternates().next().is_some() => {
                 nodes.leave_alternates_out();
@@ -118,59 +121,75 @@ impl<'t> FromIterator<Reach<'t>> for Nodes<'t> {
 
 /// The target at a node without its token: the path as the client wrote it, and the query without what is the gateway's business. Of a
 /// directory, it is the path of its index file: a node may know nothing of that.
-pub(crate) fn target((path, query): (&str, &Query<'_>), admitted: &Admitted<'_>) -> String {
+pub(crate) fn target((path, query): (&str, &Query<'_>), admitted: &Admitted<'_>) -> Vec<u8> {
     let rest = match admitted.found.access {
         Access::Open => query.without_node_token(),
         Access::Signed => query.without_ferry_parameters(),
     };
-    let mut target = String::with_capacity(LIKELY);
+    let mut target = Vec::with_capacity(LIKELY);
     match path.ends_with('/') {
-        true => target.push_str(&encode_path(&admitted.path)),
+        true => target.extend_from_slice(encode_path(&admitted.path).as_bytes()),
         false => push_visible(&mut target, path),
     }
     if !rest.is_empty() {
-        target.push('?');
+        target.push(b'?');
         push_visible(&mut target, &rest);
     }
     target
 }
 
 /// RFC 9110 section 10.2.2: a URI, so nothing but ASCII, whatever the client sent.
-fn push_visible(target: &mut String, text: &str) {
+fn push_visible(target: &mut Vec<u8>, text: &str) {
     match text.bytes().fold(true, |visible, octet| visible & octet.is_ascii_graphic()) {
-        true => target.push_str(text),
-        false => target.extend(utf8_percent_encode(text, CONTROLS)),
+        true => target.extend_from_slice(text.as_bytes()),
+        false => utf8_percent_encode(text, CONTROLS).for_each(|piece| target.extend_from_slice(piece.as_bytes())),
     }
 }
 
 /// The 302 itself (W3): to the first of these nodes, with links to the others.
-pub(crate) fn answer(nodes: &Nodes<'_>, target: &str) -> Option<Answer> {
+pub(crate) fn answer(nodes: &Nodes<'_>, target: &[u8]) -> Option<Answer> {
     let primary = nodes.primary()?;
-    let location = [primary.scheme(), "://", primary.authority.as_str(), target].concat();
-    let Ok(location) = HeaderValue::try_from(location) else {
+    let value = |pieces: &[Sound<'_>]| {
+        let octets: Vec<_> = pieces.iter().flat_map(|piece| piece.octets()).copied().collect();
+        HeaderValue::try_from(octets).ok()
+    };
+    let (Some(authority), Some(target)) = (authority(primary), Sound::of(target)) else {
         // The target came as a URI and the rest is ours: this cannot be reached, and must not be a panic.
         return Some(Answer::text(StatusCode::BAD_REQUEST, "malformed target"));
     };
     let mut answer = Answer::empty(StatusCode::FOUND)
-        .with(header::LOCATION, location)
+        .with(header::LOCATION, value(&[scheme_of(primary), authority, target])?)
         .with(header::CACHE_CONTROL, HeaderValue::from_static(STORE_NOTHING));
     for link in links::values(nodes, target) {
         // One field each: not every client that knows RFC 6249 takes a list apart.
-        answer.headers.append(header::LINK, HeaderValue::try_from(link.concat()).ok()?);
+        answer.headers.append(header::LINK, value(&link)?);
     }
     Some(answer)
 }
 
 /// The same, on the spot.
-pub(crate) fn write(brief: &mut Brief<'_>, nodes: &Nodes<'_>, target: &str) -> Option<()> {
-    let primary = nodes.primary()?;
+pub(crate) fn write(brief: &mut Brief<'_>, nodes: &Nodes<'_>, target: &[u8]) -> Option<()> {
+    const STORE: Sound<'_> = Sound::literal(STORE_NOTHING);
+    let (primary, target) = (nodes.primary()?, Sound::of(target)?);
     brief.status(StatusCode::FOUND);
-    brief.field(&header::LOCATION, &[primary.scheme(), "://", primary.authority.as_str(), target]);
-    brief.field(&header::CACHE_CONTROL, &[STORE_NOTHING]);
+    brief.field(&header::LOCATION, &[scheme_of(primary), authority(primary)?, target]);
+    brief.field(&header::CACHE_CONTROL, &[STORE]);
     for link in links::values(nodes, target) {
         brief.field(&header::LINK, &link);
     }
     Some(())
+}
+
+/// How a node's URL begins.
+pub(crate) const fn scheme_of(node: Reach<'_>) -> Sound<'static> {
+    const PLAIN: Sound<'_> = Sound::literal("http://");
+    const TLS: Sound<'_> = Sound::literal("https://");
+    if node.secure { TLS } else { PLAIN }
+}
+
+/// How it goes on; always there, since an address is a name or a number.
+pub(crate) fn authority(node: Reach<'_>) -> Option<Sound<'_>> {
+    Sound::of(node.authority.as_str().as_bytes())
 }
 
 /// What a client speaks, and so what it may be sent to.

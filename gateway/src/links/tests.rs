@@ -21,7 +21,7 @@ fn nodes(endpoints: &[Endpoint]) -> Nodes<'_> {
 }
 
 fn headers(endpoints: &[Endpoint], target: &str) -> HeaderMap {
-    redirect::answer(&nodes(endpoints), target).expect("there is a primary").headers
+    redirect::answer(&nodes(endpoints), target.as_bytes()).expect("there is a primary").headers
 }
 
 fn links(headers: &HeaderMap) -> Vec<&str> {

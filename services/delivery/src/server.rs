@@ -32,7 +32,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use brief::Brief;
+pub use brief::{Brief, Sound};
 pub(crate) use http1::plain_head;
 pub use limits::Limits;
 

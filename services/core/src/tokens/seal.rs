@@ -5,7 +5,7 @@
 //! too. Numbers are big-endian. A text is its length in two bytes, then UTF-8 without control characters; an absent
 //! text is length 0, and a present one counts one more than it has.
 
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use base64::{Engine as _, encoded_len, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::hmac;
 
 use super::node::{Endpoint, NodeGrant, Reach, RedirectId, Terms};
@@ -65,14 +65,14 @@ pub enum NodeTokenError {
 
 /// Seals a grant with a key of the node ring.
 pub fn seal(key: &Key, grant: &NodeGrant) -> Result<String, Unsealable> {
-    let mut token = String::new();
+    let mut token = Vec::new();
     seal_onto(&mut token, key, &grant.terms(), grant.candidates.iter().map(Endpoint::reach))?;
-    Ok(token)
+    Ok(String::from_utf8(token).expect("base64 is ASCII"))
 }
 
-/// The same behind a text, which stays as it is where there is no token.
+/// The same behind other octets, which stay as they are where there is no token.
 pub fn seal_onto<'a>(
-    text: &mut String,
+    octets: &mut Vec<u8>,
     key: &Key,
     terms: &Terms<'_>,
     candidates: impl Iterator<Item = Reach<'a>> + Clone,
@@ -83,7 +83,7 @@ pub fn seal_onto<'a>(
     let mut writer = Writer { bytes: Vec::with_capacity(512), fault: None };
     writer.bytes.extend_from_slice(LABEL);
     writer.bytes.push(VERSION);
-    writer.text(key.kid().as_str());
+    writer.name(key.kid().as_str());
     writer.grant(terms, candidates);
     let Writer { mut bytes, fault } = writer;
     if let Some(fault) = fault {
@@ -94,7 +94,11 @@ pub fn seal_onto<'a>(
     }
     let mac = hmac::sign(key.hmac(), &bytes);
     bytes.extend_from_slice(mac.as_ref());
-    BASE64_URL_SAFE_NO_PAD.encode_string(&bytes[LABEL.len()..], text);
+    let (sealed, begin) = (&bytes[LABEL.len()..], octets.len());
+    let length = encoded_len(sealed.len(), false).expect("a token is no gigabyte");
+    octets.resize(begin + length, 0);
+    let encoded = BASE64_URL_SAFE_NO_PAD.encode_slice(sealed, &mut octets[begin..]);
+    debug_assert_eq!(encoded, Ok(length), "there is as much room as it takes");
     Ok(())
 }
 
@@ -146,7 +150,7 @@ impl Writer {
             self.bytes.extend_from_slice(&trace.trace_id);
             self.bytes.extend_from_slice(&trace.span_id);
         }
-        self.text(grant.key.path.as_str());
+        self.name(grant.key.path.as_str());
         self.maybe(grant.key.query.as_deref());
         self.maybe(grant.path.map(ObjectPath::as_str));
         if !default_target {
@@ -160,30 +164,35 @@ impl Writer {
         // Both counts were checked against their bounds, which a byte holds.
         self.bytes.push(grant.tried.len() as u8);
         for node in grant.tried {
-            self.text(node.as_str());
+            self.name(node.as_str());
         }
         self.bytes.push(candidates.clone().count() as u8);
         for candidate in candidates {
-            self.text(candidate.node.as_str());
-            self.text(candidate.authority.as_str());
+            self.name(candidate.node.as_str());
+            self.name(candidate.authority.as_str());
             self.bytes.push(flag(candidate.secure, SECURE));
         }
     }
 
-    fn text(&mut self, text: &str) {
-        self.maybe(Some(text));
-    }
-
-    fn maybe(&mut self, text: Option<&str>) {
-        let Some(text) = text else { return self.bytes.extend_from_slice(&[0, 0]) };
+    /// A text whose type has no control characters.
+    fn name(&mut self, text: &str) {
         if text.len() > LONGEST_BODY {
             self.fault.get_or_insert(Unsealable::TooLong);
-        } else if has_control(text) {
-            self.fault.get_or_insert(Unsealable::Control);
         } else {
             let length = text.len() as u16 + 1;
             self.bytes.extend_from_slice(&length.to_be_bytes());
             self.bytes.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    fn maybe(&mut self, text: Option<&str>) {
+        match text {
+            None => self.bytes.extend_from_slice(&[0, 0]),
+            // Before it is looked at: that would take as long as it is.
+            Some(text) if text.len() <= LONGEST_BODY && has_control(text) => {
+                self.fault.get_or_insert(Unsealable::Control);
+            }
+            Some(text) => self.name(text),
         }
     }
 }

@@ -37,12 +37,13 @@ impl Handler for Arc<Redirects> {
 
     fn brief(&self, plain: Plain<'_>, brief: &mut Brief<'_>) -> bool {
         assert!(!plain.target.contains("panic"), "on purpose");
-        let target = if plain.target.contains("unsound") { "/\r\nset-cookie: a=b" } else { plain.target };
+        let text = if plain.target.contains("unsound") { "/\r\nset-cookie: a=b" } else { plain.target };
         brief.status(StatusCode::FOUND);
-        brief.field(&header::LOCATION, &["http://a", target]);
-        brief.field(&header::CACHE_CONTROL, &[VALUE]);
-        for link in links(target) {
-            brief.field(&header::LINK, &[&link]);
+        let Some(target) = Sound::of(text.as_bytes()) else { return false };
+        brief.field(&header::LOCATION, &[Sound::literal("http://a"), target]);
+        brief.field(&header::CACHE_CONTROL, &[Sound::literal(VALUE)]);
+        for link in links(text) {
+            brief.field(&header::LINK, &[Sound::of(link.as_bytes()).expect("ASCII")]);
         }
         self.briefly.fetch_add(1, Relaxed);
         !plain.target.contains("undecided")
