@@ -112,6 +112,7 @@ impl From<v1::Load> for Load {
             requests: wire.requests,
             failures: wire.failures.min(wire.requests),
             cold: Share::clamped(wire.cold),
+            fullness: Share::clamped(wire.fullness),
         }
     }
 }
@@ -127,6 +128,7 @@ impl From<Load> for v1::Load {
             requests: load.requests,
             failures: load.failures,
             cold: load.cold.get(),
+            fullness: load.fullness.get(),
         }
     }
 }
@@ -289,6 +291,7 @@ mod tests {
             requests: u32::MAX,
             failures: u32::MAX,
             cold: 1.0,
+            fullness: 1.0,
         };
         let view = NodeView {
             facts: Arc::new(facts),

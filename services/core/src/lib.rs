@@ -25,6 +25,7 @@ pub mod probing;
 pub mod ring;
 pub mod routes;
 pub mod selection;
+pub mod slowness;
 pub mod target;
 pub mod time;
 pub mod tokens;

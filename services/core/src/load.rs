@@ -39,4 +39,6 @@ pub struct Load {
     pub failures: u32,
     /// Share of the cache's requests during the last second whose object was not there; 0 if there were none, or there is no cache.
     pub cold: Share,
+    /// How near the node is to sending new requests on, by what it alone knows: what a client would get of its link, and how its disk does. 1 while it does.
+    pub fullness: Share,
 }

@@ -72,7 +72,8 @@ impl Plan {
             ("storage-path", state.inside(&format!("node-{number}"))),
             ("node-id", format!("node-{number}")),
         ];
-        settings.extend(self.dir.iter().map(|dir| ("root", text(dir))));
+        // Every node reads that very folder.
+        settings.extend(self.dir.iter().flat_map(|dir| [("root", text(dir)), ("shared-root", "true".to_owned())]));
         settings.extend(self.origin.iter().map(|origin| ("origin", origin.to_string())));
         settings.extend(self.cache.iter().map(|cache| ("cache", cache_of(cache, number))));
         settings.extend(self.cache_size.iter().map(|size| ("cache-size", size.to_string())));

@@ -1,7 +1,8 @@
 //! Whether another node is there, before a client is sent to it.
 //!
-//! A token names nodes that lived when it was made. A node that drains sends a client on to one of them only if it answers for its built-in object
-//! now, and wants clients: one that is dead, or stops as well, would lose the client what the drain is to save, and one that an operator drains is to get none.
+//! A token names nodes that lived when it was made. A node sends a client on to one of them only if it answers for its built-in object
+//! now, and wants clients: one that is dead, or stops as well, would lose the client what this is to save, and one that an operator drains is to get none.
+//! One that says that it is full comes last, and gets nobody from a node that is no worse than full itself.
 
 use std::{
     collections::HashMap,
@@ -10,7 +11,10 @@ use std::{
 };
 
 use ferry_core::{address::Authority, time::Tick};
-use ferry_runtime::{Clock, probe::Prober};
+use ferry_runtime::{
+    Clock,
+    probe::{Prober, Welcome},
+};
 use tokio::time::timeout;
 
 use crate::door::Alternate;
@@ -34,37 +38,42 @@ pub(crate) struct Alternates {
 }
 
 /// What a probe found, and when. Held while one is under way, for which the others wait.
-type Known = tokio::sync::Mutex<Option<(Tick, bool)>>;
+type Known = tokio::sync::Mutex<Option<(Tick, Welcome)>>;
 
 impl Alternates {
     pub(crate) fn new(clock: Clock) -> Self {
         Self { prober: Prober::default(), clock, known: Mutex::default() }
     }
 
-    /// The first of them that is there. Takes at most [`LOOK_FOR`]; cancelling it is free.
-    pub(crate) async fn find<'a>(&self, alternates: &'a [Alternate]) -> Option<&'a Alternate> {
+    /// The first of them that is there and not full; with none, the first that is full, if `crowded` will do. Takes at most [`LOOK_FOR`]; cancelling it is
+    /// free.
+    pub(crate) async fn find<'a>(&self, alternates: &'a [Alternate], crowded: bool) -> Option<&'a Alternate> {
+        let mut second = None;
         let first = async {
             for alternate in alternates {
-                if self.is_there(alternate).await {
-                    return Some(alternate);
+                match self.welcome(alternate).await {
+                    Welcome::Warm => return Some(alternate),
+                    Welcome::Full => second = second.or(Some(alternate)),
+                    Welcome::None => {}
                 }
             }
             None
         };
-        timeout(LOOK_FOR, first).await.ok().flatten()
+        let first = timeout(LOOK_FOR, first).await.ok().flatten();
+        first.or_else(|| second.filter(|_| crowded))
     }
 
-    async fn is_there(&self, alternate: &Alternate) -> bool {
+    async fn welcome(&self, alternate: &Alternate) -> Welcome {
         let known = self.known(&alternate.authority);
         let mut known = known.lock().await;
-        if let Some((at, there)) = *known
-            && self.clock.now().since(at) < if there { THERE_FOR } else { GONE_FOR }
+        if let Some((at, welcome)) = *known
+            && self.clock.now().since(at) < if welcome == Welcome::None { GONE_FOR } else { THERE_FOR }
         {
-            return there;
+            return welcome;
         }
-        let there = self.prober.wants_clients(&alternate.node, &alternate.authority, alternate.secure).await;
-        *known = Some((self.clock.now(), there));
-        there
+        let welcome = self.prober.welcome(&alternate.node, &alternate.authority, alternate.secure).await;
+        *known = Some((self.clock.now(), welcome));
+        welcome
     }
 
     fn known(&self, authority: &Authority) -> Arc<Known> {
@@ -115,8 +124,20 @@ mod tests {
         let alternates = Alternates::new(Clock::fixed(UnixMillis(1_700_000_000_000)));
         let (drained, well) = (node("200 OK\r\nferry-draining: 1").await.0, node("200 OK").await.0);
         let all = [drained, well];
-        assert_eq!(alternates.find(&all).await, Some(&all[1]));
-        assert_eq!(alternates.find(&all[..1]).await, None);
+        assert_eq!(alternates.find(&all, true).await, Some(&all[1]));
+        assert_eq!(alternates.find(&all[..1], true).await, None);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_full_comes_last_and_gets_nobody_from_a_full_node() {
+        let alternates = Alternates::new(Clock::fixed(UnixMillis(1_700_000_000_000)));
+        let full = async || node("200 OK\r\nferry-full: 1").await.0;
+        let all = [full().await, full().await, node("200 OK").await.0];
+        for crowded in [true, false] {
+            assert_eq!(alternates.find(&all, crowded).await, Some(&all[2]));
+        }
+        assert_eq!(alternates.find(&all[..2], true).await, Some(&all[0]));
+        assert_eq!(alternates.find(&all[..2], false).await, None);
     }
 
     #[tokio::test]
@@ -127,16 +148,16 @@ mod tests {
         let gone = alternate(gone.to_string().parse().expect("an address"));
         let ((stops, asked_stops), (well, asked_well)) = (node("503 Stopping").await, node("200 OK").await);
         let all = [gone, stops, well];
-        let find = || alternates.find(&all);
+        let find = || alternates.find(&all, true);
         let (one, other, third) = tokio::join!(find(), find(), find());
         assert_eq!([one, other, third], [Some(&all[2]); 3]);
         let asked = || (asked_stops.load(Relaxed), asked_well.load(Relaxed));
         assert_eq!(asked(), (1, 1), "three clients, one look");
         hand.advance(THERE_FOR);
-        assert_eq!(alternates.find(&all).await, Some(&all[2]));
+        assert_eq!(alternates.find(&all, true).await, Some(&all[2]));
         assert_eq!(asked(), (1, 2), "who is well is looked at again, who is not a little later");
         hand.advance(GONE_FOR);
-        assert_eq!(alternates.find(&all[..2]).await, None);
+        assert_eq!(alternates.find(&all[..2], true).await, None);
         assert_eq!(asked(), (2, 2));
     }
 }

@@ -73,8 +73,12 @@ pub struct Config {
     pub weight: Weight,
     /// Bytes per second that it can send.
     pub capacity: Option<NonZeroU64>,
-    /// Transfers that it wants to have at one time.
+    /// Transfers that it has at one time.
     pub max_transfers: Option<NonZeroU32>,
+    /// Bytes per second that a new client should get at least.
+    pub min_client_rate: Option<NonZeroU64>,
+    /// Whether all nodes read the same files.
+    pub shared_root: bool,
     /// Key prefixes that it serves; none means every key.
     pub prefixes: Vec<String>,
     /// How long it still accepts connections once it was asked to stop.
@@ -116,6 +120,8 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
         (reader.get("node-id"), reader.get("region"), reader.get("zone"), reader.require("weight"));
     let capacity = capacity(&mut reader);
     let max_transfers = reader.get("max-transfers");
+    let min_client_rate = reader.require::<ByteSize>("min-client-rate").map(|rate| NonZeroU64::new(rate.bytes()));
+    let shared_root = reader.switch("shared-root");
     let prefixes = prefixes(&mut reader);
     let (drain_grace, drain_limit) = (reader.require("drain-grace"), reader.require("drain-limit"));
     let (main_server, sync_interval) = (reader.get("main-server"), reader.require("sync-interval"));
@@ -141,6 +147,8 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
             weight: weight?,
             capacity,
             max_transfers,
+            min_client_rate: min_client_rate?,
+            shared_root,
             prefixes,
             drain_grace: drain_grace?,
             drain_limit: drain_limit?,

@@ -7,6 +7,7 @@
 
 mod network;
 mod onward;
+mod why;
 
 use ferry_core::{
     id::NodeId,
@@ -20,7 +21,10 @@ use ferry_core::{
 };
 use std::net::IpAddr;
 
-pub(crate) use self::onward::{Alternate, Elsewhere};
+pub(crate) use self::{
+    onward::{Alternate, Elsewhere, Last},
+    why::{Files, Why, shortcoming, trusts_the_redirect},
+};
 
 use crate::cluster::Facts;
 
@@ -59,8 +63,6 @@ pub(crate) struct Visit<'a> {
     pub(crate) now: UnixMillis,
     /// Whether the client came over TLS.
     pub(crate) secure: bool,
-    /// Whether the node wants new requests; one that drains does not.
-    pub(crate) wanted: bool,
 }
 
 /// The decision.
@@ -70,8 +72,6 @@ pub(crate) enum Entry {
     Admitted(Box<Admission>),
     /// Back to a gateway, which may renew the token: a URL.
     Home(String),
-    /// On to somebody else, if anybody is there, since this node wants nothing new.
-    Onward(Elsewhere),
     /// Nothing.
     Refused(Refusal),
 }
@@ -92,6 +92,8 @@ pub(crate) struct Admission {
     /// The redirect that led here, and its trace.
     pub(crate) redirect: Option<RedirectId>,
     pub(crate) trace: Option<TraceContext>,
+    /// The strong validator by which the redirect knows the object.
+    pub(crate) validator: Option<String>,
     /// Whether everybody may have it who asks for it.
     pub(crate) open: bool,
 }
@@ -159,15 +161,21 @@ impl Door {
         self.routes.iter().any(|route| *route.methods() != Methods::None)
     }
 
+    /// Where a visit that was admitted may go instead: nowhere, if no token led here.
+    pub(crate) fn elsewhere(&self, visit: Visit<'_>, facts: &Facts) -> Elsewhere {
+        let (Trust::Cluster, NodeTokens::One(token)) = (&self.trust, node_tokens(visit.query.unwrap_or_default()))
+        else {
+            return Elsewhere::default();
+        };
+        match facts.ring.as_ref().and_then(|ring| Some((ring, opened(ring, visit.now, token)?))) {
+            Some((ring, (grant, _))) => Elsewhere::of(ring, grant, &self.node, visit),
+            None => Elsewhere::default(),
+        }
+    }
+
     fn by_token(&self, visit: Visit<'_>, path: &ObjectPath, token: &str, facts: &Facts) -> Entry {
         let Some(ring) = &facts.ring else { return Entry::Refused(Refusal::NoRing) };
-        let (grant, expired) = match tokens::open(ring, visit.now, token) {
-            Ok(grant) => (grant, false),
-            Err(NodeTokenError::Expired(grant)) => (*grant, true),
-            Err(NodeTokenError::Malformed | NodeTokenError::Forged | NodeTokenError::TooNew) => {
-                return Entry::Refused(Refusal::Token);
-            }
-        };
+        let Some((grant, expired)) = opened(ring, visit.now, token) else { return Entry::Refused(Refusal::Token) };
         if !self.is_for_us(&grant, path, visit.client) {
             return Entry::Refused(Refusal::Token);
         }
@@ -179,11 +187,7 @@ impl Door {
                 // A token names no fields: which ones this node's origin may see is this node's to say.
                 let found = self.routes.match_target(path, visit.query);
                 let request_fields = found.map(|found| found.route.request_fields().clone()).unwrap_or_default();
-                let here = |grant: NodeGrant| Box::new(Admission { request_fields, ..grant.into() });
-                match visit.wanted {
-                    true => Entry::Admitted(here(grant)),
-                    false => Entry::Onward(Elsewhere::of(ring, grant.clone(), &self.node, visit, here(grant))),
-                }
+                Entry::Admitted(Box::new(Admission { request_fields, ..grant.into() }))
             }
             (true, Some(home)) => Entry::Home(back(home, visit)),
             (true, None) => Entry::Refused(Refusal::Token),
@@ -229,6 +233,15 @@ impl Door {
     }
 }
 
+/// What a token that some key of the ring made says, and whether its time is over.
+fn opened(ring: &KeyRing, now: UnixMillis, token: &str) -> Option<(NodeGrant, bool)> {
+    match tokens::open(ring, now, token) {
+        Ok(grant) => Some((grant, false)),
+        Err(NodeTokenError::Expired(grant)) => Some((*grant, true)),
+        Err(NodeTokenError::Malformed | NodeTokenError::Forged | NodeTokenError::TooNew) => None,
+    }
+}
+
 impl From<NodeGrant> for Admission {
     fn from(grant: NodeGrant) -> Self {
         Self {
@@ -242,6 +255,7 @@ impl From<NodeGrant> for Admission {
             request_fields: RequestFields::None,
             redirect: Some(grant.redirect),
             trace: grant.trace,
+            validator: grant.validator,
             open: false,
         }
     }
@@ -259,6 +273,7 @@ impl From<Match<'_>> for Admission {
             filename: found.filename,
             redirect: None,
             trace: None,
+            validator: None,
             open: found.access == Access::Open,
         }
     }

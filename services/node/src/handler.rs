@@ -14,16 +14,17 @@ use ferry_runtime::{
     Clock, probe,
     telemetry::{Sampler, TRACED, context_of, set_parent},
 };
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use tracing::{Span, field, info_span};
 
 use crate::{
     alternates::Alternates,
     arrivals::{Arrival, Arrivals},
-    cluster::Cluster,
-    door::{Admission, Door, Elsewhere, Entry, Refusal, Visit},
+    cluster::{Cluster, Facts},
+    door::{Admission, Door, Entry, Files, Last, Refusal, Visit, Why, shortcoming, trusts_the_redirect},
     drain::Drain,
     figures::Figures,
+    fullness::Fullness,
     health::Health,
 };
 
@@ -43,8 +44,10 @@ pub(crate) struct Clients {
     pub(crate) delivery: Delivery,
     pub(crate) cluster: Cluster,
     pub(crate) drain: Drain,
-    /// Whom a drain sends clients to.
+    /// Whom it sends clients to that it would rather not serve.
     pub(crate) alternates: Alternates,
+    pub(crate) files: Files,
+    pub(crate) fullness: Fullness,
     /// What gateways hear of their redirects.
     pub(crate) arrivals: Arrivals,
     pub(crate) clock: Clock,
@@ -69,25 +72,19 @@ impl Handler for Clients {
         if let Some(refused) = refused.filter(|_| !self.door.lets_through()) {
             return refused;
         }
-        let visit = Visit {
-            path: request.target.path(),
-            query: request.target.query(),
-            client: request.peer.ip(),
-            now: self.clock.corrected(),
-            secure: request.secure,
-            wanted: !self.drain.is_draining(),
-        };
-        let answer = match self.door.decide(visit, &self.cluster.facts()) {
-            Entry::Admitted(admission) => self.admit(&request, *admission).await,
+        let facts = self.cluster.facts();
+        let decided = self.door.decide(self.visit(&request), &facts);
+        let (closes, draining) = (!request.content.is_empty(), self.drain.is_draining());
+        let answer = match decided {
+            Entry::Admitted(admission) => self.admit(request, &facts, *admission).await,
             Entry::Home(url) => {
                 self.figures.sent_home.inc();
-                self.elsewhere(&url)
+                self.sent(&url)
             }
-            Entry::Onward(elsewhere) => self.onward(&request, elsewhere).await,
             Entry::Refused(why) => self.refuse(why),
         };
         // Content that nobody took would be read as the next request; and a connection to a node that wants none would bring it here, too.
-        if request.content.is_empty() && !self.drain.is_draining() { answer } else { answer.closing() }
+        if closes || draining { answer.closing() } else { answer }
     }
 
     fn ready(&self, plain: Plain<'_>) -> Option<Prompt> {
@@ -130,46 +127,28 @@ impl Clients {
         if self.drain.is_draining() {
             answer = answer.with(probe::UNWANTED, HeaderValue::from_static("1"));
         }
+        if self.fullness.is_full() || self.delivery.transfers().is_full() {
+            answer = answer.with(probe::FULL, HeaderValue::from_static("1"));
+        }
         match HeaderValue::try_from(self.door.node.as_str()) {
             Ok(node) => answer.with(probe::NODE, node),
             Err(_) => answer,
         }
     }
 
-    async fn admit(&self, request: &Request, admission: Admission) -> Answer {
-        if self.drain.is_closing() {
-            return Answer::unavailable("this node stops", STOPS_FOR).with(header::CACHE_CONTROL, NO_STORE);
+    /// Serves what was admitted, or sends it to where it is served better.
+    async fn admit(&self, mut request: Request, facts: &Facts, admission: Admission) -> Answer {
+        if let Some(refused) = methods::refusal_on(&admission.methods, &request) {
+            return refused;
         }
-        match methods::refusal_on(&admission.methods, request) {
-            Some(refused) => refused,
-            None => self.deliver(request, admission).await,
+        if let Some(why) = self.reluctance(&request)
+            && let Some(answer) = self.leave(&request, facts, admission.redirect, why).await
+        {
+            return answer;
         }
-    }
-
-    /// To an alternate that is there; else it is served here for as long as the grace lasts, and sent home after that.
-    async fn onward(&self, request: &Request, elsewhere: Elsewhere) -> Answer {
-        let Elsewhere { alternates, home, here } = elsewhere;
-        if let Some(alternate) = self.alternates.find(&alternates).await {
-            self.figures.sent_on.inc();
-            if let Some(redirect) = here.redirect {
-                // Its client is well served: it came here, and goes on.
-                self.arrivals.note(request.peer.ip(), redirect, Fate::UnderWay);
-            }
-            return self.elsewhere(&alternate.url);
-        }
-        match home.filter(|_| self.drain.is_closing()) {
-            Some(home) => {
-                self.figures.sent_home.inc();
-                self.elsewhere(&home)
-            }
-            None => self.admit(request, *here).await,
-        }
-    }
-
-    async fn deliver(&self, request: &Request, admission: Admission) -> Answer {
-        let parent = admission.trace.or_else(|| traceparent(request));
+        let parent = admission.trace.or_else(|| traceparent(&request));
         let span = self.span(&admission.key, parent.as_ref());
-        let (open, redirect) = (admission.open, admission.redirect);
+        let (open, redirect, named) = (admission.open, admission.redirect, admission.validator.clone());
         let fields = pick(&admission.request_fields, &request.headers);
         let mut object = Object { origin_headers: fields, ..object(admission) };
         // Without a span of ours, the origin's belongs to whoever asked us.
@@ -178,12 +157,25 @@ impl Clients {
         {
             object.origin_headers.insert(TRACEPARENT, value);
         }
-        let mut answer = self.delivery.deliver(request, &object).await;
+        let mut answer = self.delivery.prepare(&request, &object).await;
+        if let Some(why) = shortcoming(self.files, named.as_deref(), &request, (answer.status, &answer.headers)) {
+            if let Some(elsewhere) = self.leave(&request, facts, redirect, why).await {
+                span.record("http.response.status_code", elsewhere.status.as_u16());
+                return elsewhere;
+            }
+            if why == Why::OtherVersion && trusts_the_redirect(&request) {
+                // The client may have bytes of the version that it was promised: all of this one then, since a server may ignore Range (RFC 9110
+                // section 14.2), and no part that could be put beside them (P10).
+                request.headers.remove(header::RANGE);
+                answer = self.delivery.prepare(&request, &object).await;
+            }
+        }
+        let mut answer = self.delivery.enter(&request, &object, answer);
         span.record("http.response.status_code", answer.status.as_u16());
         if open {
-            self.delivery.keep_ready(request, &object, &answer);
+            self.delivery.keep_ready(&request, &object, &answer);
         }
-        let arrival = redirect.and_then(|redirect| self.arrived(request, redirect, &answer));
+        let arrival = redirect.and_then(|redirect| self.arrived(&request, redirect, &answer));
         if let Some(transfer) = &mut answer.transfer {
             record_end(span, arrival, transfer);
         }
@@ -202,6 +194,58 @@ impl Clients {
             _ => self.arrivals.note(client, redirect, Fate::Failed),
         }
         None
+    }
+
+    /// Why a request had better go elsewhere, as far as that is known before it is looked into. A HEAD takes nothing that is scarce.
+    fn reluctance(&self, request: &Request) -> Option<Why> {
+        let gets = request.method == Method::GET;
+        if self.drain.is_closing() {
+            Some(Why::Closing)
+        } else if self.drain.is_draining() {
+            Some(Why::Draining)
+        } else if gets && self.delivery.transfers().is_full() {
+            Some(Why::Crowded)
+        } else if self.files != Files::AtOrigins && self.health.disks.is_sick() {
+            Some(Why::SickDisk)
+        } else if gets && self.fullness.is_full() {
+            Some(Why::Full)
+        } else {
+            None
+        }
+    }
+
+    /// To an alternate that is there, else where [`Last`] has it; `None` if the node's own answer is the best.
+    async fn leave(&self, request: &Request, facts: &Facts, redirect: Option<RedirectId>, why: Why) -> Option<Answer> {
+        let elsewhere = self.door.elsewhere(self.visit(request), facts);
+        if let Some(alternate) = self.alternates.find(&elsewhere.alternates, why.prefers_crowds()).await {
+            self.figures.sent_on(why);
+            if let Some(redirect) = redirect {
+                // Its client is well served: it came here, and goes on.
+                self.arrivals.note(request.peer.ip(), redirect, Fate::UnderWay);
+            }
+            return Some(self.sent(&alternate.url));
+        }
+        match (elsewhere.last(why), why) {
+            (Last::Home(home), _) => {
+                self.figures.sent_home.inc();
+                Some(self.sent(&home))
+            }
+            (Last::Nothing, Why::Closing) => {
+                Some(Answer::unavailable("this node stops", STOPS_FOR).with(header::CACHE_CONTROL, NO_STORE))
+            }
+            (Last::Nothing, Why::Crowded) => Some(self.delivery.crowded().with(header::CACHE_CONTROL, NO_STORE)),
+            (Last::Nothing | Last::Here, _) => None,
+        }
+    }
+
+    fn visit<'r>(&self, request: &'r Request) -> Visit<'r> {
+        Visit {
+            path: request.target.path(),
+            query: request.target.query(),
+            client: request.peer.ip(),
+            now: self.clock.corrected(),
+            secure: request.secure,
+        }
     }
 
     /// A span for what is sampled, and none at all for the rest.
@@ -226,7 +270,8 @@ impl Clients {
         span
     }
 
-    fn elsewhere(&self, url: &str) -> Answer {
+    /// Goes there.
+    fn sent(&self, url: &str) -> Answer {
         // The path came through hyper and the place out of a token: what fits no header is no place to send anybody.
         let Ok(location) = HeaderValue::try_from(url) else { return self.refuse(Refusal::Token) };
         Answer::empty(StatusCode::FOUND).with(header::LOCATION, location).with(header::CACHE_CONTROL, NO_STORE)

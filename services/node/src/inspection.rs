@@ -22,7 +22,9 @@ use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
 pub(crate) use self::{pages::pages, warm::Warming};
-use crate::{config::CacheConfig, drain::Drain, health::Disks, identity::Identity};
+use crate::{
+    config::CacheConfig, drain::Drain, figures::Figures, fullness::Fullness, health::Disks, identity::Identity,
+};
 
 /// What inspection looks at. Of it, only what is in the cache can be changed from here.
 #[derive(Debug, Clone)]
@@ -36,6 +38,8 @@ pub(crate) struct Inspection {
     pub(crate) load: watch::Receiver<Load>,
     pub(crate) delivery: Delivery,
     pub(crate) disks: Disks,
+    pub(crate) figures: Figures,
+    pub(crate) fullness: Fullness,
     /// How the cache is kept, if there is one.
     pub(crate) cache: Option<CacheConfig>,
     /// What paths mean here.
@@ -76,6 +80,8 @@ impl v1::node_service_server::NodeService for Inspection {
             coordinators: self.coordinators(),
             uptime_seconds: self.clock.now().since(self.began).as_secs(),
             disk_trouble: self.disks.root().map(|trouble| trouble.to_string()).unwrap_or_default(),
+            full: self.fullness.is_full(),
+            sent_on: self.figures.sent_on_by_reason().into_iter().map(sent_on).collect(),
             cache_trouble: self.disks.cache().map(|trouble| trouble.to_string()).unwrap_or_default(),
         }))
     }
@@ -122,6 +128,10 @@ impl v1::node_service_server::NodeService for Inspection {
     ) -> Result<Response<Self::WarmCacheStream>, Status> {
         Ok(Response::new(self.warm(request.get_ref())?))
     }
+}
+
+fn sent_on((reason, requests): (&'static str, u64)) -> v1::SentOn {
+    v1::SentOn { reason: reason.to_owned(), requests }
 }
 
 fn transfer(snapshot: &Snapshot) -> v1::Transfer {

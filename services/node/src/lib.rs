@@ -7,6 +7,7 @@
 //! - Invariant N1: nothing that a coordinator says or fails to say ends a transfer, or the process (P2).
 //! - Invariant N2: what is served in a cluster that stands guard was asked for with a token that covers the very path.
 //! - Invariant N3: two processes never use one storage path, so an identity has one life at a time on a machine.
+//! - Invariant N4: on the word of nodes, no request goes further than to one other node and home to a gateway once.
 
 mod agent;
 mod alternates;
@@ -16,6 +17,7 @@ mod config;
 mod door;
 mod drain;
 mod figures;
+mod fullness;
 mod handler;
 mod health;
 mod identity;

@@ -42,12 +42,12 @@ struct Cpu {
 /// Measures until the tasks are asked to stop; the first figures come after a second.
 ///
 /// `disk` says what is wrong with the disk. While anything is, the disk counts as busy all the time: requests go to other nodes, as long
-/// as there are any.
+/// as there are any. `measured` sees each measurement first, and may add to it.
 pub(crate) fn watch(
     tasks: &Tasks,
     delivery: Delivery,
     disk: impl Fn() -> Option<Trouble> + Send + 'static,
-    measured: impl Fn(&Load) + Send + 'static,
+    mut measured: impl FnMut(&mut Load) + Send + 'static,
 ) -> watch::Receiver<Load> {
     let (load, seen) = watch::channel(Load::default());
     let stop = tasks.stop_token();
@@ -72,7 +72,7 @@ pub(crate) fn watch(
             }
             tell(known, trouble);
             known = trouble;
-            measured(&figures);
+            measured(&mut figures);
             load.send_replace(figures);
             (last, at) = (reading, now);
         }
@@ -126,6 +126,8 @@ impl Reading {
             requests: grown(self.answers.0, last.answers.0),
             failures: grown(self.answers.1, last.answers.1),
             cold: Share::clamped(missed as f32 / (kept as f32 + missed as f32)),
+            // Not to be had from counters.
+            fullness: Share::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use std::{
 use ferry_core::{
     address::Authority,
     id::NodeId,
+    load::Load,
     node::NodeFacts,
     routes::{Access, Defaults, Routes},
 };
@@ -45,9 +46,10 @@ use crate::{
     arrivals::Arrivals,
     cluster::Cluster,
     config::{Backend, Config, shown},
-    door::{Door, Trust},
+    door::{Door, Files, Trust},
     drain::Drain,
     figures::Figures,
+    fullness::{Capacity, Fullness, Judge},
     handler::Clients,
     health::{Disks, Health},
     identity::{Identity, IdentityError},
@@ -135,7 +137,9 @@ impl Node {
         let (plain_at, secure_at) = (plain.local_addr(), secure.as_ref().map(Server::local_addr));
         let facts = facts(&config, &identity, plain_at, secure_at, admin.local_addr());
 
-        let transfers = Transfers::new();
+        let transfers = Transfers::at_most(config.max_transfers);
+        let fullness = Fullness::of(transfers.clone());
+        let judge = Judge::new(fullness.clone(), Capacity::of(config.capacity), config.min_client_rate);
         let (figures, delivery_figures) = Figures::register(metrics, &transfers);
         let delivery = Delivery::new(source, transfers.clone(), delivery_figures);
         tend(&delivery, metrics, tasks);
@@ -159,6 +163,8 @@ impl Node {
             cluster,
             drain: drain.clone(),
             alternates: Alternates::new(clock.clone()),
+            files: whose_files(&config),
+            fullness: fullness.clone(),
             arrivals: Arrivals::new(),
             clock: clock.clone(),
             sampler,
@@ -171,7 +177,14 @@ impl Node {
             mode: config.backend.mode(),
             began: clock.now(),
             clock,
-            load: load::watch(tasks, delivery.clone(), stuck_of(&disks), gauges(&figures, &drain, &links)),
+            load: load::watch(
+                tasks,
+                delivery.clone(),
+                stuck_of(&disks),
+                measured(judge, &disks, gauges(&figures, &drain, &links)),
+            ),
+            figures: figures.clone(),
+            fullness,
             drain,
             delivery,
             disks,
@@ -337,14 +350,38 @@ fn facts(
     }
 }
 
+/// Whose word on a file counts.
+fn whose_files(config: &Config) -> Files {
+    match &config.backend {
+        Backend::Filesystem(_) if config.shared_root => Files::Shared,
+        Backend::Filesystem(_) => Files::Own,
+        Backend::Http(_) | Backend::Hybrid(..) => Files::AtOrigins,
+    }
+}
+
+/// Does with each measurement what there is to do, before it is told to anybody.
+fn measured<G: Fn(&Load) + Send + 'static>(
+    mut judge: Judge,
+    disks: &Disks,
+    gauges: G,
+) -> impl FnMut(&mut Load) + Send + use<G> {
+    let disks = disks.clone();
+    move |load| {
+        judge.measured(load);
+        disks.look();
+        gauges(load);
+    }
+}
+
 /// Gauges that nobody sets at an event, brought up to date with each measurement.
 fn gauges(
     figures: &Figures,
     drain: &Drain,
     links: &Arc<OnceLock<ferry_runtime::coordinators::Links>>,
-) -> impl Fn(&ferry_core::load::Load) + Send + use<> {
+) -> impl Fn(&Load) + Send + use<> {
     let (figures, drain, links) = (figures.clone(), drain.clone(), Arc::clone(links));
-    move |_| {
+    move |load| {
+        figures.full.set((load.fullness.get() >= 1.0).into());
         let connected = links.get().map_or(0, ferry_runtime::coordinators::Links::connected);
         figures.coordinators.set(i64::try_from(connected).unwrap_or(i64::MAX));
         figures.draining.set(drain.is_draining().into());

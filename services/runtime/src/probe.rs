@@ -36,6 +36,9 @@ pub const NODE: HeaderName = HeaderName::from_static("ferry-node");
 /// The field with which a node that is well says that it wants no new clients, since an operator drains it.
 pub const UNWANTED: HeaderName = HeaderName::from_static("ferry-draining");
 
+/// The field with which a node says that it has as much to do as it can do well.
+pub const FULL: HeaderName = HeaderName::from_static("ferry-full");
+
 /// How long the connection may take to stand, and then the answer to come. Both together leave time to act on a failure before a silent node
 /// is held to be dead.
 const CONNECT: Duration = Duration::from_millis(700);
@@ -80,11 +83,13 @@ impl Prober {
         }
     }
 
-    /// Whether the node at this address, over TLS if it is `secured`, is well and wants new clients. An operator's drain is no illness: it is for those
-    /// alone who send clients on without a coordinator's word, and [`Self::probe`] does not heed it.
-    pub async fn wants_clients(&self, id: &NodeId, address: &Authority, secured: bool) -> bool {
-        let seen = self.look(id, address, secured).await;
-        seen.is_some_and(|seen| seen.probe == Probe::Well && seen.wanted)
+    /// What the node at this address, over TLS if it is `secured`, says to clients that another node would send there. An operator's drain is no illness:
+    /// it is for those alone who send clients on without a coordinator's word, and [`Self::probe`] does not heed it.
+    pub async fn welcome(&self, id: &NodeId, address: &Authority, secured: bool) -> Welcome {
+        match self.look(id, address, secured).await {
+            Some(Seen { probe: Probe::Well, welcome }) => welcome,
+            _ => Welcome::None,
+        }
     }
 
     async fn look(&self, id: &NodeId, address: &Authority, secured: bool) -> Option<Seen> {
@@ -109,17 +114,28 @@ impl Prober {
     }
 }
 
+/// How welcome clients are whom another node sends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Welcome {
+    /// They would lose by it: the node is not there, not well, or wants nobody new.
+    None,
+    /// They would be served, but the node has as much to do as it can do well.
+    Full,
+    /// They are.
+    Warm,
+}
+
 /// What came of a look.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     probe: Probe,
-    /// Whether the node does not say that it wants no new clients.
-    wanted: bool,
+    /// What the node says of new clients.
+    welcome: Welcome,
 }
 
 impl From<Probe> for Seen {
     fn from(probe: Probe) -> Self {
-        Self { probe, wanted: true }
+        Self { probe, welcome: Welcome::Warm }
     }
 }
 
@@ -157,7 +173,13 @@ where
         StatusCode::SERVICE_UNAVAILABLE => Probe::Declined,
         _ => Probe::Unwell,
     };
-    Some(Seen { probe, wanted: !answer.headers().contains_key(UNWANTED) })
+    let says = |field| answer.headers().contains_key(field);
+    let welcome = match (says(UNWANTED), says(FULL)) {
+        (true, _) => Welcome::None,
+        (false, true) => Welcome::Full,
+        (false, false) => Welcome::Warm,
+    };
+    Some(Seen { probe, welcome })
 }
 
 /// Somebody else at that address is not the node.

@@ -1,9 +1,7 @@
 //! Whether a node has more to do than it does well, by its own beats: how full it is, how slow its disk is against its own median, and how much it
 //! fails. A state is entered and left after three beats in a row that say so, at thresholds that lie apart.
 
-use std::time::Duration;
-
-use crate::{load::Load, node::NodeFacts};
+use crate::{load::Load, node::NodeFacts, slowness::Slowness};
 
 /// Beats in a row that change the verdict.
 const BEATS: u8 = 3;
@@ -11,14 +9,6 @@ const BEATS: u8 = 3;
 /// Fuller than this is too full, and emptier than that is well again.
 const FULL: f64 = 0.95;
 const ROOM: f64 = 0.85;
-
-/// A disk that takes so many times its own median, and so long at all, is slow.
-const SLOWER: u32 = 8;
-const SLOW: Duration = Duration::from_millis(50);
-
-/// Beats over which the median is taken, and those it takes at least.
-const MEDIAN_OF: usize = 60;
-const MEDIAN_FROM: usize = 10;
 
 /// A share of failed requests that is too much, and how many they are at least within one beat.
 const FAILING: f64 = 0.1;
@@ -30,9 +20,7 @@ pub(super) struct Strain {
     strained: bool,
     /// Beats in a row that speak against the verdict.
     against: u8,
-    /// The disk's times of the last beats that had any; a ring. Nothing is allocated before there is one.
-    waits: Vec<Duration>,
-    next: usize,
+    disk: Slowness,
 }
 
 impl Strain {
@@ -48,32 +36,13 @@ impl Strain {
             (self.strained, self.against) = (!self.strained, 0);
         }
         // A disk that has become slow must not become what is normal while it is held against the node.
-        if !load.disk_wait.is_zero() && !self.strained {
-            self.remember(load.disk_wait);
+        if !self.strained {
+            self.disk.remember(load.disk_wait);
         }
     }
 
     fn is_hard(&self, load: &Load, facts: &NodeFacts, full: f64) -> bool {
-        utilisation(load, facts) >= full || self.is_slow(load.disk_wait) || is_failing(load)
-    }
-
-    fn is_slow(&self, wait: Duration) -> bool {
-        wait >= SLOW && self.median().is_some_and(|median| wait >= median * SLOWER)
-    }
-
-    fn median(&self) -> Option<Duration> {
-        let mut waits = self.waits.clone();
-        let middle = waits.len() / 2;
-        (waits.len() >= MEDIAN_FROM).then(|| *waits.select_nth_unstable(middle).1)
-    }
-
-    fn remember(&mut self, wait: Duration) {
-        if self.waits.len() < MEDIAN_OF {
-            self.waits.push(wait);
-        } else {
-            self.waits[self.next] = wait;
-            self.next = (self.next + 1) % MEDIAN_OF;
-        }
+        utilisation(load, facts) >= full || self.disk.is_slow(load.disk_wait) || is_failing(load)
     }
 }
 
@@ -82,7 +51,8 @@ fn utilisation(load: &Load, facts: &NodeFacts) -> f64 {
     let share = |of: Option<u64>, is: u64| of.map_or(0.0, |of| is as f64 / of as f64);
     let sent = share(facts.capacity.map(std::num::NonZero::get), load.bytes_per_second);
     let transfers = share(facts.max_transfers.map(|most| most.get().into()), load.transfers.into());
-    sent.max(transfers).max(load.cpu.get().into()).max(load.disk.get().into())
+    let own = load.cpu.get().max(load.disk.get()).max(load.fullness.get());
+    sent.max(transfers).max(own.into())
 }
 
 fn is_failing(load: &Load) -> bool {
@@ -91,7 +61,10 @@ fn is_failing(load: &Load) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::num::{NonZeroU32, NonZeroU64};
+    use std::{
+        num::{NonZeroU32, NonZeroU64},
+        time::Duration,
+    };
 
     use super::*;
     use crate::load::Share;
@@ -127,6 +100,7 @@ mod tests {
             Load { bytes_per_second: 950, ..Load::default() },
             Load { cpu: Share::clamped(1.0), ..Load::default() },
             Load { disk: Share::clamped(1.0), ..Load::default() },
+            Load { fullness: Share::clamped(1.0), ..Load::default() },
             Load { requests: 50, failures: 5, ..Load::default() },
         ] {
             assert_eq!(verdicts(&mut Strain::default(), &[load; 3]), [false, false, true], "{load:?}");

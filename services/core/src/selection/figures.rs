@@ -47,7 +47,7 @@ pub(super) struct Figures {
     per_transfer_limit: f32,
     load: f32,
     transfers: f32,
-    /// The worse of disk and CPU.
+    /// The worst of disk, CPU and the node's own word on how full it is.
     busy: f32,
     pub(super) state: NodeState,
     pub(super) serves_every_key: bool,
@@ -72,7 +72,7 @@ impl Figures {
             per_transfer_limit: facts.max_transfers.map_or(0.0, |most| (most.get() as f32).recip()),
             load: candidate.load() as f32,
             transfers: reported.transfers as f32,
-            busy: reported.disk.get().max(reported.cpu.get()),
+            busy: reported.disk.get().max(reported.cpu.get()).max(reported.fullness.get()),
             state: candidate.state(),
             serves_every_key: candidate.serves_every_key(),
             plain: facts.address.is_some(),

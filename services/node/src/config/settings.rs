@@ -48,7 +48,14 @@ const SETTINGS: &[Setting] = &[
     Setting::text("zone", "NAME", "What fails together with it within the region"),
     Setting::text("weight", "N", "Its share of the work beside the others").default("100"),
     Setting::text("capacity", "SIZE", "Bytes that it can send per second, such as 1GB"),
-    Setting::text("max-transfers", "N", "Transfers that it wants to have at one time"),
+    Setting::text("max-transfers", "N", "Transfers that it has at one time; any number if not set"),
+    Setting::text(
+        "min-client-rate",
+        "SIZE",
+        "Bytes per second that a new client should get at least; where it would not, it is sent on to another node. 0 sends nobody on",
+    )
+    .default("64KiB"),
+    Setting::switch("shared-root", "Whether all nodes read the same files, so that what is missing here is missing everywhere"),
     Setting::list("prefixes", "PREFIX", "Key prefixes that it serves; every key if not set"),
     Setting::text("drain-grace", "TIME", "How long it still accepts connections once it was asked to stop")
         .default("10s"),

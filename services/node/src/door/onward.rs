@@ -1,7 +1,8 @@
-//! A new request at a node that wants none: it goes on to an alternate that its token names, or home to the gateway that made the token.
+//! A request at a node that would rather not serve it: it goes on to an alternate that its token names, or home to the gateway that made the token.
 //!
-//! One hop, and never back: the hop count and the nodes that were tried are inside the MAC, so that no two nodes can send a client to and fro, nor
-//! a node and a gateway that knows no other.
+//! Invariant N4: whatever the nodes and gateways on its way are like, a request makes at most one hop from node to node and goes home at most once. Both
+//! are counted inside the MAC: by `hops`, and by `tried`, which has an entry for each time that a node sent the request away, and which a gateway
+//! hands on as it is while it begins to count hops anew. So no two nodes can send a client to and fro, nor a node and a gateway that knows no other.
 
 use ferry_core::{
     address::Authority,
@@ -11,20 +12,30 @@ use ferry_core::{
     tokens::{self, NodeGrant, strip_node_token},
 };
 
-use super::{Admission, Visit};
+use super::{Visit, Why};
 
-/// How many nodes may send a request on.
+/// How often a request may be sent from node to node, and home.
 const MOST_HOPS: u8 = 1;
+const MOST_MOVES: usize = 2;
 
-/// Where a request may go that comes to a node which wants nothing new.
-#[derive(Debug, PartialEq, Eq)]
+/// Where a request may go that a node would rather not serve.
+#[derive(Debug, PartialEq, Eq, Default)]
 pub(crate) struct Elsewhere {
     /// The alternates, the best first. Whether one of them answers is for the caller to find out.
     pub(crate) alternates: Vec<Alternate>,
-    /// The gateway, which knows others; not if it sent the request here although this node had sent it home before.
+    /// The gateway, which knows others; not for a request that has been there.
     pub(crate) home: Option<String>,
-    /// What it would get here.
-    pub(crate) here: Box<Admission>,
+}
+
+/// What becomes of a request that no alternate takes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Last {
+    /// It gets here what there is to be had.
+    Here,
+    /// The gateway decides: a URL.
+    Home(String),
+    /// It is to come again.
+    Nothing,
 }
 
 /// Another node that may serve the request.
@@ -39,27 +50,33 @@ pub(crate) struct Alternate {
 
 impl Elsewhere {
     /// What a good grant leaves open.
-    pub(super) fn of(ring: &KeyRing, grant: NodeGrant, node: &NodeId, visit: Visit<'_>, here: Box<Admission>) -> Self {
-        let (mut alternates, mut home) = (Vec::new(), None);
-        if let Some(query) = query(ring, &grant, node, visit) {
-            let at = |place: &str| format!("{place}{}?{query}", visit.path);
-            if !grant.tried.contains(node) {
-                home = grant.home.as_deref().map(|home| at(home.trim_end_matches('/')));
-            }
-            if grant.hops < MOST_HOPS {
-                let candidates = grant.candidates.into_iter();
-                let others = candidates.filter(|other| {
-                    other.node != *node && !grant.tried.contains(&other.node) && other.secure == visit.secure
-                });
-                alternates.extend(others.map(|other| Alternate {
-                    url: at(&format!("{}://{}", other.scheme(), other.authority)),
-                    node: other.node,
-                    authority: other.authority,
-                    secure: other.secure,
-                }));
-            }
+    pub(super) fn of(ring: &KeyRing, grant: NodeGrant, node: &NodeId, visit: Visit<'_>) -> Self {
+        let Some(query) = query(ring, &grant, node, visit) else { return Self::default() };
+        let at = |place: &str| format!("{place}{}?{query}", visit.path);
+        // Each hop left an entry; one more is of the way home.
+        let was_home = grant.tried.len() > usize::from(grant.hops);
+        let home = grant.home.as_deref().filter(|_| !was_home).map(|home| at(home.trim_end_matches('/')));
+        let may_hop = grant.hops < MOST_HOPS && grant.tried.len() < MOST_MOVES;
+        let candidates = grant.candidates.into_iter().filter(|_| may_hop);
+        let others = candidates
+            .filter(|other| other.node != *node && !grant.tried.contains(&other.node) && other.secure == visit.secure);
+        let alternates = others.map(|other| Alternate {
+            url: at(&format!("{}://{}", other.scheme(), other.authority)),
+            node: other.node,
+            authority: other.authority,
+            secure: other.secure,
+        });
+        Self { alternates: alternates.collect(), home }
+    }
+
+    /// What becomes of the request if no alternate takes it. A node that can serve it does; one that cannot asks the gateway, which may know others, or have
+    /// the object itself.
+    pub(crate) fn last(self, why: Why) -> Last {
+        match (why.can_serve(), self.home) {
+            (true, _) => Last::Here,
+            (false, Some(home)) => Last::Home(home),
+            (false, None) => Last::Nothing,
         }
-        Self { alternates, home, here }
     }
 }
 
@@ -68,9 +85,8 @@ fn query(ring: &KeyRing, grant: &NodeGrant, here: &NodeId, visit: Visit<'_>) -> 
     let mut next = grant.clone();
     next.candidates.retain(|other| other.node != *here && !grant.tried.contains(&other.node));
     next.hops = grant.hops.saturating_add(1);
-    if !next.tried.contains(here) {
-        next.tried.push(here.clone());
-    }
+    // Also if it is named already, since a gateway that knew no other sent the request here again: entries are counted.
+    next.tried.push(here.clone());
     if next.tried.len() > NodeGrant::MOST_TRIED {
         return None;
     }
@@ -81,84 +97,4 @@ fn query(ring: &KeyRing, grant: &NodeGrant, here: &NodeId, visit: Visit<'_>) -> 
 }
 
 #[cfg(test)]
-mod tests {
-    use ferry_core::{
-        target::{NodeTokens, node_tokens},
-        tokens::Endpoint,
-    };
-
-    use super::{
-        super::tests::{NOW, grant, ring},
-        *,
-    };
-
-    fn name(text: &str) -> NodeId {
-        text.parse().expect("a name")
-    }
-
-    fn endpoint(node: &str, secure: bool) -> Endpoint {
-        let authority = format!("{node}.example:8001").parse().expect("an address");
-        Endpoint { node: name(node), authority, secure }
-    }
-
-    fn sent(grant: &NodeGrant, secure: bool) -> Elsewhere {
-        let query = Some("a=b&ferry=old");
-        let visit = Visit { path: "/a%20b", query, client: [127, 0, 0, 1].into(), now: NOW, secure, wanted: false };
-        Elsewhere::of(&ring(1), grant.clone(), &name("n1"), visit, Box::new(grant.clone().into()))
-    }
-
-    fn alternates(grant: &NodeGrant, secure: bool) -> Vec<String> {
-        sent(grant, secure).alternates.into_iter().map(|other| other.node.to_string()).collect()
-    }
-
-    fn named(nodes: &[(&str, bool)]) -> NodeGrant {
-        let candidates = nodes.iter().map(|(node, secure)| endpoint(node, *secure)).collect();
-        NodeGrant { candidates, ..grant("a b") }
-    }
-
-    #[test]
-    fn the_others_that_the_token_names_may_get_it_with_a_token_that_tells_of_the_way() {
-        let grant = named(&[("n1", false), ("n2", true), ("n3", false), ("n4", false)]);
-        let elsewhere = sent(&grant, false);
-        let [first, second] = &elsewhere.alternates[..] else { panic!("{elsewhere:?}") };
-        assert_eq!((first.node.as_str(), second.node.as_str()), ("n3", "n4"));
-        let (to, query) = first.url.split_once('?').expect("a query");
-        assert_eq!(to, "http://n3.example:8001/a%20b");
-        let token = query.strip_prefix("a=b&ferry=").expect("what is not ours stays, what is ours is new");
-        assert!(matches!(node_tokens(query), NodeTokens::One(_)));
-        let opened = tokens::open(&ring(1), NOW, token).expect("a good token");
-        assert_eq!((opened.hops, opened.tried), (1, vec![name("n1")]));
-        assert_eq!(opened.candidates, [endpoint("n2", true), endpoint("n3", false), endpoint("n4", false)]);
-        assert_eq!(opened.expires, grant.expires, "it lasts no longer for that");
-        assert_eq!(*elsewhere.here, Admission::from(grant));
-    }
-
-    #[test]
-    fn nobody_is_sent_in_circles_or_to_where_he_cannot_go() {
-        let two = named(&[("n1", false), ("n2", false)]);
-        assert_eq!(alternates(&two, false), ["n2"]);
-        assert!(alternates(&named(&[("n1", false)]), false).is_empty(), "nobody else is named");
-        assert!(alternates(&two, true).is_empty(), "not over TLS");
-        assert!(alternates(&NodeGrant { hops: 1, ..two.clone() }, false).is_empty(), "one hop");
-        let tried = NodeGrant { tried: vec![name("n2")], ..two };
-        assert!(alternates(&tried, false).is_empty(), "not where it failed");
-    }
-
-    #[test]
-    fn a_gateway_hears_that_this_node_was_tried_and_is_asked_once() {
-        let grant = NodeGrant { home: Some("https://files.example/".to_owned()), ..named(&[("n1", false)]) };
-        let home = sent(&grant, false).home.expect("the token names it");
-        let token = home.strip_prefix("https://files.example/a%20b?a=b&ferry=").expect("the same request");
-        let opened = tokens::open(&ring(1), NOW, token).expect("a good token");
-        assert_eq!(opened.tried, [name("n1")]);
-        assert_eq!(
-            sent(&NodeGrant { tried: vec![name("n1")], ..grant.clone() }, false).home,
-            None,
-            "it knows no other"
-        );
-        let hopped = NodeGrant { hops: 1, tried: vec![name("n2")], ..grant.clone() };
-        assert!(sent(&hopped, false).home.is_some(), "the gateway knows more nodes than the token does");
-        let tried = (0..NodeGrant::MOST_TRIED).map(|number| name(&format!("t{number}"))).collect();
-        assert_eq!(sent(&NodeGrant { tried, ..grant }, false).home, None, "it has been about for long enough");
-    }
-}
+mod tests;

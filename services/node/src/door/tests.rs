@@ -67,7 +67,7 @@ fn knowing(guarded: Option<bool>) -> Facts {
 
 fn ask(door: &Door, facts: &Facts, target: &str) -> Entry {
     let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-    door.decide(Visit { path, query, client: [192, 0, 2, 1].into(), now: NOW, secure: false, wanted: true }, facts)
+    door.decide(Visit { path, query, client: [192, 0, 2, 1].into(), now: NOW, secure: false }, facts)
 }
 
 /// The key, or the refusal.
@@ -75,7 +75,6 @@ fn outcome(door: &Door, facts: &Facts, target: &str) -> Result<String, Refusal> 
     match ask(door, facts, target) {
         Entry::Admitted(admission) => Ok(admission.key.to_string()),
         Entry::Home(url) => Ok(format!("home {url}")),
-        Entry::Onward(elsewhere) => Ok(format!("onward {elsewhere:?}")),
         Entry::Refused(why) => Err(why),
     }
 }
@@ -110,6 +109,7 @@ fn a_token_opens_the_path_it_was_made_for_and_names_the_object() {
         request_fields: RequestFields::None,
         redirect: Some(package.redirect),
         trace: None,
+        validator: None,
         open: false,
     };
     assert_eq!(*admission, expected);

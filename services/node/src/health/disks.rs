@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use ferry_delivery::{Delivery, cache::store::Place, disk};
@@ -17,6 +20,7 @@ pub(crate) struct Disks {
     clock: Clock,
     damage: Arc<Mutex<Damage>>,
     remade: Arc<Mutex<Damage>>,
+    sick: Arc<AtomicBool>,
 }
 
 /// What is wrong with the cache.
@@ -34,12 +38,22 @@ pub(crate) struct CacheTrouble {
 
 impl Disks {
     pub(crate) fn new(delivery: Delivery, clock: Clock) -> Self {
-        Self { delivery, clock, damage: Arc::default(), remade: Arc::default() }
+        Self { delivery, clock, damage: Arc::default(), remade: Arc::default(), sick: Arc::default() }
     }
 
     /// What is wrong with the root's disk, if the node has one.
     pub(crate) fn root(&self) -> Option<disk::Health> {
         self.delivery.disk().map(disk::Disk::health).filter(|health| !health.is_well())
+    }
+
+    /// Looks how the root's disk does, for [`Self::is_sick`].
+    pub(crate) fn look(&self) {
+        self.sick.store(self.root().is_some(), Relaxed);
+    }
+
+    /// Whether anything was wrong with the root's disk when it was last looked at. Every request may ask.
+    pub(crate) fn is_sick(&self) -> bool {
+        self.sick.load(Relaxed)
     }
 
     /// What is wrong with the cache, if there is one.

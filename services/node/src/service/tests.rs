@@ -2,6 +2,7 @@
 
 mod caching;
 mod clients;
+mod defending;
 mod draining;
 mod kept_alive;
 mod operators;

@@ -169,6 +169,7 @@ impl Node {
             requests: 40,
             failures: 0,
             cold: 0.0,
+            fullness: 0.0,
         };
         let beat = v1::Beat { sequence: self.sequence, load: Some(load), draining };
         stream.outbox.try_send(request(attend_request::Body::Beat(beat))).ok()
