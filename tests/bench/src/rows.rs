@@ -113,7 +113,7 @@ pub(crate) const ROWS: [Row; 18] = [
     Row { name: "second-core", about: "two workers against one: work per CPU", measure: second_core::measure },
     Row { name: "cold", about: "100 readers of files on the disk: p99 of small ones", measure: neighbours::cold },
     Row { name: "beside", about: "a transfer of 1 GiB: p99 of small ones", measure: neighbours::large },
-    Row { name: "redirect", about: "the gateway's redirect: server CPU", measure: redirect::measure },
+    Row { name: "redirect", about: "the gateway's redirect: server CPU, p99", measure: redirect::measure },
     Row { name: "cache-hit", about: "what a cache has: server CPU", measure: cache_hit::measure },
     Row { name: "cache-miss", about: "what a cache fetches: server CPU, first byte", measure: cache_miss::measure },
     Row {

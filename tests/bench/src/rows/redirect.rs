@@ -1,5 +1,5 @@
 //! A redirect at the gateway, with all that a guarded download needs: the user's token checked, a node selected, the redirect
-//! signed (and its alternates linked, once ferry does that). Beside it, nginx's `return 302`, which decides nothing.
+//! signed and its alternates linked. Beside it, nginx's `return 302`, which decides nothing.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Bench, files::compare};
+use super::{Bench, files::compare, tail};
 use crate::{
     get::get,
     ground::{Ground, free_address},
@@ -24,6 +24,9 @@ const CLIENTS: usize = 64;
 
 /// So many files that no cache of decisions would be measured.
 const FILES: usize = 1_000;
+
+/// How long a turn takes in which latencies are measured.
+const TAIL_TURN: Duration = Duration::from_millis(800);
 
 /// For the nodes to join and the gateway to hear of them.
 const JOIN_LIMIT: Duration = Duration::from_secs(20);
@@ -41,12 +44,14 @@ pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
     let (nginx, cluster) = (bench.ground.nginx(Layout::USUAL)?, Cluster::start(&bench.ground)?);
     let targets: Vec<String> = (0..FILES).map(|number| format!("/r/{number}.bin?{}", cluster.token)).collect();
     let alternates = if cluster.joined(&targets)? { "with Link" } else { "without Link" };
-    let micros = |server: &Server| {
+    let job = |server: &Server| {
         let job = Job { targets: targets.clone(), status: 302, ..Job::file(server.doors.http, "", 0, CLIENTS) };
-        Ok(Cost::of(&server.family, &Job { length: None, ..job }, THREADS)?.micros_per_request())
+        Job { length: None, ..job }
     };
-    let work = format!("redirect, selected, signed, {alternates}");
-    compare(bench, [&nginx, &cluster.gateway], &work, (0.90, "0.74"), micros)
+    let micros = |server: &Server| Ok(Cost::of(&server.family, &job(server), THREADS)?.micros_per_request());
+    let (servers, work) = ([&nginx, &cluster.gateway], format!("redirect, selected, signed, {alternates}"));
+    compare(bench, servers, &work, (0.90, "0.74"), micros)?;
+    tail::compare(bench, servers, &work, TAIL_TURN, job)
 }
 
 /// A coordinator, nodes and a gateway, each a process of its own.

@@ -28,28 +28,40 @@ const CLIENTS: usize = 64;
 const MODERATE: f64 = 0.3;
 
 pub(super) fn measure(bench: &Bench<'_>) -> Result<()> {
-    let (nginx, ferry) = (bench.ground.nginx(Layout::USUAL)?, bench.ground.ferry(Layout::USUAL)?);
+    let servers = (bench.ground.nginx(Layout::USUAL)?, bench.ground.ferry(Layout::USUAL)?);
     for (size, turn) in SIZES {
         let job = |server: &Server| Job::file(server.doors.http, &target(size), size, CLIENTS);
-        let rate = Cost::of(&nginx.family, &job(&nginx), THREADS)?.requests_per_second() * MODERATE;
-        // nginx at both ends of a round: its two turns are as far apart as any turns of it and of ferry.
-        let contenders = [&nginx, &ferry, &nginx];
-        let p99 = bench
-            .interleave(ROUNDS, contenders.len(), |contender| p99_micros(&job(contenders[contender]), rate, turn))?;
-        let itself: Vec<f64> = p99[0].iter().zip(&p99[2]).map(|(one, other)| (one / other).max(other / one)).collect();
-        let itself = Spread::of(&itself).median;
-        bench.tell(Line {
-            work: format!("plain, {}, {rate:.0} requests/s", size_name(size)),
-            figure: "p99 vs nginx",
-            bound: Bound::AtMost(itself),
-            measured: Spread::of_ratios(&p99[1], &p99[0]),
-            floor: "",
-            detail: format!(
-                "ferry {:.0} µs, nginx {:.0} µs; two turns of nginx differ by {itself:.2}",
-                Spread::of(&p99[1]).median,
-                Spread::of(&p99[0]).median
-            ),
-        });
+        compare(bench, [&servers.0, &servers.1], &format!("plain, {}", size_name(size)), turn, job)?;
     }
+    Ok(())
+}
+
+/// The line for some work: nginx's, then ferry's latencies under the same load.
+pub(super) fn compare(
+    bench: &Bench<'_>,
+    [nginx, ferry]: [&Server; 2],
+    work: &str,
+    turn: Duration,
+    job: impl Fn(&Server) -> Job,
+) -> Result<()> {
+    let rate = Cost::of(&nginx.family, &job(nginx), THREADS)?.requests_per_second() * MODERATE;
+    // nginx at both ends of a round: its two turns are as far apart as any turns of it and of ferry.
+    let contenders = [nginx, ferry, nginx];
+    let p99 =
+        bench.interleave(ROUNDS, contenders.len(), |contender| p99_micros(&job(contenders[contender]), rate, turn))?;
+    let itself: Vec<f64> = p99[0].iter().zip(&p99[2]).map(|(one, other)| (one / other).max(other / one)).collect();
+    let itself = Spread::of(&itself).median;
+    bench.tell(Line {
+        work: format!("{work}, {rate:.0} requests/s"),
+        figure: "p99 vs nginx",
+        bound: Bound::AtMost(itself),
+        measured: Spread::of_ratios(&p99[1], &p99[0]),
+        floor: "",
+        detail: format!(
+            "ferry {:.0} µs, nginx {:.0} µs; two turns of nginx differ by {itself:.2}",
+            Spread::of(&p99[1]).median,
+            Spread::of(&p99[0]).median
+        ),
+    });
     Ok(())
 }
