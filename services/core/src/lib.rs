@@ -14,6 +14,7 @@ pub mod chain;
 pub mod eviction;
 pub mod evidence;
 pub mod id;
+pub mod known;
 pub mod load;
 pub mod membership;
 pub mod merge;
