@@ -11,7 +11,9 @@ pub use evidence::check_evidence;
 pub use record::{InvalidRecord, node_record, peer_record, ring_record};
 pub use routing::InvalidUpdate;
 
-use ferry_core::{address::InvalidAuthority, id::InvalidName, ring::KeyTooShort};
+use ferry_core::{
+    address::InvalidAuthority, id::InvalidName, known::InvalidValidator, object::InvalidPath, ring::KeyTooShort,
+};
 
 /// The metadata of an ABORTED registration: the number of the newest life that is known of the node, and dead. A registration under a higher one is
 /// welcome.
@@ -59,6 +61,12 @@ pub enum Invalid {
         /// What it is.
         length: usize,
     },
+    /// A path that names no object.
+    #[error("path: {0}")]
+    Path(#[from] InvalidPath),
+    /// What is no strong entity tag.
+    #[error("validator: {0}")]
+    Validator(#[from] InvalidValidator),
     /// A key that could be guessed.
     #[error(transparent)]
     Key(#[from] KeyTooShort),

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use ferry_core::{
-    evidence::{Fate, Network, Report, Sighting},
+    evidence::{Fate, Network, Report, Sighting, Told},
     id::NodeId,
+    known::Version,
+    object::{ObjectKey, ObjectPath},
     tokens::RedirectId,
 };
 
@@ -31,7 +33,11 @@ impl From<&Report> for v1::Evidence {
         }
         let with_network =
             |(network, arrivals): (Network, _)| v1::Arrivals { network: network.octets().to_vec(), ..arrivals };
-        Self { arrivals: arrivals.into_iter().map(with_network).collect(), left_out: report.left_out }
+        Self {
+            arrivals: arrivals.into_iter().map(with_network).collect(),
+            left_out: report.left_out,
+            objects: report.objects.iter().map(v1::ObjectTold::from).collect(),
+        }
     }
 }
 
@@ -48,7 +54,46 @@ impl TryFrom<v1::Evidence> for Report {
                 sightings.extend(redirects.map(|redirect| Sighting { network, redirect: RedirectId(redirect), fate }));
             }
         }
-        Ok(Self { sightings, left_out: wire.left_out })
+        let objects = wire.objects.into_iter().map(Told::try_from).collect::<Result<_, _>>()?;
+        Ok(Self { sightings, left_out: wire.left_out, objects })
+    }
+}
+
+impl From<&Told> for v1::ObjectTold {
+    fn from(told: &Told) -> Self {
+        Self {
+            redirect: told.redirect.0,
+            path: told.key.path.as_str().to_owned(),
+            query: told.key.query.as_deref().map(str::to_owned),
+            validator: told.version.validator.as_str().to_owned(),
+            length_bytes: told.version.length,
+            sha256: told.version.sha256.map(|digest| digest.to_vec()).unwrap_or_default(),
+        }
+    }
+}
+
+impl TryFrom<v1::ObjectTold> for Told {
+    type Error = Invalid;
+
+    fn try_from(wire: v1::ObjectTold) -> Result<Self, Invalid> {
+        let (limit, length) = (Self::LONGEST_KEY, wire.path.len() + wire.query.as_ref().map_or(0, String::len));
+        if length > limit {
+            return Err(Invalid::TooLong { field: "path", limit, length });
+        }
+        let path = ObjectPath::from_decoded(&wire.path)?;
+        let validator = wire.validator.parse()?;
+        let sha256 = match wire.sha256.len() {
+            0 => None,
+            length => {
+                let digest = wire.sha256.try_into().map_err(|_| wrong("sha256: octets", "0 or 32", length))?;
+                Some(digest)
+            }
+        };
+        Ok(Self {
+            redirect: RedirectId(wire.redirect),
+            key: ObjectKey { path, query: wire.query.map(Into::into) },
+            version: Version { validator, length: wire.length_bytes, sha256 },
+        })
     }
 }
 
@@ -73,15 +118,20 @@ pub fn check_evidence(evidence: &v1::Evidence) -> Result<(), Invalid> {
     if length > limit || evidence.arrivals.len() > limit {
         return Err(Invalid::TooLong { field, limit, length: length.max(evidence.arrivals.len()) });
     }
+    let (field, limit, length) = ("objects", Report::MOST_OBJECTS, evidence.objects.len());
+    if length > limit {
+        return Err(Invalid::TooLong { field, limit, length });
+    }
     Ok(())
 }
 
+const fn wrong(field: &'static str, expected: &'static str, length: usize) -> Invalid {
+    Invalid::Number { field, expected, value: length as u64 }
+}
+
 fn network(arrivals: &v1::Arrivals) -> Result<Network, Invalid> {
-    Network::from_octets(&arrivals.network).ok_or(Invalid::Number {
-        field: "network: octets",
-        expected: "3 or 6",
-        value: arrivals.network.len() as u64,
-    })
+    let found = Network::from_octets(&arrivals.network);
+    found.ok_or_else(|| wrong("network: octets", "3 or 6", arrivals.network.len()))
 }
 
 #[cfg(test)]
@@ -102,12 +152,38 @@ mod tests {
             sighting("192.0.2.9", 3, Fate::Failed),
             sighting("2001:db8::1", 1, Fate::Complete),
         ];
-        let report = Report { sightings: said.to_vec(), left_out: 7 };
+        let report = Report { sightings: said.to_vec(), left_out: 7, objects: Vec::new() };
         let wire = v1::NodeEvidence { node_id: "n".to_owned(), evidence: Some((&report).into()) };
         assert_eq!(wire.evidence.as_ref().map_or(0, |evidence| evidence.arrivals.len()), 2, "two networks");
         let (node, heard) = <(NodeId, Report)>::try_from(wire).expect("sound");
         assert_eq!((node.as_str(), heard.left_out), ("n", 7));
         assert_eq!(heard.sightings, [said[1], said[2], said[3], said[0], said[4]]);
+    }
+
+    #[test]
+    fn a_word_on_an_object_comes_back_as_it_was_said_and_no_other_is_taken() {
+        let told = |query: Option<&str>, sha256| Told {
+            redirect: RedirectId(9),
+            key: ObjectKey {
+                path: ObjectPath::from_decoded("a b/ü").expect("a good path"),
+                query: query.map(Into::into),
+            },
+            version: Version { validator: "\"v-1\"".parse().expect("a tag"), length: 7, sha256 },
+        };
+        for said in [told(None, None), told(Some("x=1"), Some([3; 32]))] {
+            assert_eq!(Told::try_from(v1::ObjectTold::from(&said)).expect("sound"), said);
+        }
+        let sound = v1::ObjectTold::from(&told(None, None));
+        let weak = v1::ObjectTold { validator: "W/\"v\"".into(), ..sound.clone() };
+        let outside = v1::ObjectTold { path: "../a".into(), ..sound.clone() };
+        let short = v1::ObjectTold { sha256: vec![1; 31], ..sound.clone() };
+        let long = v1::ObjectTold { query: Some("x".repeat(Told::LONGEST_KEY)), ..sound.clone() };
+        for bad in [weak, outside, short, long] {
+            assert!(Told::try_from(bad.clone()).is_err(), "{bad:?}");
+        }
+        let many = |count| v1::Evidence { objects: vec![sound.clone(); count], ..v1::Evidence::default() };
+        assert!(check_evidence(&many(Report::MOST_OBJECTS)).is_ok());
+        assert!(check_evidence(&many(Report::MOST_OBJECTS + 1)).is_err());
     }
 
     #[test]
@@ -117,7 +193,7 @@ mod tests {
             complete: vec![1; ids],
             ..v1::Arrivals::default()
         };
-        let evidence = |arrivals| v1::Evidence { arrivals, left_out: 0 };
+        let evidence = |arrivals| v1::Evidence { arrivals, ..v1::Evidence::default() };
         let most = Report::MOST_SIGHTINGS;
         assert!(check_evidence(&evidence(vec![arrivals(&[1; 3], most - 1), arrivals(&[1; 6], 1)])).is_ok());
         assert!(check_evidence(&evidence(vec![arrivals(&[1; 3], most), arrivals(&[1; 6], 1)])).is_err());

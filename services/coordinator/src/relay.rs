@@ -58,6 +58,12 @@ impl Relay {
         for arrivals in evidence.arrivals {
             share_out(arrivals, |tag| takers.contains_key(&tag), &mut shares);
         }
+        for told in evidence.objects {
+            let tag = RedirectId(told.redirect).tag();
+            if takers.contains_key(&tag) {
+                shares.entry(tag).or_default().objects.push(told);
+            }
+        }
         for (tag, evidence) in shares {
             let message = v1::NodeEvidence { node_id: node.as_str().to_owned(), evidence: Some(evidence) };
             let body = Some(v1::routing_update::Body::Evidence(message));
@@ -136,21 +142,32 @@ mod tests {
             failed: vec![id(2, 2)],
             ..v1::Arrivals::default()
         };
-        relay.pass_on(&node(), v1::Evidence { arrivals: vec![arrivals.clone()], left_out: 0 });
+        relay.pass_on(&node(), v1::Evidence { arrivals: vec![arrivals.clone()], ..v1::Evidence::default() });
         let alone = v1::Arrivals { under_way: vec![id(1, 1)], failed: Vec::new(), ..arrivals.clone() };
-        assert_eq!(said(&mut first), [v1::Evidence { arrivals: vec![alone], left_out: 0 }]);
+        assert_eq!(said(&mut first), [v1::Evidence { arrivals: vec![alone], ..v1::Evidence::default() }]);
         let both = v1::Arrivals { under_way: vec![id(2, 1)], failed: vec![id(2, 2)], ..arrivals };
-        assert_eq!(said(&mut second), [v1::Evidence { arrivals: vec![both], left_out: 0 }]);
+        assert_eq!(said(&mut second), [v1::Evidence { arrivals: vec![both], ..v1::Evidence::default() }]);
         assert_eq!(said(&mut third), [], "nothing was about its redirects");
+    }
+
+    #[test]
+    fn what_is_told_of_an_object_goes_to_the_gateway_whose_client_had_it() {
+        let relay = relay();
+        let (mut first, mut second) = (relay.open(1), relay.open(2));
+        let told = |tag| v1::ObjectTold { redirect: id(tag, 1), path: format!("o{tag}"), ..v1::ObjectTold::default() };
+        let objects = vec![told(1), told(9)];
+        relay.pass_on(&node(), v1::Evidence { objects, ..v1::Evidence::default() });
+        assert_eq!(said(&mut first), [v1::Evidence { objects: vec![told(1)], ..v1::Evidence::default() }]);
+        assert_eq!(said(&mut second), []);
     }
 
     #[test]
     fn what_a_node_left_out_all_hear_of() {
         let relay = relay();
         let (mut first, mut second) = (relay.open(1), relay.open(2));
-        relay.pass_on(&node(), v1::Evidence { arrivals: Vec::new(), left_out: 5 });
+        relay.pass_on(&node(), v1::Evidence { left_out: 5, ..v1::Evidence::default() });
         for gateway in [&mut first, &mut second] {
-            assert_eq!(said(gateway), [v1::Evidence { arrivals: Vec::new(), left_out: 5 }]);
+            assert_eq!(said(gateway), [v1::Evidence { left_out: 5, ..v1::Evidence::default() }]);
         }
     }
 
@@ -160,11 +177,11 @@ mod tests {
         let mut gateway = relay.open(1);
         let one = || v1::Arrivals { network: vec![1, 2, 3], complete: vec![id(1, 1)], ..v1::Arrivals::default() };
         for _ in 0..MOST + 10 {
-            relay.pass_on(&node(), v1::Evidence { arrivals: vec![one()], left_out: 0 });
+            relay.pass_on(&node(), v1::Evidence { arrivals: vec![one()], ..v1::Evidence::default() });
         }
         assert_eq!(said(&mut gateway).len(), MOST);
         assert_eq!(relay.figures.evidence_lost.get(), 10);
-        relay.pass_on(&node(), v1::Evidence { arrivals: vec![one()], left_out: 0 });
+        relay.pass_on(&node(), v1::Evidence { arrivals: vec![one()], ..v1::Evidence::default() });
         assert_eq!(said(&mut gateway).len(), 1, "there is room again");
         drop(gateway);
         let _other = relay.open(2);

@@ -14,7 +14,7 @@ pub use recent::{Outcome, Recent, Redirect};
 pub use returning::{Avoided, ClientKey, Returning};
 pub use votes::Votes;
 
-use crate::tokens::RedirectId;
+use crate::{known::Version, object::ObjectKey, tokens::RedirectId};
 
 /// A node, in as little room as there is where many are remembered: a hash of its id. Two nodes that share one are taken for one, which costs a detour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -56,9 +56,29 @@ pub struct Report {
     pub sightings: Vec<Sighting>,
     /// Arrivals and ends since the last report that are not named, for there were too many: of this node's silence nothing follows.
     pub left_out: u64,
+    /// Versions of objects that are held there, beside the redirects by which they were fetched.
+    pub objects: Vec<Told>,
+}
+
+/// A node's word on an object that a client has had from it in full, or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The redirect by which the client came: its gateway is told.
+    pub redirect: RedirectId,
+    /// Which object.
+    pub key: ObjectKey,
+    /// Which version.
+    pub version: Version,
+}
+
+impl Told {
+    /// Of objects with longer keys (path and query together, in octets) nothing is told.
+    pub const LONGEST_KEY: usize = 1024;
 }
 
 impl Report {
     /// Sightings in one message, which then has about 40 KiB at most. A node that has more to say says it in several.
     pub const MOST_SIGHTINGS: usize = 2048;
+    /// Objects in one message: their names are long.
+    pub const MOST_OBJECTS: usize = 32;
 }

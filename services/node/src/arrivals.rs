@@ -21,8 +21,10 @@ use ferry_runtime::Tasks;
 use slab::Slab;
 use tokio::{
     sync::broadcast,
-    time::{MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
+
+use crate::telling::{Held, Telling};
 
 /// How soon a gateway can know: it takes a repeat that comes sooner for one that nobody could have spoken of yet (`core::evidence`).
 const REPORT_EVERY: Duration = Duration::from_millis(500);
@@ -50,6 +52,7 @@ struct Books {
     shards: [Mutex<Shard>; SHARDS],
     next: AtomicUsize,
     left_out: AtomicU64,
+    telling: Telling,
     reports: broadcast::Sender<Arc<Report>>,
 }
 
@@ -81,13 +84,21 @@ pub(crate) struct Arrival {
     slot: Option<usize>,
     network: Network,
     redirect: RedirectId,
+    /// What the client gets a part of, if others can be told which version that is.
+    held: Option<Held>,
 }
 
 impl Arrivals {
     pub(crate) fn new() -> Self {
         let (reports, _) = broadcast::channel(WAITING);
         let shards = std::array::from_fn(|_| Mutex::default());
-        Self(Arc::new(Books { shards, next: AtomicUsize::new(0), left_out: AtomicU64::new(0), reports }))
+        Self(Arc::new(Books {
+            shards,
+            next: AtomicUsize::new(0),
+            left_out: AtomicU64::new(0),
+            telling: Telling::default(),
+            reports,
+        }))
     }
 
     /// The reports from now on, as each becomes due.
@@ -116,7 +127,13 @@ impl Arrivals {
     }
 
     /// Takes note of a redirect that arrived, and whose transfer begins.
-    pub(crate) fn begin(&self, client: IpAddr, redirect: RedirectId, progress: Progress) -> Arrival {
+    pub(crate) fn begin(
+        &self,
+        client: IpAddr,
+        redirect: RedirectId,
+        progress: Progress,
+        held: Option<Held>,
+    ) -> Arrival {
         let (network, shard) = (Network::of(client), self.0.next.fetch_add(1, Relaxed) % SHARDS);
         let mut books = self.shard(shard);
         let open = Open { network, redirect, progress, new: true, sent_bytes: 0, still: 0 };
@@ -125,7 +142,7 @@ impl Arrivals {
         if slot.is_none() {
             self.0.left_out.fetch_add(1, Relaxed);
         }
-        Arrival { books: self.clone(), shard, slot, network, redirect }
+        Arrival { books: self.clone(), shard, slot, network, redirect, held }
     }
 
     /// Takes note of one that arrived and was answered at once.
@@ -165,13 +182,17 @@ impl Arrivals {
             }
             sightings.append(ended);
         }
-        let mut left_out = self.0.left_out.swap(0, Relaxed);
+        let left_out = self.0.left_out.swap(0, Relaxed);
         let mut reports: Vec<_> = sightings
             .chunks(Report::MOST_SIGHTINGS)
-            .map(|sightings| Report { sightings: sightings.to_vec(), left_out: std::mem::take(&mut left_out) })
+            .map(|sightings| Report { sightings: sightings.to_vec(), ..Report::default() })
             .collect();
-        if left_out > 0 {
-            reports.push(Report { sightings: Vec::new(), left_out });
+        let objects = self.0.telling.take();
+        if reports.is_empty() && (left_out > 0 || !objects.is_empty()) {
+            reports.push(Report::default());
+        }
+        if let Some(first) = reports.first_mut() {
+            (first.left_out, first.objects) = (left_out, objects);
         }
         reports
     }
@@ -197,7 +218,10 @@ impl Arrival {
         };
         let mut shard = self.books.shard(self.shard);
         let new = self.slot.is_some_and(|slot| shard.open.remove(slot).new);
-        let Self { network, redirect, .. } = self;
+        let Self { network, redirect, held, .. } = self;
+        if let Some(held) = held.filter(|_| fate == Fate::Complete) {
+            self.books.0.telling.note(redirect, &held, Instant::now());
+        }
         // One that came and went between two reports was under way like any other: so does a video whose viewer looks for a place.
         if new && fate == Fate::BrokenOff {
             self.books.add(&mut shard, Sighting { network, redirect, fate: Fate::UnderWay });
@@ -224,7 +248,7 @@ mod tests {
 
     fn begin(arrivals: &Arrivals, redirect: u64) -> Transfer {
         let mut transfer = transfer();
-        let arrival = arrivals.begin(CLIENT, RedirectId(redirect), transfer.progress());
+        let arrival = arrivals.begin(CLIENT, RedirectId(redirect), transfer.progress(), None);
         transfer.at_end(move |ended| arrival.end(ended));
         transfer
     }

@@ -26,6 +26,7 @@ use crate::{
     figures::Figures,
     fullness::Fullness,
     health::Health,
+    telling::Held,
 };
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -175,7 +176,7 @@ impl Clients {
         if open {
             self.delivery.keep_ready(&request, &object, &answer);
         }
-        let arrival = redirect.and_then(|redirect| self.arrived(&request, redirect, &answer));
+        let arrival = redirect.and_then(|redirect| self.arrived(&request, redirect, &object.key, &answer));
         if let Some(transfer) = &mut answer.transfer {
             record_end(span, arrival, transfer);
         }
@@ -183,12 +184,13 @@ impl Clients {
     }
 
     /// Takes note of a redirect that was answered here; of one whose answer is still to be sent, the end comes later.
-    fn arrived(&self, request: &Request, redirect: RedirectId, answer: &Answer) -> Option<Arrival> {
+    fn arrived(&self, request: &Request, redirect: RedirectId, key: &ObjectKey, answer: &Answer) -> Option<Arrival> {
         let client = request.peer.ip();
         let is_what_was_asked_for = answer.status.is_success() || matches!(answer.status.as_u16(), 304 | 412 | 416);
         match &answer.transfer {
             Some(transfer) if is_what_was_asked_for => {
-                return Some(self.arrivals.begin(client, redirect, transfer.progress()));
+                let held = Held::of(key, answer);
+                return Some(self.arrivals.begin(client, redirect, transfer.progress(), held));
             }
             _ if is_what_was_asked_for => self.arrivals.note(client, redirect, Fate::Complete),
             _ => self.arrivals.note(client, redirect, Fate::Failed),

@@ -24,6 +24,7 @@ mod identity;
 mod inspection;
 mod load;
 mod service;
+mod telling;
 mod user_key;
 
 pub use config::{Backend, CacheConfig, Config, SECTIONS, TABLES, read};

@@ -253,7 +253,7 @@ mod tests {
         sessions.open(session, outbox);
         let speaker = Speaker { node: "a".parse().expect("a name"), session, standing, handle, relay, figures };
         let arrivals = v1::Arrivals { network: vec![192, 0, 2], complete: vec![7], ..Default::default() };
-        let evidence = v1::Evidence { arrivals: vec![arrivals], left_out: 0 };
+        let evidence = v1::Evidence { arrivals: vec![arrivals], ..Default::default() };
         speaker.hear_evidence(evidence.clone());
         assert!(gateway.try_recv().is_err(), "before the welcome");
         sessions.send(session, v1::attend_response::Body::Welcome(v1::Welcome::default()));

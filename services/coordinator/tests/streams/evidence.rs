@@ -8,7 +8,7 @@ fn redirect(tag: u16, rest: u64) -> u64 {
 
 fn evidence(complete: Vec<u64>) -> v1::AttendRequest {
     let arrivals = v1::Arrivals { network: vec![192, 0, 2], complete, ..Default::default() };
-    let evidence = v1::Evidence { arrivals: vec![arrivals], left_out: 0 };
+    let evidence = v1::Evidence { arrivals: vec![arrivals], ..Default::default() };
     v1::AttendRequest { body: Some(attend_request::Body::Evidence(evidence)) }
 }
 
