@@ -1,5 +1,5 @@
 //! What one selection and one node token cost. `cargo bench -p ferry-core`; prints nanoseconds per call, the median of
-//! rounds, and the best of them for machines that others use too.
+//! rounds, and the best of them for machines that others use too. With `-- PART`, only those whose name has that in it.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -13,6 +13,7 @@ use ferry_core::{
     load::Load,
     node::{Freshness, Intent, NodeFacts, NodeState, NodeView},
     object::{ObjectKey, ObjectPath},
+    place::Costs,
     ring::{Key, KeyRing},
     selection::{Client, Corrections, Request, Scheme, Table, select},
     time::{Tick, UnixMillis},
@@ -43,6 +44,9 @@ fn node(index: usize, regions: usize) -> NodeView {
 }
 
 fn measure(what: &str, mut call: impl FnMut(u32)) {
+    if std::env::args().skip(1).any(|part| !part.starts_with('-') && !what.contains(&part)) {
+        return;
+    }
     let mut rounds: Vec<_> = (0..ROUNDS)
         .map(|_| {
             let begun = Instant::now();
@@ -54,9 +58,10 @@ fn measure(what: &str, mut call: impl FnMut(u32)) {
     println!("{what:<44} {:>6} ns, at best {:>6} ns", rounds[ROUNDS / 2].as_nanos(), rounds[0].as_nanos());
 }
 
-fn selection(nodes: usize, regions: usize) {
+fn selection(nodes: usize, regions: usize, costs: Costs) {
     let views: Vec<_> = (0..nodes).map(|index| node(index, regions)).collect();
-    let table = Table::from_views(&views, None, NOW);
+    let dear = if costs.is_empty() { "" } else { ", with costs" };
+    let table = Table::from_views(&views, None, NOW).with_costs(costs.into());
     let corrections = Corrections::for_table(&table, None);
     for candidate in table.iter() {
         corrections.sent(candidate, 1_000_000, NOW);
@@ -65,7 +70,7 @@ fn selection(nodes: usize, regions: usize) {
     let path = ObjectPath::from_decoded(&keys[0]).expect("a good path");
     let (region, zone) = ("r0".parse().ok(), "z0".parse().ok());
     let client = Client { region: region.as_ref(), zone: zone.as_ref(), hash: 7 };
-    measure(&format!("select, {nodes} nodes in {regions} regions"), |call| {
+    measure(&format!("select, {nodes} nodes in {regions} regions{dear}"), |call| {
         let affinity = keys[call as usize % keys.len()].as_str();
         let now = NOW + Duration::from_millis(700);
         let request = Request {
@@ -81,6 +86,14 @@ fn selection(nodes: usize, regions: usize) {
         };
         black_box(select(&table, &corrections, black_box(&request)).primary);
     });
+}
+
+/// Each region is at another distance from every other one.
+fn costs(regions: usize) -> Costs {
+    let region = |number: usize| format!("r{number}").parse().expect("a good name");
+    let pairs = (0..regions).flat_map(|from| (0..from).map(move |to| (from, to)));
+    let given = pairs.map(|(from, to)| (region(from), region(to), (from * 7 + to) as u32));
+    Costs::new(given).expect("each pair once")
 }
 
 fn tokens() {
@@ -119,7 +132,10 @@ fn tokens() {
 
 fn main() {
     for (nodes, regions) in [(2, 1), (16, 1), (16, 3), (256, 1), (256, 4), (10_000, 1), (10_000, 20)] {
-        selection(nodes, regions);
+        selection(nodes, regions, Costs::default());
+    }
+    for (nodes, regions) in [(16, 3), (256, 4), (10_000, 20)] {
+        selection(nodes, regions, costs(regions));
     }
     tokens();
 }

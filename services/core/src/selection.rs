@@ -3,7 +3,8 @@
 //! One pure function, [`select`], for the redirect, for `ferry explain`, for the property tests and for the simulation:
 //!
 //! 1. Eligible: UP (SUSPECT only if nobody is UP), reachable in the client's scheme, serves the key's prefix, not tried.
-//! 2. Tiers: the client's zone, its region, everywhere else. A tier spills to the next in proportion to its utilisation.
+//! 2. Tiers: the client's zone, its region, then the other regions, the cheapest first ([`Costs`](crate::place::Costs)). A tier spills to the next that is better
+//!    off in proportion to its utilisation.
 //! 3. Affinity: weighted rendezvous within the tier, so that a key meets the same node again.
 //! 4. Bounded load: a busy node takes no more than its share of the tier's load.
 //! 5. Second choice: of the first two, the one that is clearly less loaded, if the first is busy at all.

@@ -57,6 +57,17 @@ impl Costs {
         }
     }
 
+    /// The regions of which anything is said.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.regions.iter()
+    }
+
+    /// Whether nothing is said of any.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.regions.is_empty()
+    }
+
     fn known(&self, from: &Region, to: &Region) -> f64 {
         let given = |from, to| self.given.get(from).and_then(|row: &BTreeMap<_, _>| row.get(to)).copied();
         if from == to { 0.0 } else { given(from, to).or_else(|| given(to, from)).map_or(self.unknown, f64::from) }

@@ -52,10 +52,12 @@ impl<'t> Round<'_, 't> {
         for next in Tier::ALL.into_iter().filter(|&tier| tier > nearest && self.sum(tier).not_full > 0) {
             let here = self.sum(chosen).utilisation();
             let nobody_here = self.sum(chosen).not_full == 0;
-            if nobody_here || (self.draw(chosen) < Self::passes_on(here) && self.sum(next).utilisation() < here) {
-                chosen = next;
-            } else {
+            if !nobody_here && self.draw(chosen) >= Self::passes_on(here) {
                 break;
+            }
+            // One that is worse off is passed over: there may be a better one behind it.
+            if nobody_here || self.sum(next).utilisation() < here {
+                chosen = next;
             }
         }
         Some((nearest, chosen))

@@ -6,7 +6,7 @@ use super::{
     decaying::Moment,
     figures::{Figures, Measure},
     rendezvous::{hash_pair, hash_text},
-    table::{Domain, Members, Place, Table},
+    table::{Domain, Members, Place, Row, Table},
 };
 use crate::{id::NodeId, node::NodeState};
 
@@ -17,12 +17,34 @@ pub enum Tier {
     Zone,
     /// In the client's region.
     Region,
-    /// Anywhere else, or nobody knows where the client is.
+    /// In those other regions that are the cheapest for the client's; anywhere, where nobody knows any cost or where the client is.
     Elsewhere,
+    /// In the next ones after that.
+    Second,
+    /// And so on.
+    Third,
+    /// And so on.
+    Fourth,
+    /// And so on.
+    Fifth,
+    /// In all that are dearer still.
+    Farthest,
 }
 
 impl Tier {
-    pub(super) const ALL: [Self; 3] = [Self::Zone, Self::Region, Self::Elsewhere];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Zone,
+        Self::Region,
+        Self::Elsewhere,
+        Self::Second,
+        Self::Third,
+        Self::Fourth,
+        Self::Fifth,
+        Self::Farthest,
+    ];
+    /// Those of other regions.
+    pub(super) const OTHERS: [Self; 6] =
+        [Self::Elsewhere, Self::Second, Self::Third, Self::Fourth, Self::Fifth, Self::Farthest];
 
     /// The tier's name as people see it.
     #[must_use]
@@ -31,6 +53,11 @@ impl Tier {
             Self::Zone => "zone",
             Self::Region => "region",
             Self::Elsewhere => "elsewhere",
+            Self::Second => "elsewhere-2",
+            Self::Third => "elsewhere-3",
+            Self::Fourth => "elsewhere-4",
+            Self::Fifth => "elsewhere-5",
+            Self::Farthest => "elsewhere-6",
         }
     }
 }
@@ -115,6 +142,7 @@ pub(super) struct Round<'r, 't> {
     per_cost: f64,
     region: Option<u32>,
     zone: Option<Domain>,
+    row: &'t Row,
     /// Whether only those get it that are late, since nobody who beats in time is eligible.
     late: bool,
     sums: Sums,
@@ -141,10 +169,11 @@ impl<'r, 't> Round<'r, 't> {
         let cost = request.cost.max(1) as f64;
         let region = table.region(request.client.region);
         let zone = table.zone(request.client.region, request.client.zone);
+        let row = table.row(request.client.region);
         let mut round = Self {
             request,
             affinity,
-            members: table.members(affinity, region, zone),
+            members: table.members(affinity, region, zone, row),
             table,
             corrections,
             now: Moment::of(request.now),
@@ -152,6 +181,7 @@ impl<'r, 't> Round<'r, 't> {
             per_cost: 1.0 / cost,
             region,
             zone,
+            row,
             late: false,
             sums: Sums::default(),
             believed: [false; _],
@@ -265,7 +295,7 @@ impl<'r, 't> Round<'r, 't> {
         } else if self.region.is_some() && self.region == figures.region() {
             Tier::Region
         } else {
-            Tier::Elsewhere
+            self.row.tier(figures.region())
         }
     }
 

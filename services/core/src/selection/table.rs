@@ -2,6 +2,7 @@
 //!
 //! It changes in place, node by node, and costs what changed; only when nodes come, go or move are the others renumbered.
 
+mod distances;
 mod members;
 mod places;
 mod traffic;
@@ -12,10 +13,11 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::distances::Row;
 pub(super) use self::members::Members;
 pub(super) use self::places::Domain;
 pub(super) use self::traffic::TELLING_TRANSFERS;
-use self::{members::Ticket, places::Places, traffic::Traffic};
+use self::{distances::Distances, members::Ticket, places::Places, traffic::Traffic};
 use super::{
     Rules, Scheme,
     figures::{ASSUMED_CAPACITY, Figures},
@@ -27,6 +29,7 @@ use crate::{
     load::Load,
     node::{Freshness, NodeFacts, NodeState, NodeView, Weight},
     object::ObjectPath,
+    place::Costs,
     time::Tick,
     tokens::{Endpoint, Reach},
 };
@@ -251,6 +254,7 @@ pub struct Table {
     /// How many nodes do not serve every key.
     choosy: usize,
     places: Places,
+    distances: Distances,
     census: Census,
     rules: Rules,
     traffic: Traffic,
@@ -323,6 +327,7 @@ impl Table {
         self.candidates.sort_by(|one, other| one.id().cmp(other.id()));
         debug_assert!(self.candidates.is_sorted_by(|one, other| one.id() < other.id()), "each node once");
         self.places = Places::of(self.candidates.iter());
+        self.distances.number(&self.places);
         for (index, candidate) in self.candidates.iter_mut().enumerate() {
             candidate.index = index;
             (candidate.region, candidate.domain) = self.places.find(&candidate.facts);
@@ -363,6 +368,14 @@ impl Table {
     #[must_use]
     pub const fn with_rules(mut self, rules: Rules) -> Self {
         self.rules = rules;
+        self
+    }
+
+    /// The same table, where it costs so much to serve a client of one region from another.
+    #[must_use]
+    pub fn with_costs(mut self, costs: Arc<Costs>) -> Self {
+        self.distances = Distances::new(costs);
+        self.distances.number(&self.places);
         self
     }
 
@@ -410,9 +423,9 @@ impl Table {
 
     /// Who is looked at for a key of that hash, and a client there. Where nodes serve some keys only, everybody is: the few that serve this one may not be
     /// among those drawn.
-    pub(super) fn members(&self, key: u64, region: Option<u32>, zone: Option<Domain>) -> Members {
+    pub(super) fn members(&self, key: u64, region: Option<u32>, zone: Option<Domain>, row: &Row) -> Members {
         match self.choosy {
-            0 => Members::draw(&self.tickets, &self.places, key, region, zone),
+            0 => Members::draw(&self.tickets, &self.places, key, region, zone, row),
             _ => self.everybody(),
         }
     }
@@ -440,6 +453,11 @@ impl Table {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.candidates.is_empty()
+    }
+
+    /// How far the others are for a client there.
+    pub(super) fn row(&self, region: Option<&Region>) -> &Row {
+        self.distances.of(region)
     }
 
     /// The number of a region, if any node is there.

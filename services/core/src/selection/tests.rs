@@ -3,6 +3,7 @@
 mod balance;
 mod explained;
 mod laws;
+mod regions;
 
 use std::{
     num::{NonZeroU32, NonZeroU64},

@@ -4,15 +4,15 @@
 //! key is good: about [`LOOKED_AT`] of them, others for every key, and always the same for the same key. Whoever would win among all is among them, so affinity is
 //! what it is without this; what the tier carries is estimated from them, as from a sample.
 
-use super::{Candidate, Domain, places::Places};
-use crate::selection::{figures::Figures, rendezvous::hash_pair};
+use super::{Candidate, Domain, distances::Row, places::Places};
+use crate::selection::{figures::Figures, rendezvous::hash_pair, round::Tier};
 
 /// Of a tier with so many nodes, all are looked at.
 const WHOLE: u32 = 32;
-/// Of a larger one, about so many.
+/// Of a larger one, about so many; half of both in regions beyond the nearest others.
 const LOOKED_AT: u64 = 24;
-/// Room for three tiers, each whole or drawn; a draw that is larger by chance is cut off.
-const ROOM: usize = 4 * WHOLE as usize;
+/// Room for every tier, each whole or drawn; a draw that is larger by chance is cut off.
+const ROOM: usize = (Tier::ALL.len() + 1) * WHOLE as usize;
 /// Weights are counted in such parts here.
 const PARTS: f32 = 256.0;
 
@@ -62,20 +62,28 @@ impl Members {
         key: u64,
         region: Option<u32>,
         zone: Option<Domain>,
+        row: &Row,
     ) -> Self {
         if tickets.len() <= WHOLE as usize {
             return Self::all(tickets.len());
         }
         // Every score is above 0.
-        let limit = |(count, weight): (u32, f32)| if count <= WHOLE { 0 } else { (weight * PARTS) as u64 / LOOKED_AT };
-        let [in_zone, in_region, elsewhere] = places.tiers(region, zone).map(limit);
-        // By how many of the two names are the client's: a zone lies in its region.
-        let limits = [elsewhere, in_region, in_zone];
+        let tiers = places.tiers(region, zone, row);
+        let limits: [u64; Tier::ALL.len()] = std::array::from_fn(|tier| {
+            let (count, weight) = tiers[tier];
+            // Who serves in case of need need not be compared with as many.
+            let part = if tier > Tier::Elsewhere as usize { 2 } else { 1 };
+            if count <= WHOLE / part { 0 } else { (weight * PARTS) as u64 * u64::from(part) / LOOKED_AT }
+        });
+        let (others, none) = row.others();
         let (region, zone) = (region.unwrap_or(NOWHERE), zone.unwrap_or(Domain::NOWHERE));
         let (mut drawn, mut count) = ([0; ROOM], 0);
         for (index, ticket) in tickets.iter().enumerate() {
-            let limit = limits[usize::from(ticket.region == region) + usize::from(ticket.domain == zone)];
-            if ticket.may_beat(limit, key) && count < ROOM {
+            // By how many of the two names are the client's: a zone lies in its region.
+            let near = usize::from(ticket.region == region) + usize::from(ticket.domain == zone);
+            let elsewhere = others[(ticket.region as usize).min(none)] as usize;
+            let tier = if near == 0 { elsewhere } else { Tier::Elsewhere as usize - near };
+            if ticket.may_beat(limits[tier], key) && count < ROOM {
                 drawn[count] = index as u32;
                 count += 1;
             }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use super::Candidate;
+use super::{Candidate, distances::Row};
 use crate::{
     id::{Region, Zone},
     node::{NodeFacts, NodeView},
@@ -21,12 +21,14 @@ impl Domain {
 /// The names that nodes have given their places, with a number for each.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places {
-    regions: HashMap<Region, u32>,
+    pub(super) regions: HashMap<Region, u32>,
     domains: HashMap<(Option<Region>, Option<Zone>), u32>,
     /// How many nodes there are and what they weigh, by number, and altogether.
-    in_regions: Vec<(u32, f32)>,
+    pub(super) in_regions: Vec<(u32, f32)>,
+    /// Those in no region.
+    pub(super) in_none: (u32, f32),
     in_domains: Vec<(u32, f32)>,
-    anywhere: (u32, f32),
+    pub(super) anywhere: (u32, f32),
 }
 
 /// Whether both are in one place, weigh the same there and serve the same: what is counted for all nodes together stays right.
@@ -42,8 +44,9 @@ impl Places {
         let mut places = Self::default();
         for node in nodes {
             let (facts, weight) = (&node.facts, node.weight().get() as f32);
-            if let Some(region) = &facts.region {
-                add(&mut places.in_regions, number(&mut places.regions, region.clone()), weight);
+            match &facts.region {
+                Some(region) => add(&mut places.in_regions, number(&mut places.regions, region.clone()), weight),
+                None => places.in_none = (places.in_none.0 + 1, places.in_none.1 + weight),
             }
             let domain = number(&mut places.domains, (facts.region.clone(), facts.zone.clone()));
             add(&mut places.in_domains, domain, weight);
@@ -59,13 +62,21 @@ impl Places {
     }
 
     /// How many nodes each tier has for a client there, and what they weigh, in the order of [`Tier::ALL`].
-    pub(super) fn tiers(&self, region: Option<u32>, zone: Option<Domain>) -> [(u32, f32); Tier::ALL.len()] {
+    pub(super) fn tiers(&self, region: Option<u32>, zone: Option<Domain>, row: &Row) -> [(u32, f32); Tier::ALL.len()] {
         let of = |counts: &[(u32, f32)], number: Option<u32>| {
             number.and_then(|number| counts.get(number as usize)).copied().unwrap_or_default()
         };
         let less = |all: (u32, f32), part: (u32, f32)| (all.0.saturating_sub(part.0), all.1 - part.1);
-        let (zone, region) = (of(&self.in_domains, zone.map(|zone| zone.0)), of(&self.in_regions, region));
-        [zone, less(region, zone), less(self.anywhere, if region.0 > 0 { region } else { zone })]
+        let (in_zone, in_region) = (of(&self.in_domains, zone.map(|zone| zone.0)), of(&self.in_regions, region));
+        let mut tiers = [(0, 0.0); Tier::ALL.len()];
+        tiers[Tier::OTHERS[0] as usize..].copy_from_slice(&row.sums);
+        if !row.is_of_a_region() && region.is_some() {
+            let own = &mut tiers[row.tier(region) as usize];
+            *own = less(*own, in_region);
+        }
+        tiers[Tier::Zone as usize] = in_zone;
+        tiers[Tier::Region as usize] = less(in_region, in_zone);
+        tiers
     }
 
     /// The number of a region, if any node is there.
