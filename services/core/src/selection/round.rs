@@ -155,8 +155,8 @@ impl<'r, 't> Round<'r, 't> {
     /// The round for a request. A key that is spread over several nodes has two that a client may go to, and the better one counts (Mitzenmacher,
     /// "The power of two choices in randomized load balancing", 2001).
     pub(super) fn new(table: &'t Table, corrections: &'r Corrections, request: &'r Request<'r>) -> Self {
-        let hash = request.client.hash;
-        let (one, other) = (affinity(request, hash), affinity(request, hash.rotate_left(32)));
+        let (key, hash) = (hash_text(request.affinity), request.client.hash);
+        let [one, other] = [hash, hash.rotate_left(32)].map(|client| affinity(key, request.spread, client));
         let round = Self::about(one, table, corrections, request);
         if one == other {
             return round;
@@ -327,9 +327,8 @@ impl<'r, 't> Round<'r, 't> {
 
 /// What is hashed with the nodes. A key that is spread is several keys, each with an order of nodes of its own, and the first of them
 /// is the key itself: nobody who has it already loses it.
-fn affinity(request: &Request<'_>, client: u64) -> u64 {
-    let key = hash_text(request.affinity);
-    match (u128::from(client) * u128::from(request.spread)) >> 64 {
+fn affinity(key: u64, spread: u32, client: u64) -> u64 {
+    match (u128::from(client) * u128::from(spread)) >> 64 {
         0 => key,
         part => hash_pair(key, part as u64),
     }

@@ -5,11 +5,7 @@
 //! (leading slash included) and, where a query is part of the object's key, a line break and that query in canonical
 //! form. No field may hold a control character, so the number of lines and the kind say which line is which.
 
-use std::{
-    borrow::Cow,
-    fmt::{self, Write as _},
-    str::FromStr,
-};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, utf8_percent_encode};
@@ -155,7 +151,7 @@ pub fn sign_user(key: &Key, claim: UserClaim<'_>, uid: &str, expires: u64) -> Re
     {
         return Err(Unsignable::Query);
     }
-    let mac = hmac::sign(key.hmac(), claim.mac_text(uid, expires).as_bytes());
+    let mac = hmac::sign(key.hmac(), claim.mac_text(uid, &expires.to_string()).as_bytes());
     let mut query = format!(
         "uid={}&expires={expires}&token={}&kid={}",
         utf8_percent_encode(uid, COMPONENT),
@@ -182,8 +178,8 @@ pub fn verify_user<'q>(
 ) -> Result<UserGrant<'q>, UserTokenError> {
     let token = Presented::find(&query.into())?;
     let text = match &token.scope {
-        Some(scope) => mac_text("scope", &[scope], &token.uid, token.expires),
-        None => UserClaim::Path { path, query: key_query }.mac_text(&token.uid, token.expires),
+        Some(scope) => mac_text("scope", &[scope], &token.uid, &token.expires_text),
+        None => UserClaim::Path { path, query: key_query }.mac_text(&token.uid, &token.expires_text),
     };
     let made_by = |key: &Key| hmac::verify(key.hmac(), text.as_bytes(), &token.mac).is_ok();
     let good = match &token.kid {
@@ -207,7 +203,7 @@ fn is_uid(uid: &str) -> bool {
 }
 
 impl UserClaim<'_> {
-    fn mac_text(self, uid: &str, expires: u64) -> String {
+    fn mac_text(self, uid: &str, expires: &str) -> String {
         match self {
             Self::Scope(scope) => mac_text("scope", &[scope.as_str()], uid, expires),
             Self::Path { path, query: None } => mac_text("path", &["/", path.as_str()], uid, expires),
@@ -219,12 +215,11 @@ impl UserClaim<'_> {
 }
 
 /// What is signed; `what` in pieces.
-fn mac_text(kind: &str, what: &[&str], uid: &str, expires: u64) -> String {
+fn mac_text(kind: &str, what: &[&str], uid: &str, expires: &str) -> String {
     let mut text = String::with_capacity(256);
-    for piece in ["v1\nuser\n", kind, "\n"].iter().chain(what).chain(&["\n", uid, "\n"]) {
-        text.push_str(piece);
+    for pieces in [&["v1\nuser\n", kind, "\n"], what, &["\n", uid, "\n", expires]] {
+        pieces.iter().for_each(|piece| text.push_str(piece));
     }
-    write!(text, "{expires}").expect("a String takes all that is written");
     text
 }
 
@@ -232,6 +227,8 @@ fn mac_text(kind: &str, what: &[&str], uid: &str, expires: u64) -> String {
 struct Presented<'q> {
     uid: Cow<'q, str>,
     expires: u64,
+    /// The same in the one way in which it is signed.
+    expires_text: Cow<'q, str>,
     mac: [u8; 32],
     kid: Option<Cow<'q, str>>,
     /// Checked as a [`Scope`] is.
@@ -251,7 +248,8 @@ impl<'q> Presented<'q> {
         let (kid, scope) = (of(Own::Kid)?, of(Own::Scope)?);
         let token = token.ok_or(Missing)?;
         let uid = uid.filter(|uid| is_uid(uid)).ok_or(Malformed)?;
-        let expires = expires.and_then(|text| decimal(&text)).ok_or(Malformed)?;
+        let expires_text = expires.ok_or(Malformed)?;
+        let expires = decimal(&expires_text).ok_or(Malformed)?;
         if let Some(scope) = &scope {
             check_scope(scope).map_err(|_| Malformed)?;
         }
@@ -259,7 +257,7 @@ impl<'q> Presented<'q> {
         let mut mac = [0; 36];
         let length = BASE64_URL_SAFE_NO_PAD.decode_slice(&*token, &mut mac).map_err(|_| Malformed)?;
         let mac = mac[..length].try_into().map_err(|_| Malformed)?;
-        Ok(Self { uid, expires, mac, kid, scope })
+        Ok(Self { uid, expires, expires_text, mac, kid, scope })
     }
 }
 
