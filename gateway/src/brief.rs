@@ -33,7 +33,7 @@ impl Front {
             return None;
         }
         let asker = Asker::of(self.whereabouts.at(plain.peer.ip()), redirect::scheme(plain.secure));
-        let wanted = self.wanted(&admitted, asker, now);
+        let wanted = self.wanted(&admitted, asker, &snapshot, now);
         let selection = self.choose(&snapshot, &wanted);
         let primary = selection.primary?;
         let mut nodes = Nodes::of(&selection, asker.scheme);

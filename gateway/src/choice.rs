@@ -6,6 +6,8 @@ use ferry_core::{
     selection::{Candidate, Client, Explanation, Request as Question, Scheme, Selection, explain, select},
     time::Tick,
 };
+use ferry_delivery::{Answer, Request};
+use http::{Method, StatusCode, header};
 use twox_hash::XxHash3_64;
 
 use crate::{
@@ -14,9 +16,6 @@ use crate::{
     snapshot::Snapshot,
     whereabouts::{Place, Whereabout},
 };
-
-/// What one more transfer is expected to take, in bytes per second, until sizes and rates are known.
-const TRANSFER_COST: u64 = 1 << 20;
 
 /// Who asks, as the connection and the fields of the request tell.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +26,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) place: Option<&'a Place>,
     /// What the client can be sent to.
     pub(crate) scheme: Scheme,
+    /// The most that it asks for of the object, in bytes.
+    pub(crate) part: u64,
 }
 
 /// A request for which nodes are wanted.
@@ -36,12 +37,27 @@ pub(crate) struct Wanted<'a> {
     affinity: Cow<'a, str>,
     pub(crate) asker: Asker<'a>,
     client: Client<'a>,
+    /// What is expected to be sent, in bytes, and in bytes per second.
+    bytes: u64,
+    cost: u64,
+    /// Over how many nodes the key is spread.
+    spread: u32,
     pub(crate) now: Tick,
 }
 
 impl Front {
-    pub(crate) fn wanted<'a>(&self, admitted: &'a Admitted<'a>, asker: Asker<'a>, now: Tick) -> Wanted<'a> {
-        Wanted { admitted, affinity: admitted.found.affinity(), asker, client: asker.client(), now }
+    pub(crate) fn wanted<'a>(
+        &self,
+        admitted: &'a Admitted<'a>,
+        asker: Asker<'a>,
+        snapshot: &Snapshot,
+        now: Tick,
+    ) -> Wanted<'a> {
+        let (affinity, client) = (admitted.found.affinity(), asker.client());
+        let bytes = self.sizes.expected(kind(admitted)).min(asker.part);
+        let cost = snapshot.table.cost(bytes, client.region);
+        let spread = snapshot.warmth.heat.spread(&affinity, bytes, &snapshot.table, now);
+        Wanted { admitted, affinity, asker, client, bytes, cost, spread, now }
     }
 
     /// The nodes for it. Remembers nothing: what became of the choice, [`Self::chosen`] is told.
@@ -67,15 +83,30 @@ impl Front {
 
     /// Takes note that the client was sent to this node.
     pub(crate) fn chosen(&self, snapshot: &Snapshot, wanted: &Wanted<'_>, primary: &Candidate) {
-        snapshot.corrections.sent(primary, TRANSFER_COST, wanted.now);
+        self.sent(snapshot, wanted, primary);
         self.figures.redirected.inc();
+    }
+
+    /// Takes note that this node is asked for it, by whomever.
+    pub(crate) fn sent(&self, snapshot: &Snapshot, wanted: &Wanted<'_>, node: &Candidate) {
+        snapshot.corrections.sent(node, wanted.cost, wanted.now);
+        snapshot.warmth.heat.sent(&wanted.affinity, wanted.bytes, wanted.now);
+    }
+
+    /// Learns from a whole answer how long such objects are.
+    pub(crate) fn learn(&self, admitted: &Admitted<'_>, answer: &Answer) {
+        if answer.status == StatusCode::OK
+            && let Some(length) = answer.body.length().filter(|length| *length > 0)
+        {
+            self.sizes.learn(kind(admitted), length);
+        }
     }
 }
 
 impl<'a> Asker<'a> {
     /// Whoever was found to ask.
     pub(crate) fn of(found: Whereabout<'a>, scheme: Scheme) -> Self {
-        Self { address: found.address, place: found.place.map(|(place, _)| place), scheme }
+        Self { address: found.address, place: found.place.map(|(place, _)| place), scheme, part: u64::MAX }
     }
 
     /// Requests of one client spill alike.
@@ -97,10 +128,64 @@ impl Wanted<'_> {
             client: self.client,
             scheme: self.asker.scheme,
             tried: &self.admitted.tried,
-            cost: TRANSFER_COST,
-            spread: 1,
+            cost: self.cost,
+            spread: self.spread,
             doubted: &[],
             now: self.now,
         }
+    }
+}
+
+/// What is alike in size: the objects of one route.
+fn kind<'a>(admitted: &'a Admitted<'_>) -> &'a str {
+    admitted.found.route.pattern()
+}
+
+/// The most that a request asks for, in bytes: nothing by HEAD, and by a single range its length. Whoever seeks in a video, or looks whether a file is
+/// there, makes no key hot.
+pub(crate) fn part(request: &Request) -> u64 {
+    if request.method == Method::HEAD {
+        return 0;
+    }
+    let range = || {
+        let mut values = request.headers.get_all(header::RANGE).iter();
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        let (first, last) = value.to_str().ok()?.strip_prefix("bytes=")?.split_once('-')?;
+        match first {
+            "" => last.parse().ok(),
+            _ => last.parse::<u64>().ok()?.checked_sub(first.parse().ok()?)?.checked_add(1),
+        }
+    };
+    range().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_part_is_as_long_as_its_range_says() {
+        let asked = |method: Method, range: Option<&'static str>| {
+            let mut request = Request::internal(method, "/a").expect("a good request");
+            if let Some(range) = range {
+                request.headers.insert(header::RANGE, HeaderValue::from_static(range));
+            }
+            part(&request)
+        };
+        for (range, bytes) in [
+            ("bytes=0-99", 100),
+            ("bytes=500-599", 100),
+            ("bytes=-7", 7),
+            ("bytes=0-18446744073709551615", u64::MAX),
+            ("bytes=5-", u64::MAX),
+            ("bytes=9-5", u64::MAX),
+            ("bytes=0-1,5-6", u64::MAX),
+            ("pages=1-2", u64::MAX),
+        ] {
+            assert_eq!(asked(Method::GET, Some(range)), bytes, "{range}");
+        }
+        assert_eq!((asked(Method::GET, None), asked(Method::HEAD, None)), (u64::MAX, 0));
     }
 }

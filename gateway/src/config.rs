@@ -18,7 +18,7 @@ use crate::whereabouts;
 pub const TABLES: &[&[Setting]] = &[COMMON, SETTINGS, whereabouts::SETTINGS, disk::config::SETTINGS];
 
 /// The structured parts of its TOML file.
-pub const SECTIONS: &[&str] = &["route", whereabouts::SECTION, disk::config::CONTENT_TYPES];
+pub const SECTIONS: &[&str] = &["route", whereabouts::SECTION, whereabouts::COSTS, disk::config::CONTENT_TYPES];
 
 /// The gateway's own settings.
 const SETTINGS: &[Setting] = &[

@@ -72,7 +72,7 @@ impl Front {
         };
         let found = self.whereabouts.at(imagined.address);
         let asker = Asker::of(found, redirect::scheme(imagined.tls));
-        let wanted = self.wanted(&admitted, asker, self.clock.now());
+        let wanted = self.wanted(&admitted, asker, &snapshot, self.clock.now());
         let explanation = self.explained(&snapshot, &wanted);
         let outcome = match refused {
             Some(refused) => Outcome::Refused(refused),

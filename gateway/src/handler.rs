@@ -4,7 +4,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use ferry_core::{
     routes::{Access, Deliver, Methods},
-    selection::{Scheme, Selection},
+    selection::{Scheme, Selection, Sizes},
     target::Query,
     time::Tick,
     trace::TraceContext,
@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tracing::{Span, info_span, warn};
 
 use crate::{
-    choice::{Asker, Wanted},
+    choice::{self, Asker, Wanted},
     door::{Admitted, Rings, admit},
     fallback::Fallback,
     figures::Figures,
@@ -51,6 +51,8 @@ pub(crate) struct Front {
     /// Whether it was asked to stop.
     pub(crate) stopping: Arc<AtomicBool>,
     pub(crate) whereabouts: Whereabouts,
+    /// What was learned of how long objects are.
+    pub(crate) sizes: Sizes,
 }
 
 impl Handler for Front {
@@ -104,15 +106,15 @@ impl Front {
         let asked = (request.target.path(), query);
         let trace = self.trace(traceparent(request), admitted);
         let client = self.whereabouts.of(request.peer.ip(), &request.headers);
-        let asker = Asker::of(client, redirect::scheme(request.secure));
-        let wanted = self.wanted(admitted, asker, self.clock.now());
+        let asker = Asker { part: choice::part(request), ..Asker::of(client, redirect::scheme(request.secure)) };
+        let wanted = self.wanted(admitted, asker, snapshot, self.clock.now());
         let selection = self.choose(snapshot, &wanted);
         let answer = match admitted.found.deliver {
             Deliver::Redirect => match self.redirect(asked, &wanted, snapshot, &selection, &trace) {
                 Some(answer) => answer,
                 None => self.fall_back(request, admitted, &trace).await,
             },
-            Deliver::Proxy => self.hand_out(request, asked, admitted, snapshot, &selection, &trace).await,
+            Deliver::Proxy => self.hand_out(request, asked, &wanted, snapshot, &selection, &trace).await,
         };
         trace.span.record("status", answer.status.as_u16());
         answer
@@ -181,6 +183,7 @@ impl Front {
 
     async fn fall_back(&self, request: &Request, admitted: &Admitted<'_>, trace: &Trace) -> Answer {
         let answer = self.fallback.serve(request, &admitted.found, origin_headers(trace)).await;
+        self.learn(admitted, &answer);
         let unavailable = answer.status == StatusCode::SERVICE_UNAVAILABLE;
         self.figures.outcome(if unavailable { "unavailable" } else { "fallback" });
         answer
@@ -191,11 +194,12 @@ impl Front {
         &self,
         request: &Request,
         asked: (&str, &Query<'_>),
-        admitted: &Admitted<'_>,
+        wanted: &Wanted<'_>,
         snapshot: &Snapshot,
         selection: &Selection<'_>,
         trace: &Trace,
     ) -> Answer {
+        let admitted = wanted.admitted;
         let own = match self.fallback.is_there() {
             true => Some(self.fallback.serve(request, &admitted.found, origin_headers(trace)).await),
             false => None,
@@ -204,6 +208,7 @@ impl Front {
         let own = match own {
             Some(answer) if answer.status != StatusCode::NOT_FOUND && !answer.status.is_server_error() => {
                 self.figures.outcome("proxied");
+                self.learn(admitted, &answer);
                 return answer;
             }
             other => other,
@@ -214,8 +219,12 @@ impl Front {
             Some(target) => self.nodes.fetch(request, nodes.iter(), &String::from_utf8_lossy(&target)).await,
             None => None,
         };
-        if let Some(answer) = fetched {
+        if let Some((answer, node)) = fetched {
             self.figures.outcome("proxied");
+            self.learn(admitted, &answer);
+            if let Some(sender) = snapshot.table.find(node) {
+                self.sent(snapshot, wanted, sender);
+            }
             return answer;
         }
         self.figures.outcome("unavailable");

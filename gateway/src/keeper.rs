@@ -6,6 +6,7 @@ use ferry_core::{
     id::{CoordinatorId, Incarnation, NodeId},
     membership::Probe,
     merge::{Body, Epoch, Merge, Peer, StreamId},
+    selection::Table,
     time::Tick,
 };
 use ferry_runtime::{
@@ -80,13 +81,14 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts from the copy on disk, if there is a sound one. From then on the clock shows the cluster's time as that copy has it.
+    /// Fills `table`. Starts from the copy on disk, if there is a sound one. From then on the clock shows the cluster's time as that copy has it.
     pub(crate) fn new(
         path: PathBuf,
+        table: Table,
         clock: Clock,
         figures: Figures,
     ) -> (Self, Current, watch::Receiver<Vec<Peer>>, mpsc::Sender<Update>, mpsc::Receiver<Update>) {
-        let current = Current::default();
+        let current = Current::begin(table);
         let mut saved_offset = 0;
         let merge = match saved::load(&path) {
             Ok(None) => Merge::default(),

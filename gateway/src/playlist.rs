@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ferry_core::tokens::Reach;
+use ferry_core::{id::NodeId, tokens::Reach};
 use ferry_delivery::{
     Answer, Request,
     origin::{Fetch, OriginSettings, Origins, Settings},
@@ -34,19 +34,19 @@ impl NodeClient {
         Self { loop_id, origins: Mutex::default() }
     }
 
-    /// The first good answer of the nodes, in their order; `None` if none has one.
-    pub(crate) async fn fetch(
+    /// The first good answer of the nodes, in their order, and whose it is; `None` if none has one.
+    pub(crate) async fn fetch<'n>(
         &self,
         request: &Request,
-        nodes: impl Iterator<Item = Reach<'_>>,
+        nodes: impl Iterator<Item = Reach<'n>>,
         target: &str,
-    ) -> Option<Answer> {
+    ) -> Option<(Answer, &'n NodeId)> {
         let extra = HeaderMap::new();
         for reach in nodes {
             let Some(origins) = self.origins(reach) else { continue };
             let fetch = Fetch { method: request.method.clone(), target, client: &request.headers, extra: &extra };
             match origins.fetch(fetch).await {
-                Ok(answer) if is_final(answer.status) => return Some(answer),
+                Ok(answer) if is_final(answer.status) => return Some((answer, reach.node)),
                 Ok(answer) => warn!(node = %reach.node, status = %answer.status, "a node did not give a playlist"),
                 Err(why) => {
                     warn!(node = %reach.node, error = &why as &dyn std::error::Error, "a node did not give a playlist");

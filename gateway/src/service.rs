@@ -11,7 +11,10 @@ use std::{
 };
 
 use axum::{Router, routing::get};
-use ferry_core::id::{GatewayId, in_letters};
+use ferry_core::{
+    id::{GatewayId, in_letters},
+    selection::{Sizes, Table},
+};
 use ferry_delivery::{
     Backend, Delivery, Server, Transfers,
     disk::{Disk, RootError},
@@ -126,8 +129,9 @@ impl Gateway {
         let figures = Figures::register(metrics);
         let fallback = fallback(&config, &id, metrics, tasks)?;
         let path = config.storage_path.join("routing-table");
+        let table = Table::default().with_costs(Arc::clone(&config.whereabouts.costs));
         // Before the coordinators' voices: with it the clock takes up what an earlier life knew of the time.
-        let (keeper, current, peers, updates, inbox) = Keeper::new(path, clock.clone(), figures.clone());
+        let (keeper, current, peers, updates, inbox) = Keeper::new(path, table, clock.clone(), figures.clone());
         Figures::watch_age(metrics, current.clone(), clock.clone());
         let health = Health {
             id: id.to_string(),
@@ -169,6 +173,7 @@ impl Gateway {
             health,
             stopping: Arc::clone(&stopping),
             whereabouts,
+            sizes: Sizes::default(),
         });
         let (page, ends) = (front.health.clone(), Arc::clone(&stopping));
         let table = TableService { id, front: Arc::clone(&front) };

@@ -19,7 +19,7 @@ use ferry_core::{
     merge::GatewayFacts,
     node::NodeView,
     ring::KeyRing,
-    selection::{Corrections, Table},
+    selection::{Corrections, Heat, Table},
     time::{Tick, UnixMillis},
 };
 use ferry_runtime::Clock;
@@ -30,8 +30,31 @@ pub(crate) struct Snapshot {
     pub(crate) table: Table,
     /// Both pictures have the same, as long as nodes keep their places.
     pub(crate) corrections: Arc<Corrections>,
+    /// What was sent of each key.
+    pub(crate) warmth: Arc<Warmth>,
     pub(crate) user_ring: Option<KeyRing>,
     pub(crate) node_ring: Option<KeyRing>,
+}
+
+/// Heat for a cluster of a certain size.
+#[derive(Debug)]
+pub(crate) struct Warmth {
+    pub(crate) heat: Heat,
+    /// The most nodes that it is meant for.
+    nodes: usize,
+}
+
+impl Warmth {
+    fn for_nodes(count: usize) -> Self {
+        let nodes = count.next_power_of_two();
+        Self { heat: Heat::for_nodes(nodes), nodes }
+    }
+}
+
+impl Default for Warmth {
+    fn default() -> Self {
+        Self::for_nodes(0)
+    }
 }
 
 /// The present picture; readers never wait.
@@ -45,6 +68,13 @@ pub(crate) struct Current {
 }
 
 impl Current {
+    /// With a table that has no nodes yet.
+    pub(crate) fn begin(table: Table) -> Self {
+        let current = Self::default();
+        current.picture.store(Arc::new(Snapshot { table, ..Snapshot::default() }));
+        current
+    }
+
     pub(crate) fn load(&self) -> Arc<Snapshot> {
         self.picture.load_full()
     }
@@ -96,7 +126,9 @@ pub(crate) struct Painter {
 
 impl Painter {
     pub(crate) fn new(current: Current) -> Self {
-        Self { current, spare: Arc::default(), behind: BTreeSet::new() }
+        // What is there already (rules, costs between regions) is in both.
+        let spare = Arc::new(Snapshot::clone(&current.load()));
+        Self { current, spare, behind: BTreeSet::new() }
     }
 
     /// Notes when a coordinator was last heard.
@@ -118,6 +150,10 @@ impl Painter {
         next.table.apply(words.iter().map(|(id, word)| (*id, word.as_deref())), now);
         if next.table.numbering() != before.table.numbering() {
             next.corrections = Arc::new(Corrections::for_table(&next.table, Some(&before.corrections)));
+            // Seldom, and forgotten within seconds: what was counted is not carried over.
+            if next.table.len() > before.warmth.nodes {
+                next.warmth = Arc::new(Warmth::for_nodes(next.table.len()));
+            }
         }
         next.user_ring.clone_from(&facts.user_ring);
         next.node_ring.clone_from(&facts.node_ring);
@@ -133,6 +169,7 @@ impl Painter {
             Ok(mut spare) if spare.table.numbering() == present.table.numbering() => {
                 spare.table.follow(&present.table, &self.behind);
                 spare.corrections.clone_from(&present.corrections);
+                spare.warmth.clone_from(&present.warmth);
                 spare
             }
             // Somebody still reads it, or nodes came and went.

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use ferry_core::id::{Region, Zone};
 use http::{HeaderMap, HeaderName};
 
-pub(crate) use settings::{SECTION, SETTINGS, Settings, read};
+pub(crate) use settings::{COSTS, SECTION, SETTINGS, Settings, read};
 pub(crate) use watched::DatabaseFigures;
 
 /// A place that clients are in.

@@ -288,3 +288,27 @@ async fn a_stop_of_a_gateway_has_a_limit() {
     assert!(began.elapsed() >= Duration::from_millis(900), "it waited for the limit");
     drop(stuck);
 }
+
+/// The nodes to which that many clients behind a trusted proxy are sent, each of them asking once.
+async fn sent_to(front: &Front, path: &'static str, clients: u32) -> std::collections::BTreeSet<String> {
+    let mut nodes = std::collections::BTreeSet::new();
+    for client in 0..clients {
+        let address = std::net::Ipv4Addr::from_bits(0xc633_6400 | client);
+        let rest = format!("X-Forwarded-For: {address}\r\n\r\n").leak();
+        let answer = front.ask("GET", path, rest).await;
+        let location = answer.lines().find_map(|line| line.strip_prefix("location: ")).expect("a redirect");
+        nodes.insert(location.trim_end_matches(path).to_owned());
+    }
+    nodes
+}
+
+#[tokio::test]
+async fn an_object_that_one_node_is_not_enough_for_is_spread_and_others_are_not() {
+    let (tasks, root) = (Tasks::new(), tempfile::tempdir().expect("a folder"));
+    let nodes = (0..4).map(|_| node(&tasks, StatusCode::OK, "")).collect();
+    let front = Front::start(nodes, root.path(), &["--trusted-proxies=127.0.0.1"]).await;
+    assert_eq!(sent_to(&front, "/quiet.iso", 3).await.len(), 1);
+    // Too few to make a node busy, but as many a second would be.
+    assert!(sent_to(&front, "/crowd.iso", 30).await.len() > 1);
+    assert_eq!(sent_to(&front, "/quiet.iso", 1).await.len(), 1);
+}

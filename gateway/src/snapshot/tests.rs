@@ -7,7 +7,9 @@ use ferry_core::{
     load::Load,
     merge::{Body, Epoch, Merge},
     node::{Freshness, Intent, NodeFacts, NodeState, NodeView},
-    selection::Candidate,
+    object::ObjectPath,
+    place::Costs,
+    selection::{Candidate, Client, Request, Scheme, select},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
@@ -93,5 +95,36 @@ fn what_was_sent_is_remembered_in_both_pictures() {
         last = publish(beat, Body::Delta { nodes, loads: Vec::new(), removed: Vec::new(), facts: None });
         let candidate = last.table.iter().next().expect("one node");
         assert_eq!(last.corrections.of(candidate, Tick::default()) as u64, (beat - 1) * 1000);
+    }
+}
+
+#[test]
+fn what_regions_cost_each_other_outlasts_every_change_of_the_picture() {
+    let region = |name: &str| name.parse().expect("a good name");
+    let costs = [("east", "north", 10), ("east", "west", 90)].map(|(from, to, cost)| (region(from), region(to), cost));
+    let costs = Costs::new(costs).expect("a good matrix");
+    let current = Current::begin(Table::default().with_costs(Arc::new(costs)));
+    let mut painter = Painter::new(current.clone());
+    let key = ObjectPath::from_decoded("a").expect("a good path");
+    let east = region("east");
+    // Both pictures have their turn, also when nodes come.
+    for beat in 1..5 {
+        let at = |id: usize| {
+            let mut view = view(id, 0, NodeState::Up, beat as u64, 0);
+            Arc::make_mut(&mut view.facts).region = Some(region(if id.is_multiple_of(2) { "west" } else { "north" }));
+            view
+        };
+        let ids = (0..6 * beat).map(|id| format!("n{id}").parse().expect("valid")).collect();
+        let number = |id: &NodeId| id.as_str()[1..].parse().expect("a number");
+        painter.publish(&GatewayFacts::default(), ids, |id| Some(Cow::Owned(at(number(id)))), Tick::default());
+        let picture = current.load();
+        for affinity in ["a", "b", "c", "d", "e", "f"] {
+            let client = Client { region: Some(&east), zone: None, hash: 7 };
+            let (scheme, now) = (Scheme::Http, Tick::default());
+            let question =
+                Request { affinity, key: &key, client, scheme, tried: &[], doubted: &[], cost: 1, spread: 1, now };
+            let chosen = select(&picture.table, &picture.corrections, &question).primary.expect("somebody");
+            assert_eq!(chosen.facts().region, Some(region("north")));
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! What operators say about where clients are.
 
-use std::{collections::HashSet, fmt::Display, path::PathBuf};
+use std::{collections::HashSet, fmt::Display, path::PathBuf, sync::Arc};
 
 use ferry_core::{
     id::{Region, Zone},
-    place::{Network, Networks},
+    place::{Costs, Network, Networks},
 };
 use ferry_runtime::config::{FromSetting, Reader, Setting};
 use http::HeaderName;
@@ -35,6 +35,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
 /// The structured part of the TOML file.
 pub(crate) const SECTION: &str = "client-region";
 
+/// The other structured part: what it costs to serve a region from another one.
+pub(crate) const COSTS: &str = "region-cost";
+
 /// What was said, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -49,6 +52,16 @@ pub(crate) struct Settings {
     /// What proxies call the places, in small letters and in order.
     pub(crate) names: Vec<(String, usize)>,
     pub(crate) areas: Areas,
+    pub(crate) costs: Arc<Costs>,
+}
+
+/// One `[[region-cost]]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cost {
+    from: String,
+    to: String,
+    cost: u32,
 }
 
 /// One `[[client-region]]`: a place, and by what its clients are known.
@@ -108,6 +121,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
     let Tables { places, networks, names, areas, .. } = tables;
     let networks = kept(reader, SECTION, Networks::new(networks));
     let names = sorted(reader, names);
+    let costs = costs(reader);
     Some(Settings {
         trusted: trusted?,
         address_header: address_header?,
@@ -118,6 +132,7 @@ pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Settings> {
         networks: networks?,
         names,
         areas,
+        costs: Arc::new(costs?),
     })
 }
 
@@ -144,6 +159,17 @@ fn database(reader: &mut Reader<'_>) -> Option<Watched> {
         reader.fault("maxmind-file", format!("expected a MaxMind database: {why}{cause}"));
     }
     opened.ok()
+}
+
+fn costs(reader: &mut Reader<'_>) -> Option<Costs> {
+    let said: Vec<Cost> = reader.tables(COSTS).unwrap_or_default();
+    let mut given = Vec::with_capacity(said.len());
+    for (index, Cost { from, to, cost }) in said.iter().enumerate() {
+        let mut table = Table { reader, section: COSTS, index };
+        let (from, to) = (table.value("from", from), table.value("to", to));
+        given.extend(from.zip(to).map(|(from, to): (Region, Region)| (from, to, *cost)));
+    }
+    kept(reader, COSTS, Costs::new(given))
 }
 
 fn order(reader: &mut Reader<'_>) -> Vec<Source> {
@@ -193,7 +219,7 @@ struct Tables {
 
 impl Tables {
     fn add(&mut self, reader: &mut Reader<'_>, index: usize, said: &Said) {
-        let mut table = Table { reader, index };
+        let mut table = Table { reader, section: SECTION, index };
         let region: Option<Region> = table.value("region", &said.region);
         let zone: Option<Option<Zone>> = match &said.zone {
             Some(zone) => table.value("zone", zone).map(Some),
@@ -236,6 +262,7 @@ type Parse = fn(&str) -> Option<Area>;
 /// One table, for its faults.
 struct Table<'r, 's> {
     reader: &'r mut Reader<'s>,
+    section: &'static str,
     index: usize,
 }
 
@@ -245,6 +272,6 @@ impl Table<'_, '_> {
     }
 
     fn refuse(&mut self, field: &str, text: &str, wrong: impl Display) {
-        self.reader.refuse(format!("{SECTION}[{}].{field} = {text:?}: {wrong}", self.index));
+        self.reader.refuse(format!("{}[{}].{field} = {text:?}: {wrong}", self.section, self.index));
     }
 }

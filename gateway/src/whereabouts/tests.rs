@@ -21,7 +21,7 @@ fn gathered(file: &Path) -> Result<Settings, Refusal> {
     let tables = [CONFIG, SETTINGS];
     let matches = command("gateway", "", &tables).get_matches_from(["gateway"]);
     let environment = Environment::of([("FERRY_GATEWAY__CONFIG", file)]);
-    let sources = Sources::gather("gateway", &tables, &[SECTION], &matches, &environment);
+    let sources = Sources::gather("gateway", &tables, &[SECTION, COSTS], &matches, &environment);
     let mut reader = sources.reader();
     let settings = read(&mut reader);
     reader.conclude(|| settings)
@@ -136,6 +136,22 @@ fn all_faults_are_reported_at_once() {
         networks = ["::ffff:192.0.2.0/120", "192.0.2.0/33"]
         countries = ["DE", "de", "Germany"]
         header-values = ["X"]
+        [[region-cost]]
+        from = "east"
+        to = "west"
+        cost = 7
+        [[region-cost]]
+        from = "east"
+        to = "west"
+        cost = 7
+        [[region-cost]]
+        from = "east"
+        to = "east"
+        cost = 7
+        [[region-cost]]
+        from = "-"
+        to = "east"
+        cost = 7
         "#,
     )
     .expect_err("many faults");
@@ -154,6 +170,9 @@ fn all_faults_are_reported_at_once() {
         "client-region[1].countries = \"Germany\": expected a code of ISO 3166-1",
         "header-values want a client-region-header",
         "client-region.header-values: \"x\" is listed twice",
+        "region-cost: the cost from east to west is listed twice",
+        "region-cost: the cost from east to itself is always 0",
+        "region-cost[3].from = \"-\": expected 1 to 63",
     ] {
         assert!(faults.contains(expected), "{expected:?} is not among {faults}");
     }
