@@ -68,6 +68,8 @@ pub trait Handler: Send + Sync + 'static {
 pub struct Plain<'a> {
     /// The target: a path and perhaps a query, both still encoded. Not all of their octets need be such as belong there.
     pub target: &'a str,
+    /// The value of its `User-Agent`, which bears on no answer's content; empty if it says none.
+    pub user_agent: &'a [u8],
     /// Whether the connection is TLS.
     pub secure: bool,
     /// The client's end of the connection.

@@ -20,7 +20,7 @@ use crate::{
 
 /// A request for `target` that came just now.
 fn plain(target: &str) -> Plain<'_> {
-    Plain { target, secure: false, peer: CLIENT.into(), since: tokio::time::Instant::now() }
+    Plain { target, user_agent: b"", secure: false, peer: CLIENT.into(), since: tokio::time::Instant::now() }
 }
 
 /// A folder, and a delivery out of it.

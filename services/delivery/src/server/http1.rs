@@ -47,8 +47,8 @@ use crate::{
     request::{Arrival, Content, LARGEST_HEAD, Request},
 };
 pub(super) use giving::{Giving, Step, send_now};
-pub(super) use head::plain;
 use head::{Found, Head, Reader, Reading, Refusal};
+pub(super) use head::{Said, plain};
 pub(super) use pace::Pace;
 use response::Manner;
 pub(super) use response::date;
@@ -259,12 +259,12 @@ impl<H: Handler, S: Wire> Connection<H, S> {
     /// Takes a head, and looks whether its answer is ready.
     fn begin(&mut self, found: Found) -> Next {
         let plain = found.plain(&self.buffer);
-        if let Some(target) = plain
+        if let Some(Said { target, user_agent }) = plain
             && !self.stop.is_cancelled()
         {
             let Arrival { peer, secure, .. } = self.arrival;
             let mut head = Vec::new();
-            let plain = Plain { target, secure, peer, since: Instant::now() };
+            let plain = Plain { target, user_agent, secure, peer, since: Instant::now() };
             let at_once = self.shared.at_once(plain, &response::date(), &mut head);
             if let Some(at_once) = at_once {
                 self.buffer.advance(found.len());
@@ -274,7 +274,7 @@ impl<H: Handler, S: Wire> Connection<H, S> {
                 };
             }
         }
-        let plain = plain.is_some_and(|target| !target.contains('?'));
+        let plain = plain.is_some_and(|said| !said.target.contains('?'));
         found.take(&mut self.buffer).map_or_else(Next::Refused, |head| Next::Head(Box::new(Head { plain, ..head })))
     }
 

@@ -25,8 +25,7 @@ const FEW: usize = 32;
 
 /// Fields that no rule of ours looks at. Whatever is not listed may have an effect; of `Accept-Encoding` there is one where an answer
 /// says so by `Vary`, and such answers are not repeated.
-const WITHOUT_EFFECT: [&str; 18] = [
-    "user-agent",
+const WITHOUT_EFFECT: [&str; 17] = [
     "accept",
     "accept-encoding",
     "accept-language",
@@ -204,9 +203,17 @@ fn find(octets: &[u8]) -> Result<Option<Found>, Error> {
     Ok(Some(Found { end, version, method, target, fields: places, count: request.headers.len() }))
 }
 
-/// A whole plain request at the beginning of `octets`: how many of them it has, and its target. `None` says nothing: [`Reader`] knows
+/// What a plain request says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) struct Said<'a> {
+    pub(in super::super) target: &'a str,
+    /// Of several, the first.
+    pub(in super::super) user_agent: &'a [u8],
+}
+
+/// A whole plain request at the beginning of `octets`: how many of them it has, and what it says. `None` says nothing: [`Reader`] knows
 /// what else it may be.
-pub(in super::super) fn plain(octets: &[u8]) -> Option<(usize, &str)> {
+pub(in super::super) fn plain(octets: &[u8]) -> Option<(usize, Said<'_>)> {
     let mut fields = [const { MaybeUninit::uninit() }; FEW];
     let mut request = httparse::Request::new(&mut []);
     let parsed = ParserConfig::default().parse_request_with_uninit_headers(&mut request, octets, &mut fields).ok()?;
@@ -214,13 +221,13 @@ pub(in super::super) fn plain(octets: &[u8]) -> Option<(usize, &str)> {
         return None;
     };
     let fields = request.headers.iter().map(|field| (field.name.as_bytes(), field.value));
-    plain_target(request.path?.as_bytes(), fields).map(|target| (length, target))
+    plain_said(request.path?.as_bytes(), fields).map(|said| (length, said))
 }
 
-/// The target of a GET over HTTP/1.1, if nothing in its head bears on the answer but that: it gets what every other such request
+/// What a GET over HTTP/1.1 says, if nothing in its head bears on the answer but its target: it gets what every other such request
 /// gets.
-fn plain_target<'a, 'b>(target: &'a [u8], fields: impl Iterator<Item = (&'b [u8], &'b [u8])>) -> Option<&'a str> {
-    let (mut hosts, mut size) = (0, 0);
+fn plain_said<'a>(target: &'a [u8], fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) -> Option<Said<'a>> {
+    let (mut hosts, mut size, mut user_agent) = (0, 0, None);
     for (name, value) in fields {
         size += size_of_field(name.len(), value.len());
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
@@ -230,6 +237,10 @@ fn plain_target<'a, 'b>(target: &'a [u8], fields: impl Iterator<Item = (&'b [u8]
                 std::str::from_utf8(value).is_ok_and(host::is_host)
             }
             10 if is("connection") => value.eq_ignore_ascii_case(b"keep-alive"),
+            10 if is("user-agent") => {
+                user_agent.get_or_insert(value);
+                true
+            }
             _ => WITHOUT_EFFECT.iter().any(|known| is(known)),
         };
         if !says_little {
@@ -238,7 +249,8 @@ fn plain_target<'a, 'b>(target: &'a [u8], fields: impl Iterator<Item = (&'b [u8]
     }
     // A target in another form may mean more.
     let path = target.first() == Some(&b'/') && target.len() <= LONGEST_TARGET && !target.contains(&b'#');
-    (hosts == 1 && path && size <= LARGEST_HEADERS).then(|| std::str::from_utf8(target).ok())?
+    let target = (hosts == 1 && path && size <= LARGEST_HEADERS).then(|| std::str::from_utf8(target).ok())??;
+    Some(Said { target, user_agent: user_agent.unwrap_or_default() })
 }
 
 impl Place {
@@ -308,11 +320,11 @@ impl Found {
         self.end
     }
 
-    /// The target, if this is a plain request.
-    pub(super) fn plain<'a>(&self, octets: &'a [u8]) -> Option<&'a str> {
+    /// What it says, if this is a plain request.
+    pub(super) fn plain<'a>(&self, octets: &'a [u8]) -> Option<Said<'a>> {
         let fields = self.fields().map(|(name, value)| (&octets[name.range()], &octets[value.range()]));
         let get = self.version == Version::HTTP_11 && self.method == Method::GET;
-        plain_target(&octets[self.target.range()], fields).filter(|_| get)
+        plain_said(&octets[self.target.range()], fields).filter(|_| get)
     }
 
     /// Takes the head's octets, and makes of them what handlers read.

@@ -16,7 +16,7 @@ use super::{
     super::{
         Handler, Limits, Plain,
         connection::{Accepted, AtOnce, Begin, Shared},
-        http1::{Giving, Pace, Step, plain, send_now},
+        http1::{Giving, Pace, Said, Step, plain, send_now},
     },
     Round,
     poller::News,
@@ -228,8 +228,8 @@ impl Kept {
         if desk.stopping {
             return None;
         }
-        let (length, target) = plain(&desk.received[received])?;
-        let plain = Plain { target, secure: false, peer: self.accepted.peer, since };
+        let (length, Said { target, user_agent }) = plain(&desk.received[received])?;
+        let plain = Plain { target, user_agent, secure: false, peer: self.accepted.peer, since };
         let at_once = desk.shared.at_once(plain, &desk.round.date, desk.scratch)?;
         Some((length, at_once))
     }
@@ -320,7 +320,7 @@ mod tests {
         let (socket, peer) = listener.accept().expect("a client");
         socket.set_nonblocking(true).expect("a socket");
         let files = Files::below(folder.path(), crate::disk::Settings::default(), Transfers::new());
-        let asked = || Plain { target: "/f", secure: false, peer, since: Instant::now() };
+        let asked = || Plain { target: "/f", user_agent: b"", secure: false, peer, since: Instant::now() };
         let begin = std::time::Instant::now();
         while files.ready(asked()).is_none() {
             assert!(begin.elapsed() < Duration::from_secs(10), "it is kept in the end");

@@ -174,9 +174,24 @@ fn a_connection_persists_as_its_version_and_its_options_say() {
 }
 
 #[test]
+fn a_plain_request_says_what_calls_itself_there() {
+    for (fields, user_agent) in
+        [("", ""), ("User-Agent: curl/8\r\n", "curl/8"), ("Accept: */*\r\nUSER-AGENT: a b\r\nUser-Agent: c\r\n", "a b")]
+    {
+        let octets = format!("GET /a HTTP/1.1\r\nHost: x\r\n{fields}\r\n");
+        let said = Some(Said { target: "/a", user_agent: user_agent.as_bytes() });
+        assert_eq!(super::plain(octets.as_bytes()).map(|(_, said)| said), said, "{fields:?}");
+        let Reading::Whole(found) = Reader::default().read(&mut BytesMut::from(&*octets)) else {
+            panic!("a whole head")
+        };
+        assert_eq!(found.plain(octets.as_bytes()), said, "{fields:?}");
+    }
+}
+
+#[test]
 fn a_request_is_plain_if_nothing_in_it_bears_on_the_answer() {
     let plain = |octets: &str| match Reader::default().read(&mut BytesMut::from(octets)) {
-        Reading::Whole(found) => found.plain(octets.as_bytes()).map(str::to_owned),
+        Reading::Whole(found) => found.plain(octets.as_bytes()).map(|said| said.target.to_owned()),
         _ => panic!("a whole head: {octets:?}"),
     };
     let with = |line: &str, fields: &str| plain(&format!("{line}\r\nHost: a.test:80\r\n{fields}\r\n"));
