@@ -23,7 +23,7 @@ use crate::{
     origin::Origins,
     ready::{Prompt, Ready, ReadyAnswers},
     request::Request,
-    semantics::{self, Representation, disposition, methods, multipart::Boundaries},
+    semantics::{self, Representation, disposition, methods, multipart::Boundaries, repr_digest},
     server::Plain,
     transfers::Transfers,
 };
@@ -340,7 +340,14 @@ impl Delivery {
             varies,
         };
         let boundary = || self.shared.boundaries.next();
-        semantics::plan(&request.method, &request.headers, &representation, boundary).into_answer(file)
+        let plan = semantics::plan(&request.method, &request.headers, &representation, boundary);
+        let carries = matches!(plan.status, StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+        let digest = file.digest().filter(|_| carries).map(repr_digest::of_sha256);
+        let answer = plan.into_answer(file);
+        match digest {
+            Some(digest) => answer.with(repr_digest::REPR_DIGEST, digest),
+            None => answer,
+        }
     }
 
     async fn origin_answer(

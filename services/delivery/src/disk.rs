@@ -13,6 +13,7 @@ mod cache;
 pub(crate) mod calls;
 pub mod config;
 pub(crate) mod descriptor;
+pub(crate) mod digests;
 mod error;
 pub mod faulty;
 pub(crate) mod filesystem;
@@ -34,6 +35,7 @@ use std::{
 };
 
 use ferry_core::object::ObjectPath;
+use futures_util::future::join;
 use rustix::{
     fs::{CWD, Mode, OFlags},
     io::Errno,
@@ -49,13 +51,14 @@ pub use filling::{About, Filling};
 pub use health::Health;
 pub use open_file::{OpenFile, Sending};
 pub use resolve::Symlinks;
-pub use settings::{Dotfiles, Settings};
+pub use settings::{Dotfiles, EtagForm, Settings};
 
 use crate::semantics::{coding::Coding, content_type::ContentTypes};
 use buffers::Buffers;
 use cache::OpenFiles;
 use calls::Calls;
 use descriptor::Closer;
+use digests::Digests;
 use faulty::{Faults, Twin};
 use filesystem::Nature;
 use resolve::{Failure, Reach, Resolver};
@@ -79,6 +82,8 @@ struct Inner {
     files: OpenFiles,
     buffers: Buffers,
     closer: Arc<Closer>,
+    /// Where validators are made of them.
+    digests: Option<Digests>,
 }
 
 impl Disk {
@@ -111,6 +116,7 @@ impl Disk {
             files: OpenFiles::new(settings.open_files),
             buffers: Buffers::new(settings.sending.buffer_bytes.max(1)),
             closer: Arc::default(),
+            digests: (settings.etag == EtagForm::Digest).then(Digests::new),
             settings,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -189,9 +195,16 @@ impl Disk {
         found.map_err(DiskError::from)
     }
 
-    /// Lets go, from time to time, of files that nobody asks for any more: a deleted one would keep its space. Runs until it is
-    /// dropped.
+    /// Lets go, from time to time, of files that nobody asks for any more: a deleted one would keep its space. Finds out what files hash to, where validators
+    /// are made of that. Runs until it is dropped.
     pub async fn tend(&self) {
+        match &self.inner.digests {
+            Some(digests) => join(self.sweep(), digests.tend()).await,
+            None => (self.sweep().await, ()),
+        };
+    }
+
+    async fn sweep(&self) {
         loop {
             time::sleep(SWEEP_EVERY).await;
             let inner = Arc::clone(&self.inner);

@@ -112,7 +112,6 @@ pub fn read(sources: &Sources) -> Result<Config, Refusal> {
     let user_key_file: Option<PathBuf> = reader.get("user-key-file");
     let routes = routes(&mut reader, backend.as_ref(), coordinators.is_empty());
     guard(&mut reader, coordinators.is_empty(), routes.as_ref(), user_key_file.is_some());
-    refuse_what_is_to_come(&mut reader);
     let storage_path: Option<PathBuf> = reader.require("storage-path");
     let sending = disk.as_ref().map(|disk| disk.settings.sending);
     let cache = cache::read(&mut reader, backend.as_ref(), storage_path.as_deref(), sending);
@@ -208,15 +207,6 @@ fn guard(reader: &mut Reader<'_>, alone: bool, routes: Option<&Routes>, has_key:
         );
     } else if signed && alone && !has_key {
         reader.fault("user-key-file", "a node that stands alone wants it for its signed routes");
-    }
-}
-
-/// Names that mean something to operators already, but nothing to this build: silence would be a lie.
-fn refuse_what_is_to_come(reader: &mut Reader<'_>) {
-    match reader.get::<String>("etag").as_deref() {
-        None | Some("mtime-size") => {}
-        Some("digest") => reader.fault("etag", "this build knows \"mtime-size\" only"),
-        Some(_) => reader.fault("etag", "expected \"mtime-size\""),
     }
 }
 

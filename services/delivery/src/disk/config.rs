@@ -6,7 +6,7 @@ use ferry_core::object::ObjectPath;
 use ferry_runtime::config::{ByteSize, FromSetting, Reader, Setting};
 use http::HeaderValue;
 
-use super::{Dotfiles, Sending, Settings, Symlinks};
+use super::{Dotfiles, EtagForm, Sending, Settings, Symlinks};
 use crate::semantics::{coding::Coding, content_type::ContentTypes};
 
 /// The table of them.
@@ -38,6 +38,12 @@ pub const SETTINGS: &[Setting] = &[
         "NAME",
         "The file that a path with a slash at its end stands for; with none, that is not found",
     ),
+    Setting::text(
+        "etag",
+        "mtime-size|digest",
+        "What entity tags are made of: a file's time and length, or SHA-256 of it, which is the same on disks whose times differ",
+    )
+    .default("mtime-size"),
     Setting::list(
         "precompressed",
         "br|gzip|zstd",
@@ -64,6 +70,7 @@ pub fn read(reader: &mut Reader<'_>) -> Option<DiskConfig> {
     let symlinks = word(reader, "symlinks", &[("off", Symlinks::Off), ("beneath-root", Symlinks::BeneathRoot)]);
     let dotfiles = word(reader, "dotfiles", &[("hidden", Dotfiles::Hidden), ("served", Dotfiles::Served)]);
     let index = index(reader, dotfiles);
+    let etag = word(reader, "etag", &[("mtime-size", EtagForm::MtimeSize), ("digest", EtagForm::Digest)]);
     let precompressed = reader.list("precompressed");
     let types = types(reader);
     let settings = Settings {
@@ -73,6 +80,7 @@ pub fn read(reader: &mut Reader<'_>) -> Option<DiskConfig> {
         open_files: usize::try_from(open_files?).unwrap_or(usize::MAX),
         precompressed,
         types,
+        etag: etag?,
         ..Settings::default()
     };
     Some(DiskConfig { settings, index })

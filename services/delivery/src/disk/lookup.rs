@@ -43,8 +43,8 @@ impl Inner {
         if file.nature() != Nature::Remote {
             file.stands(now);
         }
-        let renewed =
-            clock.filter(|clock| !file.validators().hold_at(*clock)).map(|clock| Arc::new(file.renewed(clock)));
+        let outdated = clock.filter(|clock| !file.validators().hold_at(*clock));
+        let renewed = outdated.map(|clock| self.judged(&file, clock).unwrap_or_else(|| Arc::new(file.renewed(clock))));
         let file = renewed.clone().unwrap_or(file);
         if renewed.is_some() || !recent {
             self.files.put(path.clone(), Held { file: Arc::clone(&file), walked, by_link });
@@ -85,11 +85,24 @@ impl Inner {
             self.settings.sending,
             self.buffers.clone(),
         );
-        let file = file.map(Arc::new).map_err(|_| Failure::System(Errno::OVERFLOW))?;
+        let file = file.map_err(|_| Failure::System(Errno::OVERFLOW))?;
+        let file = self.judged(&file, clock).unwrap_or_else(|| Arc::new(file));
         if nature == Nature::Remote || file.identity().changed_apart(clock) >= TICK {
             self.files.put(path.clone(), Held { file: Arc::clone(&file), walked: now, by_link });
         }
         Ok(file)
+    }
+
+    /// The same file with validators by what it hashes to, which is found out if it is not known; `None` where they are not made so. It was looked at not
+    /// before `clock`.
+    fn judged(&self, file: &OpenFile, clock: SystemTime) -> Option<Arc<OpenFile>> {
+        let digests = self.digests.as_ref()?;
+        let digest = digests.of(file.identity());
+        let judged = Arc::new(file.hashed(digest, clock));
+        if digest.is_none() {
+            digests.want(&judged);
+        }
+        Some(judged)
     }
 
     fn root(&self) -> BorrowedFd<'_> {

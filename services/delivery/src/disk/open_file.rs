@@ -20,6 +20,7 @@ use super::{
     buffers::Buffers,
     calls::Calls,
     descriptor::Descriptor,
+    digests::Digest,
     filesystem::Nature,
     filling::{About, Filling},
     reading::Residency,
@@ -34,6 +35,8 @@ pub struct OpenFile {
     length: u64,
     modified: SystemTime,
     validators: Validators,
+    /// What all of it hashes to, where validators are made of that and it is known.
+    digest: Option<Digest>,
     content_type: HeaderValue,
     sending: Sending,
     pub(super) calls: Arc<Calls>,
@@ -57,7 +60,7 @@ pub struct Sending {
 }
 
 /// Which file it is, and in which state: equal only while nothing was written to it and it has the names that it had.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     device: u64,
     inode: u64,
@@ -92,6 +95,7 @@ impl OpenFile {
             length,
             modified,
             validators: Validators::of_file(modified, length, now),
+            digest: None,
             content_type,
             sending,
             calls,
@@ -120,6 +124,7 @@ impl OpenFile {
             length,
             modified,
             validators,
+            digest: None,
             content_type,
             sending,
             calls,
@@ -133,9 +138,19 @@ impl OpenFile {
 
     /// The same file, which was looked at not before `now` and found unchanged: time may have made its validators better.
     pub(super) fn renewed(&self, now: SystemTime) -> Self {
+        self.with(Validators::of_file(self.modified, self.length, now), None)
+    }
+
+    /// The same, with validators by what it hashes to, if that is known.
+    pub(super) fn hashed(&self, digest: Option<Digest>, now: SystemTime) -> Self {
+        self.with(Validators::by_sha256(digest.as_ref(), self.modified, now), digest)
+    }
+
+    fn with(&self, validators: Validators, digest: Option<Digest>) -> Self {
         Self {
             file: Arc::clone(&self.file),
-            validators: Validators::of_file(self.modified, self.length, now),
+            validators,
+            digest,
             content_type: self.content_type.clone(),
             calls: Arc::clone(&self.calls),
             buffers: self.buffers.clone(),
@@ -162,6 +177,12 @@ impl OpenFile {
     #[must_use]
     pub const fn validators(&self) -> &Validators {
         &self.validators
+    }
+
+    /// What all of it hashes to, where the root's validators are made of that and it is known.
+    #[must_use]
+    pub(crate) const fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
     }
 
     /// Its media type, by its name.

@@ -24,6 +24,18 @@ pub struct Settings {
     pub precompressed: Vec<Coding>,
     /// The media types of its files.
     pub types: ContentTypes,
+    /// What its validators are made of.
+    pub etag: EtagForm,
+}
+
+/// What the entity tags of a root's files are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EtagForm {
+    /// Modification time and length: known at once, and the same on disks whose copies agree in both.
+    #[default]
+    MtimeSize,
+    /// SHA-256: known once the file was read, and the same on any disk.
+    Digest,
 }
 
 /// What is done with names that begin with a dot.
@@ -47,6 +59,7 @@ impl Default for Settings {
             open_files: 10_000,
             precompressed: Vec::new(),
             types: ContentTypes::default(),
+            etag: EtagForm::default(),
         }
     }
 }

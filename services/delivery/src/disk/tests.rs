@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod hashed;
 mod links;
 mod staying_open;
 mod trouble;

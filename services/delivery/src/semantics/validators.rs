@@ -9,7 +9,7 @@ use super::coding::Coding;
 /// How long after its last modification a file may still change without its modification time showing it.
 ///
 /// Modification times are compared in whole seconds, and a file system's clock may lag a little behind: two seconds cover both.
-const UNSETTLED: Duration = Duration::from_secs(2);
+pub(crate) const UNSETTLED: Duration = Duration::from_secs(2);
 
 /// An entity tag (section 8.8.3) of ours, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,14 @@ impl Etag {
     pub fn of_file(modified: SystemTime, length: u64, now: SystemTime) -> Self {
         let mark = if unsettled(modified, now) { "W/" } else { "" };
         let text = format!("{mark}\"{:x}-{length:x}\"", since_1970(modified));
+        Self(HeaderValue::from_str(&text).expect("quotes and hexadecimal digits are plain ASCII"))
+    }
+
+    /// A tag that is the same for the same bytes, on whatever disk.
+    #[must_use]
+    pub fn of_sha256(digest: &[u8; 32]) -> Self {
+        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text = format!("\"sha256-{digits}\"");
         Self(HeaderValue::from_str(&text).expect("quotes and hexadecimal digits are plain ASCII"))
     }
 
@@ -165,6 +173,15 @@ impl Validators {
             last_modified: LastModified::of_file(modified, now),
             hold: (now, next_change(modified, now)),
         }
+    }
+
+    /// Those of a file of that modification time, which was looked at not before `now`, by what it hashes to: while that is not known, it has no tag, and the same
+    /// is to be asked again at once. Its date may be another disk's date of other bytes, so it combines no ranges.
+    #[must_use]
+    pub fn by_sha256(digest: Option<&[u8; 32]>, modified: SystemTime, now: SystemTime) -> Self {
+        let last_modified = LastModified::of_file(modified, now).map(|date| LastModified { strong: false, ..date });
+        let end = if digest.is_some() { next_change(modified, now) } else { Some(now) };
+        Self { etag: digest.map(Etag::of_sha256), last_modified, hold: (now, end) }
     }
 
     /// Those that somebody else gave to what came from there. Time does not change them.

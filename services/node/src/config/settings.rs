@@ -64,5 +64,4 @@ const SETTINGS: &[Setting] = &[
     Setting::text("sync-interval", "TIME", "How often the main server is asked for new files")
         .default("300s")
         .env(&["SYNC_INTERVAL"]),
-    Setting::text("etag", "mtime-size", "What validators are made of").default("mtime-size"),
 ];

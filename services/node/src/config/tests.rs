@@ -1,5 +1,6 @@
 use std::ffi::OsString;
 
+use ferry_delivery::disk::EtagForm;
 use ferry_runtime::config::{Environment, command};
 
 use super::*;
@@ -211,9 +212,15 @@ fn faults_of_routes_are_reported_together_with_the_rest() {
 }
 
 #[test]
-fn what_this_build_cannot_do_yet_is_refused_and_not_ignored() {
-    let said = fault(&["--root", "/", "--etag", "digest"], &[]);
-    assert!(said.contains("mtime-size"), "{said}");
+fn entity_tags_are_made_of_what_an_operator_says() {
+    let made_of = |flags: &[&str]| accepted(&[&["--root", "/"], flags].concat(), &[]).disk.settings.etag;
+    assert_eq!([made_of(&[]), made_of(&["--etag", "digest"])], [EtagForm::MtimeSize, EtagForm::Digest]);
+    let said = fault(&["--root", "/", "--etag", "inode"], &[]);
+    assert!(said.contains("mtime-size") && said.contains("digest"), "{said}");
+}
+
+#[test]
+fn the_main_server_s_names_are_the_seed_s() {
     let config = accepted(&["--root", "/"], &[("MAIN_SERVER_URL", "http://main:8000"), ("SYNC_INTERVAL", "60")]);
     assert_eq!((config.main_server.is_some(), config.sync_interval), (true, Duration::from_secs(60)));
 }

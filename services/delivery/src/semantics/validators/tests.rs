@@ -49,6 +49,18 @@ fn validators_change_when_they_have_to() {
     assert!(!file(dated).hold_at(weak), "the clock was set back");
 }
 
+#[test]
+fn without_a_digest_there_is_no_tag_and_its_date_is_never_strong() {
+    let unknown = Validators::by_sha256(None, at(1000), at(5000));
+    assert!(unknown.etag.is_none() && !unknown.hold_at(at(5000)), "the next look asks again");
+    let known = Validators::by_sha256(Some(&[0xab; 32]), at(1000), at(5000));
+    assert!(known.are_settled() && known.etag.as_ref().is_some_and(|tag| !tag.tag().weak));
+    assert_eq!(known.etag.expect("a tag").value(), &format!("\"sha256-{}\"", "ab".repeat(32)));
+    for validators in [unknown.last_modified, known.last_modified] {
+        assert_eq!(validators, Some(LastModified::new(1000, false)));
+    }
+}
+
 proptest! {
     /// Validators that were made once are what they would be if they were made now, for as long as they say so.
     #[test]

@@ -243,3 +243,40 @@ async fn goes_elsewhere_while_it_can(pair: &Pair, redirect: &str) {
     let hopped = pair.redirect(&NodeGrant { hops: 1, tried: vec!["n2".parse().expect("a name")], ..grant("big") });
     assert_eq!(get(&pair.nodes[0], &hopped, "Range: bytes=0-9\r\n").await.status, 206, "it serves rather than fails");
 }
+
+/// P4, P10: whoever resumes before a node has read its file gets the whole, and after that the rest.
+#[tokio::test]
+async fn a_download_goes_on_at_a_node_whose_copy_has_another_time() {
+    let pair = Pair::start(&["--etag", "digest"]).await;
+    file(&pair.sites[0], "a", b"the same bytes", 1000);
+    file(&pair.sites[1], "a", b"the same bytes", 2000);
+    let tag = tag_of(&pair.nodes[0]).await;
+    let resume = format!("Range: bytes=9-\r\nIf-Range: {tag}\r\n");
+    let early = get(&pair.nodes[1], "/a", &resume).await;
+    assert!(matches!((early.status, &*early.body), (200, b"the same bytes") | (206, b"bytes")), "{}", early.status);
+    assert_eq!(tag_of(&pair.nodes[1]).await, tag);
+    let resumed = get(&pair.nodes[1], "/a", &resume).await;
+    assert_eq!((resumed.status, &*resumed.body), (206, &b"bytes"[..]));
+    let promised = grant_of(&pair, &tag);
+    assert_eq!(get(&pair.nodes[0], &promised, "Range: bytes=9-\r\n").await.body, b"bytes", "as the redirect has it");
+    file(&pair.sites[1], "a", b"the same words", 2000);
+    let changed = get(&pair.nodes[1], "/a", &resume).await;
+    assert_eq!((changed.status, &*changed.body), (200, &b"the same words"[..]));
+    pair.stop().await;
+}
+
+/// The entity tag of a file, once the node knows it.
+async fn tag_of(node: &Live) -> String {
+    let known = async {
+        loop {
+            let answer = node.get("/a").await;
+            assert_eq!((answer.status, &*answer.body), (200, &b"the same bytes"[..]));
+            if answer.field("repr-digest").starts_with("sha-256=:") {
+                break answer.field("etag").to_owned();
+            }
+            assert_eq!(answer.field("etag"), "", "nothing is known of it yet");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(super::site::LIMIT, known).await.expect("it is read")
+}
