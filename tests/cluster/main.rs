@@ -37,6 +37,7 @@ mod nodes_command;
 mod origins;
 mod regions;
 mod second_signal;
+mod sent_on;
 mod start_up;
 mod static_stability;
 mod steady_tables;

@@ -54,6 +54,7 @@ pub(crate) struct Topology {
     every_role: Vec<String>,
     routes: Option<String>,
     caches: bool,
+    own_roots: bool,
 }
 
 impl Topology {
@@ -69,6 +70,7 @@ impl Topology {
             every_role: Vec::new(),
             routes: None,
             caches: false,
+            own_roots: false,
         }
     }
 
@@ -88,6 +90,12 @@ impl Topology {
     /// The nodes stand in front of that server, and have no root.
     pub(crate) fn origin(mut self, url: &str) -> Self {
         self.origin = Some(url.to_owned());
+        self
+    }
+
+    /// Each node has a root of its own: the workshop's folder `files-N`.
+    pub(crate) fn own_roots(mut self) -> Self {
+        self.own_roots = true;
         self
     }
 
@@ -163,6 +171,7 @@ impl Cluster {
             let node = Role::node(&workshop, &format!("node-{number}"), &known);
             let node = match &topology.origin {
                 Some(url) => node.flags(&["--origin", url]),
+                None if topology.own_roots => node.root(&workshop.folder(&format!("files-{number}"))),
                 None => node.root(&root),
             };
             let cache = workshop.path().join(format!("node-{number}-cache")).display().to_string();
@@ -189,6 +198,11 @@ impl Cluster {
     /// Where the files lie that every node serves.
     pub(crate) fn root(&self) -> PathBuf {
         self.workshop.folder("files")
+    }
+
+    /// Where the files of one node lie that has a root of its own.
+    pub(crate) fn root_of(&self, node: usize) -> PathBuf {
+        self.workshop.folder(&format!("files-{node}"))
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
