@@ -43,6 +43,7 @@ impl RoutingService for Coordinator {
         let nodes = self.nodes.iter().enumerate().map(|(number, address)| v1::NodeView {
             facts: Some(v1::NodeFacts {
                 node_id: format!("n{number}"),
+                region: format!("r{number}"),
                 address: address.to_string(),
                 weight: 100,
                 ..Default::default()
@@ -78,7 +79,7 @@ struct Front {
 }
 
 impl Front {
-    /// A gateway that knows these nodes, with files of its own in `root`.
+    /// A gateway that knows these nodes, each in a region of its own (`r0`, `r1`, …), with files of its own in `root`.
     async fn start(nodes: Vec<SocketAddr>, root: &std::path::Path, flags: &[&str]) -> Self {
         let tasks = Tasks::new();
         let wanted = nodes.len();
@@ -88,9 +89,11 @@ impl Front {
         let folder = tempfile::tempdir().expect("a folder");
         let storage = format!("--storage-path={}", folder.path().display());
         let root = format!("--root={}", root.display());
-        let base = ["gateway", "--listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", &coordinator, &storage, &root];
+        let base = ["gateway", "--admin-listen=127.0.0.1:0", &coordinator, &storage, &root];
         let matches = command("gateway", "", TABLES).get_matches_from(base.iter().chain(flags));
-        let sources = Sources::gather("gateway", TABLES, SECTIONS, &matches, &Environment::default());
+        // What a flag says goes before it.
+        let environment = Environment::of([("FERRY_GATEWAY__LISTEN", "127.0.0.1:0")]);
+        let sources = Sources::gather("gateway", TABLES, SECTIONS, &matches, &environment);
         let config = read(&sources).expect("a sound configuration");
         let bind = async |config| Gateway::bind(config, Clock::system(), &Metrics::new(), &tasks, Sampler::off()).await;
         let gateway = bind(config.clone()).await.expect("it binds");
@@ -311,4 +314,28 @@ async fn an_object_that_one_node_is_not_enough_for_is_spread_and_others_are_not(
     // Too few to make a node busy, but as many a second would be.
     assert!(sent_to(&front, "/crowd.iso", 30).await.len() > 1);
     assert_eq!(sent_to(&front, "/quiet.iso", 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_is_where_its_network_is_over_ipv6_and_over_ipv4() {
+    let (tasks, root) = (Tasks::new(), tempfile::tempdir().expect("a folder"));
+    let nodes: Vec<_> = (0..3).map(|_| node(&tasks, StatusCode::OK, "")).collect();
+    let file = root.path().join("gateway.toml");
+    let table =
+        |region: &str, network: &str| format!("[[client-region]]\nregion = {region:?}\nnetworks = [{network:?}]\n");
+    std::fs::write(&file, table("r1", "::1") + &table("r2", "127.0.0.0/8")).expect("a file");
+    let config = format!("--config={}", file.display());
+    for (listen, reached, region) in [
+        ("[::1]:0", "::1", 1),
+        ("127.0.0.1:0", "127.0.0.1", 2),
+        // On a socket for both, IPv4 clients have IPv4-mapped addresses.
+        ("[::]:0", "127.0.0.1", 2),
+    ] {
+        let mut front = Front::start(nodes.clone(), root.path(), &[&format!("--listen={listen}"), &config]).await;
+        front.address.set_ip(reached.parse().expect("an address"));
+        for path in ["/a", "/b", "/c", "/d", "/e", "/f"] {
+            let answer = front.get(path).await;
+            assert!(answer.contains(&format!("location: http://{}{path}\r\n", nodes[region])), "{listen}: {answer}");
+        }
+    }
 }

@@ -8,6 +8,8 @@ pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod elsewhere;
 pub(crate) mod etcd;
+#[path = "../../gateway/src/whereabouts/sample.rs"]
+pub(crate) mod mmdb;
 pub(crate) mod origin;
 pub(crate) mod peers;
 pub(crate) mod ports;

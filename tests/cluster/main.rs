@@ -44,3 +44,4 @@ mod steady_tables;
 mod streaming;
 mod traces;
 mod weights;
+mod whereabouts;
