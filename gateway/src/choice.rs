@@ -129,6 +129,7 @@ impl Wanted<'_> {
             scheme: self.asker.scheme,
             tried: &self.admitted.tried,
             cost: self.cost,
+            bytes: self.bytes,
             spread: self.spread,
             doubted: &[],
             now: self.now,

@@ -121,8 +121,18 @@ fn what_regions_cost_each_other_outlasts_every_change_of_the_picture() {
         for affinity in ["a", "b", "c", "d", "e", "f"] {
             let client = Client { region: Some(&east), zone: None, hash: 7 };
             let (scheme, now) = (Scheme::Http, Tick::default());
-            let question =
-                Request { affinity, key: &key, client, scheme, tried: &[], doubted: &[], cost: 1, spread: 1, now };
+            let question = Request {
+                affinity,
+                key: &key,
+                client,
+                scheme,
+                tried: &[],
+                doubted: &[],
+                cost: 1,
+                bytes: 1,
+                spread: 1,
+                now,
+            };
             let chosen = select(&picture.table, &picture.corrections, &question).primary.expect("somebody");
             assert_eq!(chosen.facts().region, Some(region("north")));
         }

@@ -81,6 +81,7 @@ fn selection(nodes: usize, regions: usize, costs: Costs) {
             tried: &[],
             doubted: &[],
             cost: 1_000_000,
+            bytes: 4_000_000,
             spread: 1,
             now,
         };

@@ -6,9 +6,10 @@
 //! 2. Tiers: the client's zone, its region, then the other regions, the cheapest first ([`Costs`](crate::place::Costs)). A tier spills to the next that is better
 //!    off in proportion to its utilisation.
 //! 3. Affinity: weighted rendezvous within the tier, so that a key meets the same node again.
-//! 4. Bounded load: a busy node takes no more than its share of the tier's load.
+//! 4. Bounded load: a busy node takes no more than its share of the tier's load; the longer a transfer lasts, the less.
 //! 5. Second choice: of the first two, the one that is clearly less loaded, if the first is busy at all.
-//! 6. Heat: a key that one node is not enough for is several keys ([`Heat`]), and of two of them the client gets the less loaded one's node.
+//! 6. Heat: a key that one node is not enough for, or that is asked for often enough to stay in several caches, has several nodes ([`Heat`]). A client draws one of
+//!    them, the less loaded the likelier (`spread`).
 //!
 //! Never blocks, never allocates on the way to a decision, never asks the time. What the gateway itself sent since the
 //! last reports comes in as [`Corrections`].
@@ -28,8 +29,10 @@ mod heat;
 mod rendezvous;
 mod round;
 mod rules;
+mod spread;
 mod strength;
 mod table;
+mod warmth;
 
 pub use corrections::Corrections;
 pub use cost::Sizes;
@@ -87,8 +90,9 @@ pub struct Request<'a> {
     pub doubted: &'a [NodeId],
     /// What the transfer is expected to take, in bytes per second ([`Table::cost`]).
     pub cost: u64,
-    /// Over how many nodes the key is spread because one is not enough for it, as [`Heat::spread`] says; usually 1. A client stays
-    /// with one of them.
+    /// How large the transfer is expected to be, in bytes ([`Sizes::expected`]).
+    pub bytes: u64,
+    /// How many nodes have the key, as [`Heat::spread`] says; usually 1.
     pub spread: u32,
     /// The moment of the question.
     pub now: Tick,
@@ -103,9 +107,11 @@ pub enum Choice {
     Bounded,
     /// The first choice was busy, and this one clearly less so.
     SecondChoice,
+    /// The key has several nodes, and the client drew this one.
+    Spread,
     /// Nobody is within the bound: the transfer is larger than what the tier carries. The key stays where it belongs.
     Unbounded,
-    /// Everybody is full. The key stays where it belongs, within the bound if somebody is.
+    /// Everybody is full. The key stays where it belongs (at one of its nodes, if it has several), within the bound if somebody is.
     Panic,
 }
 
@@ -117,6 +123,7 @@ impl Choice {
             Self::Affinity => "affinity",
             Self::Bounded => "bounded",
             Self::SecondChoice => "second-choice",
+            Self::Spread => "spread",
             Self::Unbounded => "unbounded",
             Self::Panic => "panic",
         }

@@ -54,7 +54,8 @@ fn ask(table: &Table, nodes: usize) {
             let counted = allocation_counter::measure(|| {
                 let cost = table.cost(1 << 30, client.region);
                 let (affinity, key, scheme) = ("files/", &path, Scheme::Http);
-                let request = Request { affinity, key, client, scheme, tried, doubted, cost, spread, now: NOW };
+                let request =
+                    Request { affinity, key, client, scheme, tried, doubted, cost, bytes: 4 << 20, spread, now: NOW };
                 let primary = select(table, &corrections, &request).primary.expect("many nodes");
                 corrections.sent(primary, cost, NOW);
                 heat.sent("files/", 1 << 30, NOW);

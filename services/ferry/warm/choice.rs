@@ -17,6 +17,8 @@ use crate::caches::Target;
 
 /// What one more transfer is expected to take: what gateways assume while sizes and rates are unknown.
 const TRANSFER_COST: u64 = 1 << 20;
+/// How large it is expected to be, likewise.
+const TRANSFER_BYTES: u64 = 4 << 20;
 
 /// The nodes, as a gateway sees them.
 pub(super) struct Choice {
@@ -54,6 +56,7 @@ impl Choice {
                 scheme: Scheme::Http,
                 tried: &[],
                 cost: TRANSFER_COST,
+                bytes: TRANSFER_BYTES,
                 spread: 1,
                 doubted: &[],
                 now: Tick::default(),

@@ -6,6 +6,7 @@ use super::{
     figures::{Measure, SPILL_FROM},
     rendezvous::{hash_pair, unit},
     round::{Round, Tier},
+    spread::Holders,
     table::{Candidate, Place},
 };
 
@@ -14,10 +15,12 @@ const SPILL_WIDTH: f64 = 0.15;
 
 /// A node that could be chosen.
 #[derive(Debug, Clone, Copy)]
-struct Contender<'t> {
-    place: Place<'t>,
-    measure: Measure,
-    score: f64,
+pub(super) struct Contender<'t> {
+    pub(super) place: Place<'t>,
+    pub(super) measure: Measure,
+    pub(super) score: f64,
+    /// Whether it is within its bound with this transfer.
+    pub(super) fits: bool,
 }
 
 /// How good an alternate is but for its score; the lesser, the better: whether it fails together with the primary, whether it is
@@ -37,12 +40,6 @@ impl<'t> Round<'_, 't> {
             spilled: tier != nearest,
             ..nothing
         }
-    }
-
-    /// What the node carries to which this round leads, for its weight; nothing is better than nobody.
-    pub(super) fn outlook(&self) -> f64 {
-        let chosen = self.choose_tier().and_then(|(_, tier)| self.choose_within(tier));
-        chosen.map_or(f64::INFINITY, |(place, _)| self.measure(place.figures).load / place.figures.weight())
     }
 
     /// The nearest tier with anybody in it, and the one that takes the request.
@@ -83,22 +80,24 @@ impl<'t> Round<'_, 't> {
     fn choose_among(&self, tier: Tier, panic: bool) -> Option<(Place<'t>, Choice)> {
         let mut best: Option<Contender<'t>> = None;
         let mut fitting: [Option<Contender<'t>>; 2] = [None; 2];
+        let mut holders = Holders::new(self, tier);
         for place in self.eligible().filter(|place| self.tier(place.figures) == tier) {
             let lot = place.figures.lot(self.affinity);
             // The second that fits never scores more than the best, so whoever cannot beat it changes nothing.
-            if fitting[1].is_some_and(|second| !lot.may_beat(second.score)) {
+            if fitting[1].is_some_and(|second| !lot.may_beat(second.score)) && !holders.want(lot) {
                 continue;
             }
             let measure = self.measure(place.figures);
             if measure.full() && !panic {
                 continue;
             }
-            let contender = Contender { place, measure, score: lot.score() };
+            let contender = Contender { place, measure, score: lot.score(), fits: self.fits(place.figures, measure) };
             let beats = |other: Option<Contender<'t>>| other.is_none_or(|other| contender.score > other.score);
             if beats(best) {
                 best = Some(contender);
             }
-            if !self.fits(place.figures, measure) {
+            holders.take(lot, contender);
+            if !contender.fits {
                 continue;
             }
             if beats(fitting[0]) {
@@ -108,11 +107,15 @@ impl<'t> Round<'_, 't> {
             }
         }
         let best = best?;
-        let (chosen, choice) = match fitting {
-            [None, _] => (best, Choice::Unbounded),
-            [Some(first), Some(second)] if clearly_less(second, first, self.rules()) => (second, Choice::SecondChoice),
-            [Some(first), _] if first.score < best.score => (first, Choice::Bounded),
-            [Some(first), _] => (first, Choice::Affinity),
+        let (chosen, choice) = match (holders.drawn(), fitting) {
+            (Some(drawn), _) if drawn.score < best.score => (drawn, Choice::Spread),
+            (Some(drawn), _) => (drawn, Choice::Affinity),
+            (None, [None, _]) => (best, Choice::Unbounded),
+            (None, [Some(first), Some(second)]) if !panic && clearly_less(second, first, self.rules()) => {
+                (second, Choice::SecondChoice)
+            }
+            (None, [Some(first), _]) if first.score < best.score => (first, Choice::Bounded),
+            (None, [Some(first), _]) => (first, Choice::Affinity),
         };
         Some((chosen.place, if panic { Choice::Panic } else { choice }))
     }

@@ -52,12 +52,17 @@ impl Sizes {
 }
 
 impl Table {
+    /// What a transfer in that region is expected to get, in bytes per second.
+    pub(super) fn expected_rate(&self, region: Option<&Region>) -> f64 {
+        self.typical_rate(region).unwrap_or(UNKNOWN_RATE)
+    }
+
     /// What a transfer of `bytes` is expected to take, in bytes per second: what its client takes, as transfers in that region do, but no more than what makes
     /// it end within the time in which a report shows it. Many small files weigh what they are, and a large one no more than its client.
     #[must_use]
     pub fn cost(&self, bytes: u64, region: Option<&Region>) -> u64 {
         const SHOWN_WITHIN: Duration = RISE;
-        let rate = self.typical_rate(region).unwrap_or(UNKNOWN_RATE);
+        let rate = self.expected_rate(region);
         (bytes as f64 / SHOWN_WITHIN.as_secs_f64()).min(rate).max(1.0) as u64
     }
 }

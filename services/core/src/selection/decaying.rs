@@ -24,6 +24,24 @@ impl Moment {
     pub(super) fn of(now: Tick) -> Self {
         Self((now.since_origin().as_millis() / QUANTUM_MS) as u32)
     }
+
+    pub(super) const fn from_quanta(quanta: u32) -> Self {
+        Self(quanta)
+    }
+
+    pub(super) const fn quanta(self) -> u32 {
+        self.0
+    }
+
+    pub(super) fn seconds_since(self, earlier: Self) -> f32 {
+        self.quanta_since(earlier) as f32 * (QUANTUM_MS as f32 / 1e3)
+    }
+
+    fn quanta_since(self, earlier: Self) -> u32 {
+        // Another worker's clock reading may be a moment ahead of this one.
+        let age = self.0.wrapping_sub(earlier.0);
+        if age > u32::MAX / 2 { 0 } else { age }
+    }
 }
 
 impl<const SECONDS: u64> Decaying<SECONDS> {
@@ -55,10 +73,7 @@ impl<const SECONDS: u64> Decaying<SECONDS> {
         if amount == 0.0 {
             return 0.0;
         }
-        // Another worker's clock reading may be a moment ahead of this one.
-        let age = now.0.wrapping_sub(since);
-        let age = if age > u32::MAX / 2 { 0 } else { age };
-        let half_lives = age as f32 * (1.0 / Self::HALF_LIFE);
+        let half_lives = now.quanta_since(Moment(since)) as f32 * (1.0 / Self::HALF_LIFE);
         let whole = half_lives as u32;
         if whole >= 64 {
             return 0.0;

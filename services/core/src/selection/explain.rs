@@ -8,7 +8,6 @@ pub use self::reason::Passed;
 use super::{
     Choice, Request,
     corrections::Corrections,
-    rendezvous::hash_text,
     round::{Exclusion, Round, Tier},
     table::{Candidate, Place, Table},
 };
@@ -105,7 +104,7 @@ pub struct Explanation {
     pub tried_left_out: bool,
     /// Whether only those are eligible whose beats are late, since nobody else is left.
     pub late: bool,
-    /// Whether the key goes where it goes while it is not spread. Of one that is spread, a client may be led to another of its parts.
+    /// Whether the key goes where it goes while it is not spread. Of one that is spread, a client may draw another node.
     pub whole: bool,
 }
 
@@ -145,7 +144,7 @@ pub fn explain(table: &Table, corrections: &Corrections, request: &Request<'_>) 
         spilled: selection.spilled,
         tried_left_out: selection.tried_left_out,
         late: selection.primary.is_some() && round.late(),
-        whole: round.affinity == hash_text(request.affinity),
+        whole: selection.choice != Some(Choice::Spread),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Scheme,
-    rendezvous::{Lot, hash_text},
+    rendezvous::{Lot, hash_pair, hash_text, unit},
     table::{Candidate, Domain},
 };
 use crate::node::NodeState;
@@ -21,7 +21,7 @@ pub(super) const SPILL_FROM: f64 = 0.80;
 /// What a node carries at the moment of a question.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Measure {
-    /// Bytes per second: smoothed reports and what was sent since.
+    /// Bytes per second that its transfers are expected to take, by its last report and what was sent since.
     pub(super) load: f64,
     /// The worst of bytes, transfers, disk and CPU against what the node can take.
     pub(super) utilisation: f64,
@@ -45,7 +45,10 @@ pub(super) struct Figures {
     per_capacity: f32,
     /// 0 when transfers are not limited.
     per_transfer_limit: f32,
-    load: f32,
+    /// Bytes per second, smoothed.
+    smoothed: f32,
+    /// Bytes per second in the last report.
+    sent: f32,
     transfers: f32,
     /// The worst of disk, CPU and the node's own word on how full it is.
     busy: f32,
@@ -70,7 +73,8 @@ impl Figures {
             capacity,
             per_capacity: capacity.recip(),
             per_transfer_limit: facts.max_transfers.map_or(0.0, |most| (most.get() as f32).recip()),
-            load: candidate.load() as f32,
+            smoothed: candidate.load() as f32,
+            sent: reported.bytes_per_second as f32,
             transfers: reported.transfers as f32,
             busy: reported.disk.get().max(reported.cpu.get()).max(reported.fullness.get()),
             state: candidate.state(),
@@ -100,6 +104,11 @@ impl Figures {
         self.domain
     }
 
+    /// What a client draws for the node.
+    pub(super) fn draw_of(&self, client: u64) -> f64 {
+        unit(hash_pair(client, self.id_hash))
+    }
+
     /// What a draw among many reads.
     pub(super) const fn ticket(&self) -> (u64, f32) {
         (self.id_hash, self.weight)
@@ -116,12 +125,18 @@ impl Figures {
         self.tls || (self.plain && matches!(scheme, Scheme::Http))
     }
 
-    /// What the node carries once `added` bytes per second were sent to it, in transfers of `1 / per_cost` each.
-    pub(super) fn measure(&self, added: f64, per_cost: f64) -> Measure {
-        let load = f64::from(self.load) + added;
+    /// What the node carries once `added` bytes per second were sent to it, in transfers of `1 / per_cost` each. `typical` is what a transfer takes hereabouts, in
+    /// bytes per second, if anybody knows.
+    ///
+    /// Nodes are compared by what is under way at them now. The bytes that they sent, smoothed, tell how well they are used, but show a transfer seconds after it
+    /// began and long after it ended: whoever compares those sends clients after a load that has moved on.
+    pub(super) fn measure(&self, added: f64, per_cost: f64, typical: Option<f64>) -> Measure {
+        let under_way = typical.map(|typical| f64::from(self.transfers) * typical);
+        let load = added + under_way.map_or(self.smoothed.into(), |expected| expected.max(self.sent.into()));
         let transfers = f64::from(self.transfers) + added * per_cost;
         let starving = f64::from(self.capacity) < MIN_CLIENT_RATE * (transfers + 1.0);
-        let bytes = (load * f64::from(self.per_capacity)).min(if starving { 1.0 } else { SPILL_FROM });
+        let used = (f64::from(self.smoothed) + added) * f64::from(self.per_capacity);
+        let bytes = used.min(if starving { 1.0 } else { SPILL_FROM });
         let utilisation = bytes.max(transfers * f64::from(self.per_transfer_limit)).max(self.busy.into());
         Measure { load, utilisation }
     }

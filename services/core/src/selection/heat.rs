@@ -1,4 +1,7 @@
-//! Keys that are asked for so often that one node is not enough for them.
+//! Keys that are asked for so often that one node is not enough for them, or that they stay warm in several caches.
+//!
+//! The former must have several nodes. The latter may: what is asked for again and again costs a cache one fill at each node that has it, and can then be sent to
+//! whichever is less loaded. Those keys are the ballast that balances nodes while all others stay where they are kept.
 //!
 //! Each gateway counts what it sent of each key in a count-min sketch (Cormode and Muthukrishnan, 2005) that forgets within [`MEMORY`]: bounded, without a
 //! lock, and wrong in one direction only. What the other gateways send is taken to be alike: the nodes together report how much more than this gateway's part all is.
@@ -9,6 +12,7 @@ use super::{
     decaying::{Decaying, Moment},
     rendezvous::{hash_pair, hash_text},
     table::Table,
+    warmth::Warmth,
 };
 use crate::time::Tick;
 
@@ -18,8 +22,12 @@ const MEMORY: u64 = 10;
 const SHORT_MEMORY: u64 = 1;
 /// A gateway with less than this part of all traffic takes itself to have this part: a few requests say too little about a crowd.
 const LEAST_PART: f64 = 1.0 / 64.0;
-/// The utilisation of the whole from which on a key may need the least.
+/// The utilisation of the whole from which on a key may need the least, and from which on warm keys have all their copies.
 const HALF: f64 = 0.5;
+/// Standard deviations of what was counted that are taken for chance. A key that only seems to be hot costs as many copies as one that is, and there are many that
+/// may seem so within the long memory; a crowd fills its first node while it is not believed.
+const LONG_CHANCE: f64 = 2.0;
+const SHORT_CHANCE: f64 = 1.0;
 const ROWS: usize = 2;
 /// Columns for each node: keys that share a column with others come to a sixteenth of what a node carries.
 const COLUMNS_PER_NODE: usize = 16;
@@ -41,9 +49,9 @@ impl Amount {
 
     /// Bytes per second, without what chance may have added to what comes in pieces of `bytes`: one request is no rate.
     fn rate(&self, bytes: u64, now: Moment) -> f64 {
-        let sure = |seen: f32, doubt: f64| f64::from(seen) - doubt * (f64::from(seen) * bytes as f64).sqrt();
-        let long = sure(self.long.at(now), 1.0) / MEMORY as f64;
-        long.max(sure(self.short.at(now), 1.0) / SHORT_MEMORY as f64).max(0.0)
+        let sure = |seen: f32, chance: f64| f64::from(seen) - chance * (f64::from(seen) * bytes as f64).sqrt();
+        let long = sure(self.long.at(now), LONG_CHANCE) / MEMORY as f64;
+        long.max(sure(self.short.at(now), SHORT_CHANCE) / SHORT_MEMORY as f64).max(0.0)
     }
 }
 
@@ -54,6 +62,7 @@ pub struct Heat {
     amounts: Box<[Amount]>,
     columns: usize,
     all: Decaying<MEMORY>,
+    warmth: Warmth,
 }
 
 impl Heat {
@@ -61,7 +70,12 @@ impl Heat {
     #[must_use]
     pub fn for_nodes(count: usize) -> Self {
         let columns = count.saturating_mul(COLUMNS_PER_NODE).clamp(LEAST_COLUMNS, MOST_COLUMNS).next_power_of_two();
-        Self { amounts: (0..columns * ROWS).map(|_| Amount::default()).collect(), columns, all: Decaying::default() }
+        Self {
+            amounts: (0..columns * ROWS).map(|_| Amount::default()).collect(),
+            columns,
+            all: Decaying::default(),
+            warmth: Warmth::for_nodes(count),
+        }
     }
 
     /// Notes that somebody was sent for `bytes` of the key.
@@ -71,6 +85,7 @@ impl Heat {
             slot.add(bytes, now);
         }
         self.all.add(bytes as f32, now);
+        self.warmth.sent(hash, now);
     }
 
     /// Over how many nodes of the table the key is to be spread, of which another `bytes` are asked for; at least 1.
@@ -79,8 +94,10 @@ impl Heat {
         let (hash, now) = (hash_text(affinity), Moment::of(now));
         let rate = self.slots(hash).map(|slot| slot.rate(bytes, now)).fold(f64::INFINITY, f64::min);
         let part = (f64::from(self.all.at(now)) / MEMORY as f64 / table.reported()).clamp(LEAST_PART, 1.0);
-        let needed = rate / part / most_of_a_node(table);
-        (needed.ceil() as u32).clamp(1, u32::try_from(table.len()).unwrap_or(u32::MAX).max(1))
+        let business = business(table);
+        let needed = (rate / part / most_of_a_node(table, business)).ceil();
+        let kept_warm = 1.0 + (f64::from(self.warmth.of(hash, now)) / part / table.rules().warm * business).floor();
+        (needed.max(kept_warm) as u32).clamp(1, u32::try_from(table.len()).unwrap_or(u32::MAX).max(1))
     }
 
     fn slots(&self, hash: u64) -> impl Iterator<Item = &Amount> {
@@ -89,13 +106,16 @@ impl Heat {
     }
 }
 
-/// What one key may take of one node, in bytes per second: nobody needs a key to be spread while nodes have little else to do, and the more they have, the more the
+/// How busy the nodes are as a whole, from 0 to 1: nobody needs a key to be spread while nodes have little else to do, and the more they have, the more the
 /// keys that stick out unbalance them.
-fn most_of_a_node(table: &Table) -> f64 {
-    let (rules, capacity) = (table.rules(), table.typical_capacity());
-    let utilisation = table.reported() / (capacity * table.len() as f64);
-    let hot = rules.busy - (rules.busy - rules.hot) * (utilisation / HALF).min(1.0);
-    hot * capacity
+fn business(table: &Table) -> f64 {
+    (table.reported() / (table.typical_capacity() * table.len() as f64) / HALF).min(1.0)
+}
+
+/// What one key may take of one node, in bytes per second.
+fn most_of_a_node(table: &Table, business: f64) -> f64 {
+    let rules = table.rules();
+    (rules.busy - (rules.busy - rules.hot) * business) * table.typical_capacity()
 }
 
 #[cfg(test)]
@@ -149,7 +169,7 @@ mod tests {
         // The same, where the other gateways send two and a half times as much.
         assert!((20..=35).contains(&heat.spread("hot", FILE, &table(700_000_000), now)));
         assert_eq!(heat.spread("cold", FILE, &table(700_000_000), now), 1);
-        assert_eq!(heat.spread("hot", FILE, &table(700_000_000), now + Duration::from_secs(60)), 1, "forgotten");
+        assert_eq!(heat.spread("hot", FILE, &table(700_000_000), now + Duration::from_secs(600)), 1, "forgotten");
     }
 
     #[test]
@@ -160,6 +180,27 @@ mod tests {
             heat.spread("hot", FILE, &table(700_000_000), now) > 1,
             "where all this gateway sends is a part of what others do"
         );
+    }
+
+    #[test]
+    fn a_key_that_stays_warm_has_another_node_where_nodes_are_busy() {
+        let heat = Heat::for_nodes(10);
+        // 250 MB/s of other things, and a small one every five seconds.
+        for number in 0..200 {
+            heat.sent(&format!("other-{number}"), 75_000_000, at(number * 300));
+            if number % 16 == 0 {
+                heat.sent("warm", 1_000_000, at(number * 300));
+            }
+        }
+        heat.sent("once", 1_000_000, at(60_000));
+        let spread = |key: &str, bytes: u64| heat.spread(key, 1_000_000, &table(bytes), at(60_000));
+        assert_eq!(
+            spread("warm", 2_500_000_000),
+            2,
+            "ten times as many requests of all gateways, within about a minute"
+        );
+        assert_eq!(spread("once", 2_500_000_000), 1);
+        assert_eq!(spread("warm", 800_000_000), 1, "nobody is busy");
     }
 
     #[test]

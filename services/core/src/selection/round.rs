@@ -5,7 +5,7 @@ use super::{
     corrections::Corrections,
     decaying::Moment,
     figures::{Figures, Measure},
-    rendezvous::{hash_pair, hash_text},
+    rendezvous::hash_text,
     table::{Domain, Members, Place, Row, Table},
 };
 use crate::{id::NodeId, node::NodeState};
@@ -122,6 +122,15 @@ impl Sum {
         self.weighted_utilisation += weight * measure.utilisation;
     }
 
+    pub(super) const fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// What a node carries for its weight, on average, if each gets a transfer of that cost.
+    pub(super) fn load_per_weight(&self, cost: f64) -> f64 {
+        (self.load + cost * self.nodes as f64) / self.weight
+    }
+
     pub(super) fn utilisation(&self) -> f64 {
         if self.nodes == 0 { 0.0 } else { self.weighted_utilisation / self.weight }
     }
@@ -138,8 +147,12 @@ pub(super) struct Round<'r, 't> {
     table: &'t Table,
     corrections: &'r Corrections,
     now: Moment,
-    cost: f64,
+    pub(super) cost: f64,
     per_cost: f64,
+    /// What a transfer gets where the client is, in bytes per second.
+    typical: Option<f64>,
+    /// How many times its share a busy node may have with this transfer.
+    times_share: f64,
     region: Option<u32>,
     zone: Option<Domain>,
     row: &'t Row,
@@ -152,20 +165,9 @@ pub(super) struct Round<'r, 't> {
 }
 
 impl<'r, 't> Round<'r, 't> {
-    /// The round for a request. A key that is spread over several nodes has two that a client may go to, and the better one counts (Mitzenmacher,
-    /// "The power of two choices in randomized load balancing", 2001).
+    /// The round for a request.
     pub(super) fn new(table: &'t Table, corrections: &'r Corrections, request: &'r Request<'r>) -> Self {
-        let (key, hash) = (hash_text(request.affinity), request.client.hash);
-        let [one, other] = [hash, hash.rotate_left(32)].map(|client| affinity(key, request.spread, client));
-        let round = Self::about(one, table, corrections, request);
-        if one == other {
-            return round;
-        }
-        let another = Self::about(other, table, corrections, request);
-        if another.outlook() < round.outlook() { another } else { round }
-    }
-
-    fn about(affinity: u64, table: &'t Table, corrections: &'r Corrections, request: &'r Request<'r>) -> Self {
+        let affinity = hash_text(request.affinity);
         let cost = request.cost.max(1) as f64;
         let region = table.region(request.client.region);
         let zone = table.zone(request.client.region, request.client.zone);
@@ -173,12 +175,14 @@ impl<'r, 't> Round<'r, 't> {
         let mut round = Self {
             request,
             affinity,
-            members: table.members(affinity, region, zone, row),
+            members: table.members(affinity, region, zone, row, request),
             table,
             corrections,
             now: Moment::of(request.now),
             cost,
             per_cost: 1.0 / cost,
+            typical: table.typical_rate(request.client.region),
+            times_share: table.rules().bound_for(request.bytes as f64 / table.expected_rate(request.client.region)),
             region,
             zone,
             row,
@@ -300,14 +304,14 @@ impl<'r, 't> Round<'r, 't> {
     }
 
     pub(super) fn measure(&self, figures: &Figures) -> Measure {
-        figures.measure(self.corrections.at(figures.index(), self.now), self.per_cost)
+        figures.measure(self.corrections.at(figures.index(), self.now), self.per_cost, self.typical)
     }
 
     /// The load that the node may have with this transfer; `None` while it is not busy, and so takes anything.
     pub(super) fn bound(&self, figures: &Figures, measure: Measure) -> Option<f64> {
         let sum = self.sum(self.tier(figures));
-        let rules = self.rules();
-        (measure.utilisation > rules.busy).then(|| rules.bound * (sum.load + self.cost) * figures.weight() / sum.weight)
+        let most = || self.times_share * (sum.load + self.cost) * figures.weight() / sum.weight;
+        (measure.utilisation > self.rules().busy).then(most)
     }
 
     pub(super) fn fits(&self, figures: &Figures, measure: Measure) -> bool {
@@ -322,14 +326,5 @@ impl<'r, 't> Round<'r, 't> {
     pub(super) fn tiers(&self) -> impl Iterator<Item = (Tier, f64)> {
         let sums = Tier::ALL.into_iter().zip(&self.sums);
         sums.filter(|(_, sum)| sum.nodes > 0).map(|(tier, sum)| (tier, sum.utilisation()))
-    }
-}
-
-/// What is hashed with the nodes. A key that is spread is several keys, each with an order of nodes of its own, and the first of them
-/// is the key itself: nobody who has it already loses it.
-fn affinity(key: u64, spread: u32, client: u64) -> u64 {
-    match (u128::from(client) * u128::from(spread)) >> 64 {
-        0 => key,
-        part => hash_pair(key, part as u64),
     }
 }

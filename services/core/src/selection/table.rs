@@ -19,7 +19,7 @@ pub(super) use self::places::Domain;
 pub(super) use self::traffic::TELLING_TRANSFERS;
 use self::{distances::Distances, members::Ticket, places::Places, traffic::Traffic};
 use super::{
-    Rules, Scheme,
+    Request, Rules, Scheme,
     figures::{ASSUMED_CAPACITY, Figures},
     strength::Strength,
 };
@@ -423,9 +423,16 @@ impl Table {
 
     /// Who is looked at for a key of that hash, and a client there. Where nodes serve some keys only, everybody is: the few that serve this one may not be
     /// among those drawn.
-    pub(super) fn members(&self, key: u64, region: Option<u32>, zone: Option<Domain>, row: &Row) -> Members {
+    pub(super) fn members(
+        &self,
+        key: u64,
+        region: Option<u32>,
+        zone: Option<Domain>,
+        row: &Row,
+        request: &Request<'_>,
+    ) -> Members {
         match self.choosy {
-            0 => Members::draw(&self.tickets, &self.places, key, region, zone, row),
+            0 => Members::draw(&self.tickets, &self.places, key, region, zone, row, request),
             _ => self.everybody(),
         }
     }

@@ -21,6 +21,8 @@ use crate::{
 const NOW: Tick = Tick::from_origin(Duration::from_secs(1_000));
 const GIGABIT: u64 = 125_000_000;
 const COST: u64 = 1_000_000;
+/// So long a transfer that the lower bound holds.
+const BYTES: u64 = 1_000_000_000;
 
 /// A node that is UP, idle, and reached at `ID.example:8001`.
 fn node(id: &str) -> NodeView {
@@ -99,7 +101,18 @@ impl Question {
     fn request(&self) -> Request<'_> {
         let Self { affinity, key, client, region, zone, scheme, tried, doubted } = self;
         let client = Client { region: region.as_ref(), zone: zone.as_ref(), hash: *client };
-        Request { affinity, key, client, scheme: *scheme, tried, doubted, cost: COST, spread: 1, now: NOW }
+        Request {
+            affinity,
+            key,
+            client,
+            scheme: *scheme,
+            tried,
+            doubted,
+            cost: COST,
+            bytes: BYTES,
+            spread: 1,
+            now: NOW,
+        }
     }
 }
 

@@ -216,6 +216,7 @@ fn choose(world: &World, gateway: usize, selectable: usize) -> Result<(), Violat
             tried: &[],
             doubted: &[],
             cost: 1,
+            bytes: 1,
             spread: 1,
             now,
         };

@@ -24,8 +24,6 @@ use super::{
 
 /// What a node's link carries, in bytes per second: a gigabit.
 pub(super) const CAPACITY: f64 = 125e6;
-/// What a client takes at most, in bytes per second: 20 Mbit.
-pub(super) const CLIENT_RATE: f64 = 2.5e6;
 /// The load rises for so many seconds.
 const RISING: f64 = 20.0;
 /// The nodes report in so many turns a second.
@@ -34,7 +32,7 @@ const TURNS: usize = 10;
 const TURNS_ON_THE_WAY: usize = 5;
 
 /// A cluster and what is asked of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     /// All is drawn from it.
     pub seed: u64,
@@ -50,6 +48,8 @@ pub struct Setting {
     pub utilisation: f64,
     /// What a node's cache holds, in bytes.
     pub cache: u64,
+    /// What a client takes at most, in bytes per second.
+    pub client_rate: f64,
     /// Seconds before anything is measured.
     pub warm_up: f64,
     /// Seconds in all.
@@ -63,7 +63,7 @@ pub struct Setting {
 }
 
 /// A node that carries less than its link.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slow {
     /// Which.
     pub node: usize,
@@ -85,6 +85,7 @@ impl Setting {
             exponent: 0.9,
             utilisation: 0.5,
             cache: 512_000_000,
+            client_rate: 2.5e6,
             warm_up: 40.0,
             length: 80.0,
             slow: None,
@@ -153,7 +154,7 @@ pub fn run(setting: &Setting, policy: Policy) -> Outcome {
         }
         let size = catalogue.size(asked.object);
         let question = Question { object: asked.object, size, client: asked.client, now: tick(asked.at) };
-        let node = fleet.gateways[asked.gateway].choose(&fleet.known, &question);
+        let node = fleet.choose(asked.gateway, &question, asked.at);
         fleet.begin(node, asked.object, size, asked.at);
         if asked.object == last {
             fleet.served_last.insert(node);
@@ -186,7 +187,7 @@ impl<'s> Fleet<'s> {
         let chooser = |number: usize| Chooser::new(policy, &known, setting.seed + number as u64);
         Self {
             servers: (0..setting.nodes)
-                .map(|_| Server::new(CAPACITY, CLIENT_RATE, Cache::with_room(setting.cache)))
+                .map(|_| Server::new(CAPACITY, setting.client_rate, Cache::with_room(setting.cache)))
                 .collect(),
             gateways: (0..setting.gateways).map(chooser).collect(),
             views,
@@ -201,6 +202,17 @@ impl<'s> Fleet<'s> {
             outcome: Outcome { warm_up: setting.warm_up, ..Outcome::default() },
             setting,
         }
+    }
+
+    fn choose(&mut self, gateway: usize, question: &Question, now: f64) -> usize {
+        let Some(pair) = self.gateways[gateway].pair(self.servers.len()) else {
+            return self.gateways[gateway].choose(&self.known, question);
+        };
+        for node in pair {
+            self.advance(node, now);
+        }
+        let [one, other] = pair.map(|node| self.servers[node].transfers());
+        if one <= other { pair[0] } else { pair[1] }
     }
 
     /// Has the nodes report up to `now`.

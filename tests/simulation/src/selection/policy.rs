@@ -3,7 +3,7 @@
 use ferry_core::{
     node::NodeView,
     object::ObjectPath,
-    selection::{Client, Corrections, Heat, Request, Rules, Scheme, Table, select},
+    selection::{Client, Corrections, Heat, Request, Rules, Scheme, Sizes, Table, select},
     time::Tick,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::Xoshiro256PlusPlus};
@@ -28,6 +28,8 @@ pub enum Policy {
     LeastLoaded,
     /// Of two at random, who reported fewer transfers.
     PowerOfTwo,
+    /// Of two at random, who carries fewer transfers at this very moment, which no gateway can know: what reports that are never late would make of two choices.
+    Oracle,
     /// Who the key belongs to, whatever it carries.
     Rendezvous,
     /// What ferry does.
@@ -36,8 +38,15 @@ pub enum Policy {
 
 impl Policy {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 6] =
-        [Self::Random, Self::RoundRobin, Self::LeastLoaded, Self::PowerOfTwo, Self::Rendezvous, Self::Ferry];
+    pub const ALL: [Self; 7] = [
+        Self::Random,
+        Self::RoundRobin,
+        Self::LeastLoaded,
+        Self::PowerOfTwo,
+        Self::Oracle,
+        Self::Rendezvous,
+        Self::Ferry,
+    ];
 
     /// As it stands in tables and plots.
     #[must_use]
@@ -47,6 +56,7 @@ impl Policy {
             Self::RoundRobin => "round robin",
             Self::LeastLoaded => "least loaded",
             Self::PowerOfTwo => "power of two choices",
+            Self::Oracle => "two choices, by true load",
             Self::Rendezvous => "plain rendezvous",
             Self::Ferry => "ferry",
         }
@@ -69,6 +79,7 @@ pub(super) struct Chooser {
     corrections: Corrections,
     nothing_sent: Corrections,
     heat: Heat,
+    sizes: Sizes,
 }
 
 impl Known {
@@ -96,7 +107,13 @@ impl Chooser {
             corrections: Corrections::for_table(&known.table, None),
             nothing_sent: Corrections::for_table(&known.table, None),
             heat: Heat::for_nodes(known.table.len()),
+            sizes: Sizes::default(),
         }
+    }
+
+    /// Two at random, if the policy is to know what they carry.
+    pub(super) fn pair(&mut self, nodes: usize) -> Option<[usize; 2]> {
+        (self.policy == Policy::Oracle).then(|| [(); 2].map(|()| self.random.random_range(0..nodes)))
     }
 
     /// The number of the node that the client is sent to.
@@ -120,7 +137,7 @@ impl Chooser {
                     .nth(rank)
                     .map_or(0, |(node, _)| node)
             }
-            Policy::PowerOfTwo => {
+            Policy::PowerOfTwo | Policy::Oracle => {
                 let (one, other) = (self.random.random_range(0..nodes), self.random.random_range(0..nodes));
                 if known.transfers[one] <= known.transfers[other] { one } else { other }
             }
@@ -130,11 +147,13 @@ impl Chooser {
     }
 
     fn select(&self, known: &Known, question: &Question, by_load: bool) -> usize {
-        let affinity = format!("object-{}", question.object);
+        let (prefix, affinity) = (prefix_of(question.size), format!("object-{}", question.object));
+        // A gateway does not know how large an object is, but what others below its prefix were like.
+        let usual = self.sizes.expected(prefix);
         let key = ObjectPath::from_decoded(&affinity).expect("a plain path");
         let client = Client { hash: question.client, ..Client::default() };
-        let cost = known.table.cost(question.size, None);
-        let spread = if by_load { self.heat.spread(&affinity, question.size, &known.table, question.now) } else { 1 };
+        let cost = known.table.cost(usual, None);
+        let spread = if by_load { self.heat.spread(&affinity, usual, &known.table, question.now) } else { 1 };
         let request = Request {
             affinity: &affinity,
             key: &key,
@@ -143,6 +162,7 @@ impl Chooser {
             tried: &[],
             doubted: &[],
             cost,
+            bytes: usual,
             spread,
             now: question.now,
         };
@@ -151,9 +171,19 @@ impl Chooser {
         let chosen = select(table, corrections, &request).primary.expect("all nodes are up");
         if by_load {
             self.corrections.sent(chosen, cost, question.now);
-            self.heat.sent(&affinity, question.size, question.now);
+            self.heat.sent(&affinity, usual, question.now);
+            self.sizes.learn(prefix, question.size);
         }
         number_of(chosen.id().as_str())
+    }
+}
+
+/// Where a catalogue has its objects of such a size.
+fn prefix_of(size: u64) -> &'static str {
+    match size {
+        0..4_000_000 => "video/",
+        4_000_000..24_000_000 => "packages/",
+        _ => "images/",
     }
 }
 

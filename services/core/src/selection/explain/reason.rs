@@ -16,6 +16,8 @@ pub enum Passed {
     OverBound,
     /// The key belongs there, but the second choice is clearly less loaded.
     Busier,
+    /// The key has several nodes, and the client drew another one of them.
+    NotPicked,
     /// The key belongs to others first.
     Outscored,
 }
@@ -30,6 +32,7 @@ impl Passed {
             Self::Full => "full",
             Self::OverBound => "over-bound",
             Self::Busier => "busier",
+            Self::NotPicked => "not-picked",
             Self::Outscored => "outscored",
         }
     }
@@ -43,6 +46,7 @@ impl Passed {
             Self::Full => "full",
             Self::OverBound => "would have more than its share of the load",
             Self::Busier => "busy, and the second choice clearly less so",
+            Self::NotPicked => "the key has several nodes, and this client drew another",
             Self::Outscored => "the key belongs to others first",
         }
     }
@@ -60,6 +64,8 @@ pub(super) fn of(node: &Explained, primary: &Explained, cost: u64, choice: Choic
         Passed::Full
     } else if fits(primary) && !fits(node) {
         Passed::OverBound
+    } else if node.score > primary.score && matches!(choice, Choice::Spread | Choice::Panic) {
+        Passed::NotPicked
     } else if node.score > primary.score {
         Passed::Busier
     } else {
@@ -93,6 +99,7 @@ impl Choice {
             Self::Affinity => "the key belongs there",
             Self::Bounded => "whoever the key belongs to has more than its share of the load",
             Self::SecondChoice => "the first choice is busy, and this one clearly less so",
+            Self::Spread => "the key has several nodes, and this client drew this one",
             Self::Unbounded => "the transfer would be more than anybody's share: the key stays where it belongs",
             Self::Panic => "everybody is full: the key stays where it belongs",
         }

@@ -2,10 +2,11 @@
 //!
 //! To look at ten thousand nodes in full takes a processor half a millisecond. So of a tier with more than [`WHOLE`] nodes only those are looked at whose lot for the
 //! key is good: about [`LOOKED_AT`] of them, others for every key, and always the same for the same key. Whoever would win among all is among them, so affinity is
-//! what it is without this; what the tier carries is estimated from them, as from a sample.
+//! what it is without this; what the tier carries is estimated from them, as from a sample. Of a key that has many nodes itself, those are looked at; of more than
+//! [`LOOKED_AT`], those for which the client draws best.
 
 use super::{Candidate, Domain, distances::Row, places::Places};
-use crate::selection::{figures::Figures, rendezvous::hash_pair, round::Tier};
+use crate::selection::{Request, figures::Figures, rendezvous::hash_pair, round::Tier, spread::MOST_RANKED};
 
 /// Of a tier with so many nodes, all are looked at.
 const WHOLE: u32 = 32;
@@ -37,6 +38,12 @@ impl Ticket {
         Self { id_hash, weight: ((weight * PARTS) as u64) << 32, region, domain: candidate.domain }
     }
 
+    /// Whether the node is among [`LOOKED_AT`] out of so many for that client: those for which it drew best.
+    #[inline]
+    fn is_drawn_by(&self, client: u64, out_of: u64) -> bool {
+        out_of <= LOOKED_AT || (!hash_pair(client, self.id_hash) >> 32) * out_of < LOOKED_AT << 32
+    }
+
     /// Whether the node's score for the key may be above `limit` (in parts), by the bound of [`Lot::may_beat`](crate::selection::rendezvous::Lot::may_beat) in
     /// whole numbers: `(1 − u) · limit < weight`.
     #[inline]
@@ -63,17 +70,25 @@ impl Members {
         region: Option<u32>,
         zone: Option<Domain>,
         row: &Row,
+        request: &Request<'_>,
     ) -> Self {
         if tickets.len() <= WHOLE as usize {
             return Self::all(tickets.len());
         }
+        let spread = u64::from(request.spread);
+        let wanted = if spread > MOST_RANKED as u64 { spread } else { LOOKED_AT };
         // Every score is above 0.
         let tiers = places.tiers(region, zone, row);
+        // Who serves in case of need need not be compared with as many.
+        let part = |tier: usize| if tier > Tier::Elsewhere as usize { 2 } else { 1 };
         let limits: [u64; Tier::ALL.len()] = std::array::from_fn(|tier| {
-            let (count, weight) = tiers[tier];
-            // Who serves in case of need need not be compared with as many.
-            let part = if tier > Tier::Elsewhere as usize { 2 } else { 1 };
-            if count <= WHOLE / part { 0 } else { (weight * PARTS) as u64 * u64::from(part) / LOOKED_AT }
+            let ((count, weight), part) = (tiers[tier], part(tier));
+            if count <= WHOLE / part { 0 } else { (weight * PARTS) as u64 * u64::from(part) / wanted }
+        });
+        // Of how many that a tier has of the key's nodes the client draws; all of those of a small one are looked at.
+        let out_of: [u64; Tier::ALL.len()] = std::array::from_fn(|tier| {
+            let count = tiers[tier].0;
+            if count <= WHOLE / part(tier) { 0 } else { wanted.min(count.into()) }
         });
         let (others, none) = row.others();
         let (region, zone) = (region.unwrap_or(NOWHERE), zone.unwrap_or(Domain::NOWHERE));
@@ -83,7 +98,8 @@ impl Members {
             let near = usize::from(ticket.region == region) + usize::from(ticket.domain == zone);
             let elsewhere = others[(ticket.region as usize).min(none)] as usize;
             let tier = if near == 0 { elsewhere } else { Tier::Elsewhere as usize - near };
-            if ticket.may_beat(limits[tier], key) && count < ROOM {
+            let looked_at = ticket.may_beat(limits[tier], key) && ticket.is_drawn_by(request.client.hash, out_of[tier]);
+            if looked_at && count < ROOM {
                 drawn[count] = index as u32;
                 count += 1;
             }

@@ -51,6 +51,71 @@ fn a_busy_node_takes_no_more_than_its_share() {
 }
 
 #[test]
+fn a_busy_node_passes_on_long_transfers_before_short_ones() {
+    let idle = table(&nodes(4));
+    let question = Question::about("popular");
+    let owner = primary(&idle, &question).expect("four nodes");
+    let mut views = nodes(4);
+    for view in &mut views {
+        *view = loaded(view.clone(), if view.facts.id.as_str() == owner { 0.9 } else { 0.5 });
+    }
+    // One and a half times its share.
+    let busy = table(&views);
+    let corrections = Corrections::for_table(&busy, None);
+    let chosen = |bytes: u64| {
+        let request = Request { bytes, ..question.request() };
+        select(&busy, &corrections, &request).primary.expect("four nodes").id().to_string()
+    };
+    assert_eq!(chosen(1_000_000), owner, "it is over within a second or two");
+    assert_ne!(chosen(100_000_000), owner);
+}
+
+#[test]
+fn nodes_are_compared_by_what_is_under_way_at_them_now() {
+    let word = |id: usize, beat: u64, transfers: u32| {
+        let load = Load { bytes_per_second: 50_000_000, transfers, ..Load::default() };
+        NodeView { load, freshness: Freshness { incarnation: Incarnation(1), beat }, ..node(&format!("n{id}")) }
+    };
+    let first: Vec<_> = (0..8).map(|id| word(id, 1, 20)).collect();
+    let question = Question::about("popular");
+    let owner = primary(&table(&first), &question).expect("eight nodes");
+    // A second later the owner has twice as many, which its bytes do not show yet.
+    let then: Vec<_> = (0..8).map(|id| word(id, 2, if owner == format!("n{id}") { 40 } else { 20 })).collect();
+    let busy = Table::from_views(&then, Some(&table(&first)), NOW + Duration::from_secs(1));
+    assert_ne!(primary(&busy, &question), Some(owner));
+}
+
+#[test]
+fn of_the_nodes_of_a_key_the_less_loaded_ones_are_drawn_more_often_and_none_always() {
+    let corrected = |spread: u32, count: usize| {
+        let idle = table(&nodes(count));
+        let mut question = Question::about("popular");
+        let owner = primary(&idle, &question).expect("some nodes");
+        let mut views = nodes(count);
+        for view in &mut views {
+            *view = loaded(view.clone(), if view.facts.id.as_str() == owner { 0.5 } else { 0.4 });
+        }
+        let busy = table(&views);
+        let corrections = Corrections::for_table(&busy, None);
+        let mut hits = BTreeMap::<String, u32>::new();
+        for client in 0..4_000_u64 {
+            question.client = client.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let request = Request { spread, ..question.request() };
+            let chosen = select(&busy, &corrections, &request).primary.expect("some nodes");
+            *hits.entry(chosen.id().to_string()).or_default() += 1;
+        }
+        let of_owner = hits.remove(&owner).expect("it has the key still");
+        (hits.len() + 1, f64::from(of_owner) / (f64::from(hits.values().sum::<u32>()) / hits.len() as f64))
+    };
+    let (holders, odds) = corrected(5, 50);
+    assert_eq!(holders, 5, "the first in its order");
+    assert!((0.2..0.6).contains(&odds), "{odds}: a quarter more load, to the fourth power");
+    let (holders, odds) = corrected(60, 120);
+    assert!((40..80).contains(&holders), "{holders}: whose lot is good enough");
+    assert!((0.15..0.8).contains(&odds), "{odds}");
+}
+
+#[test]
 fn an_idle_cluster_keeps_a_key_where_it_is() {
     let question = Question::about("popular");
     let owner = primary(&table(&nodes(4)), &question).expect("four nodes");
@@ -71,7 +136,7 @@ fn of_two_choices_the_clearly_less_loaded_one_wins() {
         for view in &mut views {
             *view = loaded(view.clone(), if view.facts.id.as_str() == second { second_share } else { 0.5 });
         }
-        let table = table(&views);
+        let table = table(&views).with_rules(Rules { clearly_less: 0.5, ..Rules::default() });
         let selection = ask(&table, &question);
         (selection.primary.expect("eight nodes").id().to_string(), selection.choice)
     };

@@ -13,7 +13,8 @@ fn explained(table: &Table, question: &Question) -> Explanation {
 
 /// The reasons of all who could have been chosen and are not even alternates, for many keys.
 fn reasons(views: &[NodeView], question: impl Fn(&str) -> Question) -> BTreeMap<&'static str, usize> {
-    let (table, mut seen) = (table(views), BTreeMap::new());
+    let rules = Rules { clearly_less: 0.5, ..Rules::default() };
+    let (table, mut seen) = (table(views).with_rules(rules), BTreeMap::new());
     for key in 0..100 {
         for node in explained(&table, &question(&format!("key-{key}"))).nodes {
             if let Role::Passed(why) = node.role {

@@ -27,6 +27,7 @@ pub(super) fn confirm(selection: &Selection<'_>, explanation: &Explanation) {
             Passed::Full => nearness.is_eq() && node.full && !primary.full,
             Passed::OverBound => nearness.is_eq() && !within(node) && within(primary),
             Passed::Busier => node.score > primary.score && selection.choice == Some(Choice::SecondChoice),
+            Passed::NotPicked => nearness.is_eq() && matches!(selection.choice, Some(Choice::Spread | Choice::Panic)),
             Passed::Outscored => nearness.is_eq() && node.score <= primary.score,
         };
         assert!(true_of_it, "{why:?}: {node:?} beside {primary:?}");
@@ -59,7 +60,7 @@ fn obeys(selection: &Selection<'_>, explanation: &Explanation) {
             assert!(!primary.full);
             assert!(others_in_tier().all(|explained| explained.full || !within(explained)), "S2");
         }
-        Choice::Affinity | Choice::Bounded | Choice::SecondChoice => {
+        Choice::Affinity | Choice::Bounded | Choice::SecondChoice | Choice::Spread => {
             assert!(!primary.full);
             assert!(within(primary), "S2");
         }
@@ -109,6 +110,7 @@ proptest! {
         key in "[a-z]{1,8}",
         client in (0_u8..4, 0_u8..4, any::<u64>()),
         tried in proptest::collection::vec(0_usize..12, 0..3),
+        spread in 1_u32..20,
     ) {
         let views: Vec<_> = some.iter().enumerate().map(|(id, node)| node.view(id)).collect();
         let table = table(&views);
@@ -121,7 +123,7 @@ proptest! {
         question.client = client.2;
         question.tried = tried.iter().map(|id| format!("n{id}").parse().expect("a good name")).collect();
 
-        let request = question.request();
+        let request = Request { spread, ..question.request() };
         let selection = select(&table, &corrections, &request);
         obeys(&selection, &explain(&table, &corrections, &request));
         let ids = |selection: &Selection<'_>| {
