@@ -33,12 +33,13 @@ impl Front {
             return None;
         }
         let asker = Asker::of(self.whereabouts.at(plain.peer.ip()), redirect::scheme(plain.secure));
+        let asker = asker.who_gets(plain.user_agent);
         let wanted = self.wanted(&admitted, asker, &snapshot, now);
         let selection = self.choose(&snapshot, &wanted);
         let primary = selection.primary?;
         let mut nodes = Nodes::of(&selection, asker.scheme);
         let trace = self.trace(None, &admitted);
-        let target = self.target((path, &query), &admitted, &snapshot, &mut nodes, now, &trace)?;
+        let target = self.target((path, &query), &wanted, &snapshot, &mut nodes, &trace)?;
         redirect::write(brief, &nodes, &target)?;
         self.chosen(&snapshot, &wanted, primary);
         trace.span.record("node", primary.id().as_str());

@@ -3,8 +3,10 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use ferry_core::{
+    evidence::Avoided,
     selection::{Candidate, Client, Explanation, Request as Question, Scheme, Selection, explain, select},
     time::Tick,
+    tokens::RedirectId,
 };
 use ferry_delivery::{Answer, Request};
 use http::{Method, StatusCode, header};
@@ -12,6 +14,7 @@ use twox_hash::XxHash3_64;
 
 use crate::{
     door::Admitted,
+    evidence::{Caller, WEIGH_EVERY, with_avoided},
     handler::Front,
     snapshot::Snapshot,
     whereabouts::{Place, Whereabout},
@@ -28,6 +31,8 @@ pub(crate) struct Asker<'a> {
     pub(crate) scheme: Scheme,
     /// The most that it asks for of the object, in bytes.
     pub(crate) part: u64,
+    /// What calls itself there, of a GET; of a HEAD, which nobody needs to follow, nothing is remembered.
+    pub(crate) user_agent: Option<&'a [u8]>,
 }
 
 /// A request for which nodes are wanted.
@@ -42,6 +47,11 @@ pub(crate) struct Wanted<'a> {
     cost: u64,
     /// Over how many nodes the key is spread.
     spread: u32,
+    caller: Caller,
+    /// Where the client came to nothing a moment ago (P7).
+    avoided: Avoided,
+    /// The name of the redirect that it may get.
+    pub(crate) redirect: RedirectId,
     pub(crate) now: Tick,
 }
 
@@ -57,12 +67,25 @@ impl Front {
         let bytes = self.sizes.expected(kind(admitted)).min(asker.part);
         let cost = snapshot.table.cost(bytes, client.region);
         let spread = snapshot.warmth.heat.spread(&affinity, bytes, &snapshot.table, now);
-        Wanted { admitted, affinity, asker, client, bytes, cost, spread, now }
+        let user_agent = asker.user_agent.unwrap_or_default();
+        let caller = self.evidence.caller(admitted.user, asker.address, user_agent, &admitted.found.key);
+        let avoided = asker.user_agent.map(|_| self.evidence.avoided(caller, now)).unwrap_or_default();
+        let redirect = self.evidence.name();
+        Wanted { admitted, affinity, asker, client, bytes, cost, spread, caller, avoided, redirect, now }
     }
 
     /// The nodes for it. Remembers nothing: what became of the choice, [`Self::chosen`] is told.
     pub(crate) fn choose<'t>(&self, snapshot: &'t Snapshot, wanted: &Wanted<'_>) -> Selection<'t> {
-        let question = wanted.question();
+        let verdicts = self.evidence.verdicts();
+        let question = Question { doubted: verdicts.on(wanted.caller), ..wanted.question() };
+        if !wanted.avoided.is_empty() {
+            let tried = with_avoided(&wanted.admitted.tried, &wanted.avoided, &snapshot.table);
+            let elsewhere = select(&snapshot.table, &snapshot.corrections, &Question { tried: &tried, ..question });
+            // This alone never leaves a client without a node: who came to nothing everywhere begins anew.
+            if elsewhere.primary.is_some() {
+                return elsewhere;
+            }
+        }
         let selection = select(&snapshot.table, &snapshot.corrections, &question);
         if selection.primary.is_none() && selection.tried_left_out && !self.fallback.is_there() {
             // Nobody else is left: a node that failed once is better than nothing.
@@ -73,7 +96,8 @@ impl Front {
 
     /// Why [`Self::choose`] would choose what it would. Remembers nothing either.
     pub(crate) fn explained(&self, snapshot: &Snapshot, wanted: &Wanted<'_>) -> Explanation {
-        let question = wanted.question();
+        let verdicts = self.evidence.verdicts();
+        let question = Question { doubted: verdicts.about(wanted.caller), ..wanted.question() };
         let explanation = explain(&snapshot.table, &snapshot.corrections, &question);
         if explanation.choice.is_none() && explanation.tried_left_out && !self.fallback.is_there() {
             return explain(&snapshot.table, &snapshot.corrections, &Question { tried: &[], ..question });
@@ -85,6 +109,18 @@ impl Front {
     pub(crate) fn chosen(&self, snapshot: &Snapshot, wanted: &Wanted<'_>, primary: &Candidate) {
         self.sent(snapshot, wanted, primary);
         self.figures.redirected.inc();
+        if wanted.asker.user_agent.is_some() {
+            let redirect = snapshot.node_ring.is_some().then_some(wanted.redirect);
+            self.evidence.sent(wanted.caller, primary, &wanted.avoided, redirect, wanted.now);
+        }
+    }
+
+    /// Draws conclusions from what arrives, and does not end.
+    pub(crate) async fn judge(&self) {
+        loop {
+            self.clock.sleep(WEIGH_EVERY).await;
+            self.evidence.weigh(&self.current.load().table, self.clock.now());
+        }
     }
 
     /// Takes note that this node is asked for it, by whomever.
@@ -106,7 +142,13 @@ impl Front {
 impl<'a> Asker<'a> {
     /// Whoever was found to ask.
     pub(crate) fn of(found: Whereabout<'a>, scheme: Scheme) -> Self {
-        Self { address: found.address, place: found.place.map(|(place, _)| place), scheme, part: u64::MAX }
+        let place = found.place.map(|(place, _)| place);
+        Self { address: found.address, place, scheme, part: u64::MAX, user_agent: None }
+    }
+
+    /// It asks for the thing itself, and calls itself that.
+    pub(crate) fn who_gets(self, user_agent: &'a [u8]) -> Self {
+        Self { user_agent: Some(user_agent), ..self }
     }
 
     /// Requests of one client spill alike.

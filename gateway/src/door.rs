@@ -13,6 +13,7 @@ use ferry_core::{
 };
 use ferry_delivery::Answer;
 use http::{HeaderValue, StatusCode, header};
+use twox_hash::XxHash3_64;
 
 /// A request that may be served.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Admitted<'r> {
     pub(crate) until: Option<u64>,
     /// Nodes that already failed this request.
     pub(crate) tried: Vec<NodeId>,
+    /// A hash of who the user token says that it is.
+    pub(crate) user: Option<u64>,
 }
 
 /// Why a request is not served. Clients learn no more than the status.
@@ -60,18 +63,19 @@ pub(crate) fn admit<'r>(
                 return Err(Refused::Renewal);
             }
             let until = Some(grant.renewable_until);
-            return Ok(Admitted { path, found, until, tried: grant.tried });
+            return Ok(Admitted { path, found, until, tried: grant.tried, user: None });
         }
         NodeTokens::Several => return Err(Refused::Renewal),
     }
-    let until = match found.access {
-        Access::Open => None,
+    let (until, user) = match found.access {
+        Access::Open => (None, None),
         Access::Signed => {
             let ring = rings.user.ok_or(Refused::NoRing)?;
-            Some(verify_user(ring, now, &path, found.key.query.as_deref(), *query)?.expires)
+            let grant = verify_user(ring, now, &path, found.key.query.as_deref(), *query)?;
+            (Some(grant.expires), Some(XxHash3_64::oneshot(grant.uid.as_bytes())))
         }
     };
-    Ok(Admitted { path, found, until, tried: Vec::new() })
+    Ok(Admitted { path, found, until, tried: Vec::new(), user })
 }
 
 /// The rings to judge by, as far as they have arrived.

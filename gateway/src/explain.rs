@@ -85,7 +85,7 @@ impl Front {
     fn as_if_admitted(&self, path: &str, query: &Query<'_>) -> Result<Admitted<'_>, Unexplained> {
         let path = self.routes.path(path).map_err(|_| Unexplained::Unknown)?;
         let found = self.routes.match_target(&path, query.raw()).ok_or(Unexplained::Unknown)?;
-        Ok(Admitted { path, found, until: None, tried: Vec::new() })
+        Ok(Admitted { path, found, until: None, tried: Vec::new(), user: None })
     }
 
     /// As a request that is let in fares on the way through `handler`.

@@ -32,6 +32,10 @@ pub(crate) struct Figures {
     pub(crate) save_failures: Counter,
     pub(crate) table_saved: Gauge,
     pub(crate) places: DatabaseFigures,
+    pub(crate) sent_elsewhere: Counter,
+    pub(crate) sightings: Counter,
+    pub(crate) doubted: Gauge,
+    pub(crate) doubted_by_networks: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,6 +73,14 @@ impl Figures {
                 "1 while its file will not do, and the last good one stays in use",
                 figures.places.refused.clone(),
             );
+            let help = "Redirects of clients who came back, to another node than before";
+            registry.register("sent_elsewhere", help, figures.sent_elsewhere.clone());
+            let help = "Words of nodes on what became of this gateway's redirects";
+            registry.register("sightings", help, figures.sightings.clone());
+            let help = "Nodes that get a trickle of clients, since what is sent there does not arrive";
+            registry.register("nodes_doubted", help, figures.doubted.clone());
+            let help = "Client networks of which the same is true for themselves alone";
+            registry.register("networks_doubting", help, figures.doubted_by_networks.clone());
             registry.register("save_failures", "Copies of the table not written", figures.save_failures.clone());
         });
         figures

@@ -6,7 +6,6 @@ use ferry_core::{
     routes::{Access, Deliver, Methods},
     selection::{Scheme, Selection, Sizes},
     target::Query,
-    time::Tick,
     trace::TraceContext,
 };
 use ferry_delivery::{
@@ -19,12 +18,13 @@ use ferry_runtime::{
     health::Health,
     telemetry::{Sampler, TRACED, context_of, set_parent},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tracing::{Span, info_span, warn};
 
 use crate::{
     choice::{self, Asker, Wanted},
     door::{Admitted, Rings, admit},
+    evidence::Evidence,
     fallback::Fallback,
     figures::Figures,
     playlist::NodeClient,
@@ -53,6 +53,7 @@ pub(crate) struct Front {
     pub(crate) whereabouts: Whereabouts,
     /// What was learned of how long objects are.
     pub(crate) sizes: Sizes,
+    pub(crate) evidence: Arc<Evidence>,
 }
 
 impl Handler for Front {
@@ -107,6 +108,10 @@ impl Front {
         let trace = self.trace(traceparent(request), admitted);
         let client = self.whereabouts.of(request.peer.ip(), &request.headers);
         let asker = Asker { part: choice::part(request), ..Asker::of(client, redirect::scheme(request.secure)) };
+        let asker = match request.method {
+            Method::GET => asker.who_gets(request.headers.get(header::USER_AGENT).map_or(b"", HeaderValue::as_bytes)),
+            _ => asker,
+        };
         let wanted = self.wanted(admitted, asker, snapshot, self.clock.now());
         let selection = self.choose(snapshot, &wanted);
         let answer = match admitted.found.deliver {
@@ -131,7 +136,7 @@ impl Front {
     ) -> Option<Answer> {
         let primary = selection.primary?;
         let mut nodes = Nodes::of(selection, wanted.asker.scheme);
-        let target = self.target(asked, wanted.admitted, snapshot, &mut nodes, wanted.now, trace)?;
+        let target = self.target(asked, wanted, snapshot, &mut nodes, trace)?;
         let answer = redirect::answer(&nodes, &target)?;
         self.chosen(snapshot, wanted, primary);
         trace.span.record("node", primary.id().as_str());
@@ -142,19 +147,19 @@ impl Front {
     pub(crate) fn target(
         &self,
         asked: (&str, &Query<'_>),
-        admitted: &Admitted<'_>,
+        wanted: &Wanted<'_>,
         snapshot: &Snapshot,
         nodes: &mut Nodes<'_>,
-        now: Tick,
         trace: &Trace,
     ) -> Option<Vec<u8>> {
+        let admitted = wanted.admitted;
         let mut target = redirect::target(asked, admitted);
         let Some(ring) = &snapshot.node_ring else {
             // An open route is served without a token: better than no download.
             return (admitted.found.access == Access::Open).then_some(target);
         };
-        let now = self.clock.corrected_at(now);
-        match self.redirector.sign(&mut target, ring, admitted, nodes, now, trace.context) {
+        let now = self.clock.corrected_at(wanted.now);
+        match self.redirector.sign(&mut target, ring, wanted, nodes, now, trace.context) {
             Ok(()) => Some(target),
             Err(why) => {
                 warn!(key = %admitted.found.key, %why, "no node token for a request");
@@ -215,7 +220,7 @@ impl Front {
         };
         // Between gateway and node, either scheme will do.
         let mut nodes = Nodes::of(selection, Scheme::Http);
-        let fetched = match self.target(asked, admitted, snapshot, &mut nodes, self.clock.now(), trace) {
+        let fetched = match self.target(asked, wanted, snapshot, &mut nodes, trace) {
             Some(target) => self.nodes.fetch(request, nodes.iter(), &String::from_utf8_lossy(&target)).await,
             None => None,
         };

@@ -14,6 +14,7 @@ mod budget;
 mod choice;
 mod config;
 mod door;
+mod evidence;
 mod explain;
 mod fallback;
 mod figures;

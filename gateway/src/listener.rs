@@ -11,20 +11,26 @@ use std::{
 
 use ferry_core::{
     chain::Chain,
-    id::{CoordinatorId, GatewayId},
+    evidence::Report,
+    id::{CoordinatorId, GatewayId, NodeId},
     merge::{Body, Epoch, StreamId},
     time::UnixMillis,
 };
 use ferry_proto::{VERSION, convert, v1};
 use ferry_runtime::{
+    Clock,
     admin::AdminToken,
     clock::Voices,
     coordinators::{Ending, Link, dial},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 use tonic::{Code, Request, Status, metadata::MetadataValue};
+use tracing::debug;
 
-use crate::keeper::Update;
+use crate::{evidence::Evidence, keeper::Update};
 
 /// Marks come every 500 ms; a stream that is silent for so long is dead, whatever TCP believes.
 const SILENT_FOR: Duration = Duration::from_secs(3);
@@ -43,6 +49,9 @@ pub(crate) struct Listener {
     /// The coordinators' clocks, which correct ours.
     pub(crate) voices: Voices,
     pub(crate) updates: mpsc::Sender<Update>,
+    /// Hears what nodes say of this gateway's redirects.
+    pub(crate) evidence: Arc<Evidence>,
+    pub(crate) clock: Clock,
     /// How many streams there were.
     pub(crate) streams: Arc<AtomicU64>,
 }
@@ -81,12 +90,20 @@ impl Listener {
         let opened = tokio::time::timeout(FIRST_WITHIN, client.watch(self.request()?)).await;
         let mut updates = opened.map_err(|_| Status::deadline_exceeded("no answer"))??.into_inner();
         let (voice, mut first) = (self.voices.join(), true);
+        let mut silent_at = Instant::now() + FIRST_WITHIN;
         loop {
-            let limit = if first { FIRST_WITHIN } else { SILENT_FOR };
-            let message = tokio::time::timeout(limit, updates.message()).await;
+            let message = timeout_at(silent_at, updates.message()).await;
             let Some(update) = message.map_err(|_| Status::deadline_exceeded("the coordinator fell silent"))?? else {
                 return Ok(());
             };
+            let update = match update.body {
+                Some(v1::routing_update::Body::Evidence(said)) => {
+                    self.hear_evidence(said);
+                    continue;
+                }
+                body => v1::RoutingUpdate { body, ..update },
+            };
+            silent_at = Instant::now() + SILENT_FOR;
             if let Some(now) = time_of(&update) {
                 voice.says(now);
             }
@@ -103,13 +120,21 @@ impl Listener {
         }
     }
 
+    /// Evidence is no sign of life: a coordinator whose loop is stuck still passes it on.
+    fn hear_evidence(&self, said: v1::NodeEvidence) {
+        match <(NodeId, Report)>::try_from(said) {
+            Ok((node, report)) => self.evidence.hear(&node, &report, self.clock.now()),
+            Err(why) => debug!(%why, "ignored malformed evidence"),
+        }
+    }
+
     fn request(&self) -> Result<Request<v1::WatchRequest>, Status> {
         let mut request = Request::new(v1::WatchRequest {
             version: VERSION,
             gateway_id: self.id.as_str().to_owned(),
             access: convert::access_to_wire(Some(self.guarded)).into(),
             takes_loads: true,
-            redirect_tag: None,
+            redirect_tag: Some(self.evidence.tag().into()),
         });
         if let Some(token) = &self.token {
             let bearer = MetadataValue::try_from(token.bearer())

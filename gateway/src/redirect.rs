@@ -8,7 +8,7 @@ use ferry_core::{
     selection::{Scheme, Selection},
     target::{Query, encode_path},
     time::UnixMillis,
-    tokens::{NODE_PARAMETER, NodeGrant, Reach, RedirectId, Terms, Unsealable, seal_onto},
+    tokens::{NODE_PARAMETER, NodeGrant, Reach, Terms, Unsealable, seal_onto},
     trace::TraceContext,
 };
 use ferry_delivery::{
@@ -18,7 +18,7 @@ use ferry_delivery::{
 use http::{HeaderValue, StatusCode, header};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
-use crate::{door::Admitted, links};
+use crate::{choice::Wanted, door::Admitted, links};
 
 /// What redirects have in common.
 #[derive(Debug, Clone)]
@@ -46,11 +46,12 @@ impl Redirector {
         &self,
         target: &mut Vec<u8>,
         ring: &KeyRing,
-        admitted: &Admitted<'_>,
+        wanted: &Wanted<'_>,
         nodes: &mut Nodes<'_>,
         now: UnixMillis,
         trace: Option<TraceContext>,
     ) -> Result<(), Unsealable> {
+        let Wanted { admitted, redirect, .. } = *wanted;
         let found = &admitted.found;
         let renewable_until = admitted.until.unwrap_or_else(|| (now + OPEN_RENEWAL).seconds());
         let terms = Terms {
@@ -63,7 +64,7 @@ impl Redirector {
             cache_control: found.route.cache_control(),
             expires: (now + self.lifetime).seconds().min(renewable_until),
             renewable_until,
-            redirect: RedirectId(rand::random()),
+            redirect,
             hops: 0,
             tried: &admitted.tried,
             trace,

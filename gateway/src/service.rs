@@ -41,6 +41,7 @@ use tracing::warn;
 use crate::{
     budget::Budget,
     config::Config,
+    evidence::Evidence,
     explain,
     fallback::Fallback,
     figures::Figures,
@@ -140,12 +141,15 @@ impl Gateway {
             sync_interval: None,
             clock: clock.clone(),
         };
+        let evidence = Arc::new(Evidence::new(figures.clone()));
         let listener = Listener {
             id: id.clone(),
             guarded: config.routes.guarded(),
             ca: config.coordinator_ca.clone(),
             token: token.clone(),
             voices: Voices::new(clock.clone()),
+            evidence: Arc::clone(&evidence),
+            clock: clock.clone(),
             updates,
             streams: Arc::default(),
         };
@@ -172,6 +176,7 @@ impl Gateway {
             sampler,
             health,
             stopping: Arc::clone(&stopping),
+            evidence,
             whereabouts,
             sizes: Sizes::default(),
         });
@@ -222,6 +227,10 @@ impl Gateway {
         let clients = tasks.child();
         let (grace, limit) = drain;
         let running = Running { front: Arc::clone(&front), clients: clients.clone(), stopping, grace, limit };
+        let (judge, stop) = (Arc::clone(&front), tasks.stop_token());
+        tasks.spawn("evidence", async move {
+            stop.run_until_cancelled(judge.judge()).await;
+        });
         tasks.essential("routing table", keeper.run(inbox, lock, tasks.clone()));
         Links::start(&tasks, coordinators, peers, move |link| listener.clone().run(link));
         for server in servers {

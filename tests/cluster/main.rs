@@ -21,6 +21,7 @@ mod downloads;
 mod draining;
 mod etcd_access;
 mod etcd_failures;
+mod evidence;
 mod explain;
 mod failover;
 mod fallback;

@@ -20,6 +20,10 @@ use crate::{known::Version, object::ObjectKey, tokens::RedirectId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct NodeKey(pub u32);
 
+/// A client whatever it asks for, as a hash in as little room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Who(pub u32);
+
 /// What a node knows of a redirect that arrived there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {

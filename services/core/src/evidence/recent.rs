@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{ClientKey, Fate, Network, NodeKey};
+use super::{ClientKey, Fate, Network, NodeKey, Who};
 use crate::{time::Tick, tokens::RedirectId};
 
 /// After this a redirect that did not arrive is not expected any more: a client follows at once, and the word of it takes a second.
@@ -16,8 +16,10 @@ const SETTLED: Duration = Duration::from_secs(4);
 pub struct Redirect {
     /// Its name.
     pub id: RedirectId,
-    /// Who was sent.
+    /// Who was sent, and for what.
     pub client: ClientKey,
+    /// Who that is.
+    pub who: Who,
     /// From where.
     pub network: Network,
     /// Where to.
@@ -35,6 +37,8 @@ struct Entry {
     /// Where it arrived: at the node that it led to, or at another.
     arrived: Option<NodeKey>,
     ended: bool,
+    /// Whether it was told that the client follows.
+    told: bool,
     judged: bool,
 }
 
@@ -47,6 +51,8 @@ pub struct Recent {
 /// What a redirect says of the way to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
+    /// Who was sent.
+    pub who: Who,
     /// From where.
     pub network: Network,
     /// Where to.
@@ -65,7 +71,7 @@ impl Recent {
     /// Puts a redirect into a place, instead of what was there.
     pub fn put(&mut self, place: usize, redirect: Redirect) {
         let place = place % self.entries.len();
-        self.entries[place] = Some(Entry { redirect, arrived: None, ended: false, judged: false });
+        self.entries[place] = Some(Entry { redirect, arrived: None, ended: false, told: false, judged: false });
     }
 
     /// Hears what `node` says of a redirect in this place. Returns that redirect if the word is news to its client: each end once, and nothing after it.
@@ -82,14 +88,24 @@ impl Recent {
         news.then_some(entry.redirect)
     }
 
+    /// Tells who was found to follow a redirect since that was last asked.
+    pub fn followers(&mut self, mut tell: impl FnMut(Who)) {
+        for entry in self.entries.iter_mut().flatten() {
+            if entry.arrived.is_some() && !std::mem::replace(&mut entry.told, true) {
+                tell(entry.redirect.who);
+            }
+        }
+    }
+
     /// Judges those whose time has come, each once.
     pub fn judge(&mut self, now: Tick, mut judge: impl FnMut(Outcome)) {
         for entry in self.entries.iter_mut().flatten() {
             let Entry { redirect, arrived, judged, .. } = entry;
             if !*judged && now.since(redirect.at) >= SETTLED {
                 *judged = true;
+                let Redirect { who, network, node, .. } = *redirect;
                 if redirect.counts {
-                    judge(Outcome { network: redirect.network, node: redirect.node, arrived: *arrived });
+                    judge(Outcome { who, network, node, arrived: *arrived });
                 }
             }
         }
@@ -110,7 +126,7 @@ mod tests {
 
     fn redirect(id: u64) -> Redirect {
         let (id, client) = (RedirectId(id), ClientKey(9));
-        Redirect { id, client, network: NETWORK, node: A, at: at(0), counts: true }
+        Redirect { id, client, who: Who(3), network: NETWORK, node: A, at: at(0), counts: true }
     }
 
     fn judged(recent: &mut Recent, millis: u64) -> Vec<Option<NodeKey>> {
@@ -138,6 +154,19 @@ mod tests {
         recent.put(0, Redirect { counts: false, ..redirect(7) });
         assert!(recent.hear(0, RedirectId(8), A, Fate::Complete).is_none(), "guessed, or overwritten");
         assert_eq!(judged(&mut recent, 60_000), []);
+    }
+
+    #[test]
+    fn who_follows_is_told_once() {
+        let mut recent = Recent::with_places(4);
+        recent.put(0, redirect(0));
+        recent.put(1, redirect(1));
+        let mut told = Vec::new();
+        recent.followers(|who| told.push(who));
+        recent.hear(1, RedirectId(1), B, Fate::UnderWay);
+        recent.followers(|who| told.push(who));
+        recent.followers(|who| told.push(who));
+        assert_eq!(told, [Who(3)]);
     }
 
     #[test]

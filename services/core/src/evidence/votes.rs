@@ -5,15 +5,21 @@
 //! comparison within a network is stricter than one with the other nodes' arrivals as they are: who asks for what differs from node to node, and some
 //! follow less than others.
 //!
+//! Only clients count who follow redirects at all: of one that never arrived anywhere in the last minute, nothing is counted. And one client alone does not keep its
+//! network from a node: for itself it is sent elsewhere anyway (P7).
+//!
 //! A node is doubted for everybody if three networks' votes are there, and less than a fifth of what was to come has come; for one network alone if
-//! nothing at all came of four that were expected. A doubt is over when arrivals speak for the node, and otherwise after 20 s without news: a few
+//! nothing at all came of four that were expected, of three of its clients. A doubt is over when arrivals speak for the node, and otherwise after 20 s without news: a few
 //! clients are sent there in spite of it ([`Votes::ONE_IN`]), and they are the news.
 //!
 //! What is remembered is bounded, and what does not fit is not counted. Invariant V1: no doubt for everybody on the word of fewer than three networks.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use super::{Network, NodeKey, Outcome};
+use super::{Network, NodeKey, Outcome, Who};
 use crate::time::Tick;
 
 /// What is older than one to two of these is forgotten.
@@ -30,6 +36,11 @@ const ENOUGH: f64 = 3.0;
 const ENOUGH_OF_DOUBTED: f64 = 0.3;
 /// Expected arrivals of which none came, so that a network alone does without a node.
 const ENOUGH_OF_ONE: f64 = 4.0;
+/// Clients of one network who came to nothing, in any case, before it does without a node.
+const ENOUGH_CLIENTS: usize = 3;
+/// How long somebody counts as one who follows redirects, and how many such are remembered.
+const FOLLOWS: Duration = Duration::from_secs(60);
+const MOST_FOLLOWERS: usize = 16_384;
 /// Below the first part of what was to come, the way is sick; above the second, it is well.
 const SICK: f64 = 0.2;
 const WELL: f64 = 0.5;
@@ -47,6 +58,7 @@ pub struct Votes {
     turned: Tick,
     doubts: BTreeMap<(NodeKey, Option<Network>), Tick>,
     excused: BTreeMap<NodeKey, Tick>,
+    followers: BTreeMap<Who, Tick>,
 }
 
 type Way = (Network, NodeKey);
@@ -57,6 +69,8 @@ type Alone = (Way, f64, Count);
 struct Count {
     sent: u32,
     arrived: u32,
+    /// The first of those who did not arrive, each once.
+    lost: [Option<Who>; ENOUGH_CLIENTS],
 }
 
 /// The votes on one node.
@@ -70,24 +84,35 @@ impl Votes {
     /// Of so many requests, one is decided as if nobody were doubted.
     pub const ONE_IN: u32 = 32;
 
-    /// Counts one redirect.
-    pub fn count(&mut self, outcome: Outcome, now: Tick) {
-        let Outcome { network, node, arrived } = outcome;
-        if self.excused.get(&node).is_none_or(|until| now >= *until) {
-            self.add((network, node), arrived == Some(node));
-        }
-        // Who finds his way to another node by himself follows redirects.
-        if let Some(other) = arrived.filter(|other| *other != node) {
-            self.add((network, other), true);
+    /// A redirect of theirs arrived.
+    pub fn follows(&mut self, who: Who, now: Tick) {
+        if self.followers.len() < MOST_FOLLOWERS || self.followers.contains_key(&who) {
+            self.followers.insert(who, now);
         }
     }
 
-    fn add(&mut self, way: Way, arrived: bool) {
+    /// Counts one redirect.
+    pub fn count(&mut self, outcome: Outcome, now: Tick) {
+        let Outcome { who, network, node, arrived } = outcome;
+        if arrived.is_none() && self.followers.get(&who).is_none_or(|at| now.since(*at) >= FOLLOWS) {
+            return;
+        }
+        if self.excused.get(&node).is_none_or(|until| now >= *until) {
+            self.add((network, node), Some(who).filter(|_| arrived != Some(node)));
+        }
+        // Who finds his way to another node by himself arrived there.
+        if let Some(other) = arrived.filter(|other| *other != node) {
+            self.add((network, other), None);
+        }
+    }
+
+    fn add(&mut self, way: Way, lost: Option<Who>) {
         let ways = &mut self.ways[0];
         if ways.len() < MOST_WAYS || ways.contains_key(&way) {
             let count = ways.entry(way).or_default();
             count.sent = count.sent.saturating_add(1);
-            count.arrived = count.arrived.saturating_add(arrived.into());
+            count.arrived = count.arrived.saturating_add(lost.is_none().into());
+            lost.into_iter().for_each(|who| count.lose(who));
         }
     }
 
@@ -96,12 +121,12 @@ impl Votes {
         self.excused.insert(node, now + EXCUSED);
     }
 
-    /// The node is out anyway, by its state: why nothing arrived there is known, and what comes after it is another matter.
-    pub fn forget(&mut self, node: NodeKey, now: Tick) {
-        self.excuse(node, now);
-        self.doubts.retain(|(doubted, _), _| *doubted != node);
+    /// These nodes are out anyway, by their state: why nothing arrived there is known, and what comes after it is another matter.
+    pub fn forget(&mut self, nodes: &BTreeSet<NodeKey>, now: Tick) {
+        nodes.iter().for_each(|node| self.excuse(*node, now));
+        self.doubts.retain(|(node, _), _| !nodes.contains(node));
         for ways in &mut self.ways {
-            ways.retain(|(_, of), _| *of != node);
+            ways.retain(|(_, node), _| !nodes.contains(node));
         }
     }
 
@@ -112,6 +137,7 @@ impl Votes {
             self.turned = now;
         }
         self.excused.retain(|_, until| now < *until);
+        self.followers.retain(|_, at| now.since(*at) < FOLLOWS);
         self.doubts.retain(|_, until| now < *until);
         let (polls, alone) = self.poll();
         for (node, poll) in polls {
@@ -121,9 +147,11 @@ impl Votes {
         }
         for ((network, node), expected, count) in alone {
             let doubted = self.doubts.contains_key(&(node, Some(network)));
-            let enough = if doubted { ENOUGH_OF_DOUBTED * WHOLE } else { ENOUGH_OF_ONE };
-            let share = if count.arrived == 0 { 0.0 } else { 1.0 };
-            self.settle((node, Some(network)), expected >= enough, share, now);
+            let several = count.lost.iter().all(Option::is_some);
+            let enough =
+                if doubted { expected >= ENOUGH_OF_DOUBTED * WHOLE } else { several && expected >= ENOUGH_OF_ONE };
+            let part = if count.arrived == 0 { 0.0 } else { 1.0 };
+            self.settle((node, Some(network)), enough || count.arrived > 0, part, now);
         }
     }
 
@@ -172,13 +200,23 @@ impl Votes {
 }
 
 impl Count {
-    const fn grow(&mut self, other: Self) {
+    fn grow(&mut self, other: Self) {
         self.sent = self.sent.saturating_add(other.sent);
         self.arrived = self.arrived.saturating_add(other.arrived);
+        other.lost.into_iter().flatten().for_each(|who| self.lose(who));
+    }
+
+    fn lose(&mut self, who: Who) {
+        if !self.lost.contains(&Some(who))
+            && let Some(free) = self.lost.iter_mut().find(|place| place.is_none())
+        {
+            *free = Some(who);
+        }
     }
 
     const fn without(self, other: Self) -> Self {
-        Self { sent: self.sent.saturating_sub(other.sent), arrived: self.arrived.saturating_sub(other.arrived) }
+        let (sent, arrived) = (self.sent.saturating_sub(other.sent), self.arrived.saturating_sub(other.arrived));
+        Self { sent, arrived, ..self }
     }
 
     /// What part arrived; nothing of nothing.

@@ -16,8 +16,10 @@ fn network(number: u8) -> Network {
 /// So many redirects from that network to the node, of which so many arrive.
 fn redirects(votes: &mut Votes, from: u8, node: NodeKey, sent: u32, arrived: u32, second: u64) {
     for redirect in 0..sent {
-        let arrived = (redirect < arrived).then_some(node);
-        votes.count(Outcome { network: network(from), node, arrived }, at(second));
+        let (arrived, who) = ((redirect < arrived).then_some(node), Who(redirect % 7));
+        // Who does not arrive here follows other redirects, unless he is a bot.
+        votes.follows(who, at(second));
+        votes.count(Outcome { who, network: network(from), node, arrived }, at(second));
     }
 }
 
@@ -81,6 +83,35 @@ fn who_never_follows_anything_has_no_vote() {
     assert_eq!(votes.doubted().count(), 0);
 }
 
+/// People fetch from one node what they like, and bots ask for everything: it is not the others' fault that bots do not come.
+#[test]
+fn who_never_arrives_anywhere_is_not_counted_beside_those_who_do() {
+    let mut votes = Votes::default();
+    for from in 0..10 {
+        redirects(&mut votes, from, WELL_NODE, 50, 50, 0);
+        for bot in 0..50 {
+            let outcome = Outcome { who: Who(100 + bot), network: network(from), node: SICK_NODE, arrived: None };
+            votes.count(outcome, at(0));
+        }
+    }
+    votes.weigh(at(0));
+    assert_eq!(votes.doubted().count(), 0);
+}
+
+#[test]
+fn one_client_alone_does_not_keep_its_network_from_a_node() {
+    for (clients, doubted) in [(2, 0), (3, 1)] {
+        let mut votes = Votes::default();
+        redirects(&mut votes, 0, WELL_NODE, 50, 50, 0);
+        for client in (0..clients).cycle().take(50) {
+            let outcome = Outcome { who: Who(client), network: network(0), node: SICK_NODE, arrived: None };
+            votes.count(outcome, at(0));
+        }
+        votes.weigh(at(0));
+        assert_eq!(votes.doubted().count(), doubted, "{clients} clients");
+    }
+}
+
 #[test]
 fn bots_and_people_behind_the_same_addresses_put_no_node_in_doubt() {
     let mut votes = Votes::default();
@@ -129,7 +160,7 @@ fn of_a_node_that_left_something_out_or_was_out_nothing_is_said() {
     votes.weigh(at(1));
     assert_eq!(votes.doubted().count(), 0);
     let mut votes = sick(9);
-    votes.forget(SICK_NODE, at(1));
+    votes.forget(&BTreeSet::from([SICK_NODE]), at(1));
     votes.weigh(at(1));
     assert_eq!(votes.doubted().count(), 0, "it is back, and has done nothing since");
 }
@@ -139,7 +170,8 @@ fn who_finds_another_node_by_himself_shows_that_he_follows() {
     let mut votes = Votes::default();
     for from in 0..3 {
         for _ in 0..3 {
-            let outcome = Outcome { network: network(from), node: SICK_NODE, arrived: Some(WELL_NODE) };
+            let (who, arrived) = (Who(1), Some(WELL_NODE));
+            let outcome = Outcome { who, network: network(from), node: SICK_NODE, arrived };
             votes.count(outcome, at(0));
         }
     }
@@ -152,8 +184,11 @@ fn what_is_remembered_is_bounded() {
     let mut votes = Votes::default();
     for number in 0..u32::try_from(3 * MOST_WAYS).expect("small") {
         let [_, a, b, c] = number.to_be_bytes();
-        votes.count(Outcome { network: Network::V4([a, b, c]), node: WELL_NODE, arrived: None }, at(0));
+        let arrived = Some(WELL_NODE);
+        votes.follows(Who(number), at(0));
+        votes.count(Outcome { who: Who(number), network: Network::V4([a, b, c]), node: WELL_NODE, arrived }, at(0));
     }
+    assert_eq!(votes.followers.len(), MOST_FOLLOWERS);
     assert_eq!(votes.ways[0].len(), MOST_WAYS);
 }
 
