@@ -40,7 +40,7 @@ impl Front {
         let mut nodes = Nodes::of(&selection, asker.scheme);
         let trace = self.trace(None, &admitted);
         let target = self.target((path, &query), &wanted, &snapshot, &mut nodes, &trace)?;
-        redirect::write(brief, &nodes, &target)?;
+        redirect::write(brief, &nodes, &target, wanted.version.as_deref())?;
         self.chosen(&snapshot, &wanted, primary);
         trace.span.record("node", primary.id().as_str());
         trace.span.record("status", StatusCode::FOUND.as_u16());

@@ -1,9 +1,11 @@
 //! Which nodes a request gets: the question that is put to `core::selection`, the same on both ways to an answer, and what the gateway remembers of it.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use ferry_core::{
     evidence::Avoided,
+    known::Version,
+    routes::Deliver,
     selection::{Candidate, Client, Explanation, Request as Question, Scheme, Selection, explain, select},
     time::Tick,
     tokens::RedirectId,
@@ -52,6 +54,8 @@ pub(crate) struct Wanted<'a> {
     avoided: Avoided,
     /// The name of the redirect that it may get.
     pub(crate) redirect: RedirectId,
+    /// The version of the object that the redirect names, if nodes agree on one.
+    pub(crate) version: Option<Arc<Version>>,
     pub(crate) now: Tick,
 }
 
@@ -64,14 +68,20 @@ impl Front {
         now: Tick,
     ) -> Wanted<'a> {
         let (affinity, client) = (admitted.found.affinity(), asker.client());
-        let bytes = self.sizes.expected(kind(admitted)).min(asker.part);
+        // Where the gateway fetches it itself, any version will do.
+        let version = match admitted.found.deliver {
+            Deliver::Redirect => self.objects.version(&admitted.found.key, now),
+            Deliver::Proxy => None,
+        };
+        let length = version.as_ref().map_or_else(|| self.sizes.expected(kind(admitted)), |version| version.length);
+        let bytes = length.min(asker.part);
         let cost = snapshot.table.cost(bytes, client.region);
         let spread = snapshot.warmth.heat.spread(&affinity, bytes, &snapshot.table, now);
         let user_agent = asker.user_agent.unwrap_or_default();
         let caller = self.evidence.caller(admitted.user, asker.address, user_agent, &admitted.found.key);
         let avoided = asker.user_agent.map(|_| self.evidence.avoided(caller, now)).unwrap_or_default();
         let redirect = self.evidence.name();
-        Wanted { admitted, affinity, asker, client, bytes, cost, spread, caller, avoided, redirect, now }
+        Wanted { admitted, affinity, asker, client, bytes, cost, spread, caller, avoided, redirect, version, now }
     }
 
     /// The nodes for it. Remembers nothing: what became of the choice, [`Self::chosen`] is told.
@@ -109,6 +119,9 @@ impl Front {
     pub(crate) fn chosen(&self, snapshot: &Snapshot, wanted: &Wanted<'_>, primary: &Candidate) {
         self.sent(snapshot, wanted, primary);
         self.figures.redirected.inc();
+        if let Some(version) = &wanted.version {
+            self.sizes.learn(kind(wanted.admitted), version.length);
+        }
         if wanted.asker.user_agent.is_some() {
             let redirect = snapshot.node_ring.is_some().then_some(wanted.redirect);
             self.evidence.sent(wanted.caller, primary, &wanted.avoided, redirect, wanted.now);

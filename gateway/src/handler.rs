@@ -27,6 +27,7 @@ use crate::{
     evidence::Evidence,
     fallback::Fallback,
     figures::Figures,
+    objects::Objects,
     playlist::NodeClient,
     redirect::{self, Nodes, Redirector},
     service::status,
@@ -46,6 +47,8 @@ pub(crate) struct Front {
     pub(crate) redirector: Redirector,
     pub(crate) fallback: Fallback,
     pub(crate) nodes: NodeClient,
+    /// What nodes tell of objects.
+    pub(crate) objects: Arc<Objects>,
     pub(crate) sampler: Sampler,
     pub(crate) health: Health,
     /// Whether it was asked to stop.
@@ -137,7 +140,7 @@ impl Front {
         let primary = selection.primary?;
         let mut nodes = Nodes::of(selection, wanted.asker.scheme);
         let target = self.target(asked, wanted, snapshot, &mut nodes, trace)?;
-        let answer = redirect::answer(&nodes, &target)?;
+        let answer = redirect::answer(&nodes, &target, wanted.version.as_deref())?;
         self.chosen(snapshot, wanted, primary);
         trace.span.record("node", primary.id().as_str());
         Some(answer)
@@ -177,6 +180,10 @@ impl Front {
         self.figures.outcome("passed");
         let trace = self.trace(traceparent(request), admitted);
         let answer = self.fallback.serve(request, &admitted.found, origin_headers(&trace)).await;
+        // Whatever came of it: a method that is not safe may have changed the object.
+        if !request.method.is_safe() {
+            self.objects.forget(&admitted.found.key);
+        }
         trace.span.record("status", answer.status.as_u16());
         answer
     }

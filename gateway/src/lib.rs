@@ -22,6 +22,7 @@ mod handler;
 mod keeper;
 mod links;
 mod listener;
+mod objects;
 mod playlist;
 mod redirect;
 mod saved;

@@ -27,11 +27,12 @@ const ENDS: [Sound<'_>; Selection::MOST_ALTERNATES] = [
 ];
 
 /// The values of the fields, each in pieces: of these nodes but the first, in their order. The least number is to be tried first.
-pub(crate) fn values<'a>(nodes: &Nodes<'a>, target: Sound<'a>) -> impl Iterator<Item = [Sound<'a>; 5]> {
+/// `besides` is what else the head has: fields of so many octets.
+pub(crate) fn values<'a>(nodes: &Nodes<'a>, target: Sound<'a>, besides: usize) -> impl Iterator<Item = [Sound<'a>; 5]> {
     const OPENS: Sound<'_> = Sound::literal("<");
     let length =
         move |node: Reach<'_>| scheme_of(node).octets().len() + node.authority.as_str().len() + target.octets().len();
-    let mut head = OTHERS + nodes.primary().map_or(0, length);
+    let mut head = OTHERS + besides + nodes.primary().map_or(0, length);
     nodes.alternates().zip(ENDS).map_while(move |(node, end)| {
         head += AROUND + length(node);
         let fits = head <= LARGEST_HEAD;

@@ -30,7 +30,7 @@ use tokio::{
 use tonic::{Code, Request, Status, metadata::MetadataValue};
 use tracing::debug;
 
-use crate::{evidence::Evidence, keeper::Update};
+use crate::{evidence::Evidence, keeper::Update, objects::Objects};
 
 /// Marks come every 500 ms; a stream that is silent for so long is dead, whatever TCP believes.
 const SILENT_FOR: Duration = Duration::from_secs(3);
@@ -51,6 +51,8 @@ pub(crate) struct Listener {
     pub(crate) updates: mpsc::Sender<Update>,
     /// Hears what nodes say of this gateway's redirects.
     pub(crate) evidence: Arc<Evidence>,
+    /// Hears what they say of objects.
+    pub(crate) objects: Arc<Objects>,
     pub(crate) clock: Clock,
     /// How many streams there were.
     pub(crate) streams: Arc<AtomicU64>,
@@ -123,7 +125,11 @@ impl Listener {
     /// Evidence is no sign of life: a coordinator whose loop is stuck still passes it on.
     fn hear_evidence(&self, said: v1::NodeEvidence) {
         match <(NodeId, Report)>::try_from(said) {
-            Ok((node, report)) => self.evidence.hear(&node, &report, self.clock.now()),
+            Ok((node, report)) => {
+                let now = self.clock.now();
+                self.evidence.hear(&node, &report, now);
+                report.objects.iter().for_each(|told| self.objects.hear(&node, told, now));
+            }
             Err(why) => debug!(%why, "ignored malformed evidence"),
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ferry_core::{
+    known::Version,
     ring::KeyRing,
     routes::Access,
     selection::{Scheme, Selection},
@@ -15,7 +16,7 @@ use ferry_delivery::{
     Answer,
     server::{Brief, Sound},
 };
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{choice::Wanted, door::Admitted, links};
@@ -31,6 +32,9 @@ pub(crate) struct Redirector {
 
 /// W3.
 pub(crate) const STORE_NOTHING: &str = "private, no-store";
+
+/// Of all bytes of the object (RFC 9530), so that a client can check what it gets, wherever it gets it.
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// Room for a target with its token.
 const LIKELY: usize = 1024;
@@ -68,7 +72,7 @@ impl Redirector {
             hops: 0,
             tried: &admitted.tried,
             trace,
-            validator: None,
+            validator: wanted.version.as_deref().map(|version| version.validator.as_str()),
             client_network: None,
             home: self.home.as_deref(),
             guarded: found.access != Access::Open,
@@ -148,7 +152,7 @@ fn push_visible(target: &mut Vec<u8>, text: &str) {
 }
 
 /// The 302 itself (W3): to the first of these nodes, with links to the others.
-pub(crate) fn answer(nodes: &Nodes<'_>, target: &[u8]) -> Option<Answer> {
+pub(crate) fn answer(nodes: &Nodes<'_>, target: &[u8], version: Option<&Version>) -> Option<Answer> {
     let primary = nodes.primary()?;
     let value = |pieces: &[Sound<'_>]| {
         let octets: Vec<_> = pieces.iter().flat_map(|piece| piece.octets()).copied().collect();
@@ -161,7 +165,11 @@ pub(crate) fn answer(nodes: &Nodes<'_>, target: &[u8]) -> Option<Answer> {
     let mut answer = Answer::empty(StatusCode::FOUND)
         .with(header::LOCATION, value(&[scheme_of(primary), authority, target])?)
         .with(header::CACHE_CONTROL, HeaderValue::from_static(STORE_NOTHING));
-    for link in links::values(nodes, target) {
+    let digest = version.and_then(Version::repr_digest);
+    if let Some(digest) = digest {
+        answer.headers.insert(REPR_DIGEST, HeaderValue::from_bytes(&digest).ok()?);
+    }
+    for link in links::values(nodes, target, besides(digest.is_some())) {
         // One field each: not every client that knows RFC 6249 takes a list apart.
         answer.headers.append(header::LINK, value(&link)?);
     }
@@ -169,16 +177,25 @@ pub(crate) fn answer(nodes: &Nodes<'_>, target: &[u8]) -> Option<Answer> {
 }
 
 /// The same, on the spot.
-pub(crate) fn write(brief: &mut Brief<'_>, nodes: &Nodes<'_>, target: &[u8]) -> Option<()> {
+pub(crate) fn write(brief: &mut Brief<'_>, nodes: &Nodes<'_>, target: &[u8], version: Option<&Version>) -> Option<()> {
     const STORE: Sound<'_> = Sound::literal(STORE_NOTHING);
     let (primary, target) = (nodes.primary()?, Sound::of(target)?);
     brief.status(StatusCode::FOUND);
     brief.field(&header::LOCATION, &[scheme_of(primary), authority(primary)?, target]);
     brief.field(&header::CACHE_CONTROL, &[STORE]);
-    for link in links::values(nodes, target) {
+    let digest = version.and_then(Version::repr_digest);
+    if let Some(digest) = &digest {
+        brief.field(&REPR_DIGEST, &[Sound::of(digest)?]);
+    }
+    for link in links::values(nodes, target, besides(digest.is_some())) {
         brief.field(&header::LINK, &link);
     }
     Some(())
+}
+
+/// What the digest adds to a head.
+const fn besides(digest: bool) -> usize {
+    if digest { "repr-digest: \r\n".len() + Version::REPR_DIGEST } else { 0 }
 }
 
 /// How a node's URL begins.

@@ -48,6 +48,7 @@ use crate::{
     handler::Front,
     keeper::{Keeper, Update},
     listener::Listener,
+    objects::Objects,
     playlist::NodeClient,
     redirect::Redirector,
     table::TableService,
@@ -141,7 +142,7 @@ impl Gateway {
             sync_interval: None,
             clock: clock.clone(),
         };
-        let evidence = Arc::new(Evidence::new(figures.clone()));
+        let (evidence, objects) = (Arc::new(Evidence::new(figures.clone())), Arc::<Objects>::default());
         let listener = Listener {
             id: id.clone(),
             guarded: config.routes.guarded(),
@@ -149,6 +150,7 @@ impl Gateway {
             token: token.clone(),
             voices: Voices::new(clock.clone()),
             evidence: Arc::clone(&evidence),
+            objects: Arc::clone(&objects),
             clock: clock.clone(),
             updates,
             streams: Arc::default(),
@@ -172,6 +174,7 @@ impl Gateway {
                 home: config.public_url.map(|url| url.to_string()),
             },
             fallback,
+            objects,
             nodes: NodeClient::new(id.to_string()),
             sampler,
             health,

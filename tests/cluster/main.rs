@@ -16,6 +16,7 @@ mod cache_rules;
 mod caches_commands;
 mod clocks;
 mod configuration;
+mod digests;
 mod discovery;
 mod downloads;
 mod draining;

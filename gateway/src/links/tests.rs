@@ -1,6 +1,6 @@
 //! Links that fit, in their order, and heads that stay small.
 
-use ferry_core::tokens::Endpoint;
+use ferry_core::{known::Version, tokens::Endpoint};
 use http::{HeaderMap, header};
 use proptest::{
     collection::vec,
@@ -21,7 +21,42 @@ fn nodes(endpoints: &[Endpoint]) -> Nodes<'_> {
 }
 
 fn headers(endpoints: &[Endpoint], target: &str) -> HeaderMap {
-    redirect::answer(&nodes(endpoints), target.as_bytes()).expect("there is a primary").headers
+    headers_with(endpoints, target, None)
+}
+
+fn headers_with(endpoints: &[Endpoint], target: &str, version: Option<&Version>) -> HeaderMap {
+    redirect::answer(&nodes(endpoints), target.as_bytes(), version).expect("there is a primary").headers
+}
+
+fn version(sha256: Option<[u8; 32]>) -> Version {
+    Version { validator: "\"v\"".parse().expect("a tag"), length: 1, sha256 }
+}
+
+#[test]
+fn a_digest_that_is_known_is_named_and_costs_a_link_where_room_is_short() {
+    let nodes: Vec<_> = (0..4).map(|node| endpoint(node, "192.0.2.1:8001", false)).collect();
+    let known = version(Some([7; 32]));
+    let headers = headers_with(&nodes, "/a?ferry=AQ", Some(&known));
+    let field = headers["repr-digest"].to_str().expect("plain ASCII");
+    assert_eq!(field, "sha-256=:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=:");
+    assert_eq!(links(&headers).len(), 3);
+    assert!(!headers_with(&nodes, "/a", Some(&version(None))).contains_key("repr-digest"));
+    // Of the targets with which a link just fits, the digest takes that link's room.
+    let lost = (1..1000).filter(|&length| {
+        let target = format!("/{}", "x".repeat(length));
+        let (without, with) = (links_at(&nodes, &target, None), links_at(&nodes, &target, Some(&known)));
+        assert!(with <= without);
+        with < without
+    });
+    assert!(lost.count() > 60);
+}
+
+/// How many links there are; none makes the head too large.
+fn links_at(nodes: &[Endpoint], target: &str, version: Option<&Version>) -> usize {
+    let headers = headers_with(nodes, target, version);
+    let count = links(&headers).len();
+    assert!(count == 0 || head(&headers) <= LARGEST_HEAD, "{} octets", head(&headers));
+    count
 }
 
 fn links(headers: &HeaderMap) -> Vec<&str> {

@@ -10,6 +10,7 @@ mod validator;
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use twox_hash::XxHash3_64;
 
 pub use self::validator::{InvalidValidator, Validator};
@@ -34,6 +35,18 @@ pub struct Version {
 }
 
 impl Version {
+    /// Octets of [`Self::repr_digest`].
+    pub const REPR_DIGEST: usize = "sha-256=::".len() + 44;
+
+    /// The value of the field `Repr-Digest` (RFC 9530 section 3), if the digest is known. Allocates nothing.
+    #[must_use]
+    pub fn repr_digest(&self) -> Option<[u8; Self::REPR_DIGEST]> {
+        let mut value = *b"sha-256=:............................................:";
+        let room = &mut value["sha-256=:".len()..Self::REPR_DIGEST - 1];
+        STANDARD.encode_slice(self.sha256?, room).ok()?;
+        Some(value)
+    }
+
     /// Whether the other one can be the same version: nothing of it speaks against that.
     fn agrees(&self, other: &Self) -> bool {
         let digests = self.sha256.zip(other.sha256);

@@ -76,6 +76,19 @@ fn a_digest_that_one_node_knows_is_named_with_the_version_that_it_is_of() {
 }
 
 #[test]
+fn a_digest_is_written_as_its_standard_has_it() {
+    // RFC 9530 appendix B.1: {"hello": "world"} with a line break.
+    let digest = [
+        0x44, 0xaf, 0xf4, 0xab, 0x2d, 0x7c, 0xca, 0x60, 0x52, 0x56, 0x75, 0xa0, 0x8f, 0x0c, 0xfa, 0x65, 0x91, 0x16,
+        0x8c, 0xff, 0xe5, 0x17, 0x91, 0xc5, 0xf5, 0xbb, 0xc4, 0x17, 0xc1, 0x5a, 0x6c, 0x38,
+    ];
+    let written = Version { sha256: Some(digest), ..version("v", None) }.repr_digest().expect("it is known");
+    let read = String::from_utf8_lossy(&written).into_owned();
+    assert!(read.starts_with("sha-256=:RK/0q") && read.ends_with("=:") && read.len() == Version::REPR_DIGEST, "{read}");
+    assert_eq!(version("v", None).repr_digest(), None);
+}
+
+#[test]
 fn one_validator_with_two_digests_or_lengths_is_no_version_to_be_named() {
     for other in [version("v1", Some(2)), Version { length: 11, ..version("v1", None) }] {
         let mut known = Known::with_room_for(64);
