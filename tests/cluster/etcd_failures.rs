@@ -83,13 +83,21 @@ async fn an_operators_decision_outlives_the_leader_of_etcd() {
     let cluster = Cluster::start_in(workshop, Topology::nodes(2).coordinators_over(1, &urls(&etcd))).await;
     let leader = Etcd::leader(&etcd).await;
     etcd[leader].program.kill().await;
-    cluster.nodes_command(&["drain", "node-0"]).await.ok();
+    decide(&cluster, "drain").await;
     cluster.until_listed(&[1], BACK_WITHIN).await;
     let next = Etcd::leader(&etcd).await;
     etcd[next].freeze();
     etcd[leader].resume().await;
-    cluster.nodes_command(&["resume", "node-0"]).await.ok();
+    decide(&cluster, "resume").await;
     cluster.until_listed(&[0, 1], BACK_WITHIN).await;
+}
+
+/// As an operator does who is told that the store cannot be reached: a change is sent to one member, once.
+async fn decide(cluster: &Cluster, what: &str) {
+    until(&format!("{what} to be decided"), BACK_WITHIN, async || {
+        (cluster.nodes_command(&[what, "node-0"]).await.code == Some(0)).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

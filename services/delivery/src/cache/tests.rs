@@ -199,7 +199,8 @@ async fn answers_say_what_all_bytes_hash_to_once_that_is_known() {
     world.origin.say("cache-control", "max-age=60");
     let content = world.origin.content().bytes(1, 0..5_000);
     let digest = ring::digest::digest(&ring::digest::SHA256, &content).as_ref().try_into().expect("32 bytes");
-    assert_eq!(world.get("a").await.field("repr-digest"), "", "nobody knows it yet");
+    // Whether its first answer says it already is a matter of who was faster.
+    assert!(world.get("a").await.is_whole(&world, 1));
     world.until(|world| world.cache.stats().filling == 0).await;
     let expected = of_sha256(&digest);
     let whole = world.get("a").await;
