@@ -193,6 +193,8 @@ async fn who_lacks_the_admin_token_learns_nothing() {
     other.program.args(&["--admin-token-file", &token]);
     let guarded = other.started().listening().await;
     let page = format!("{}/a?explain", guarded.grpc_url());
+    // It is bound after the listener for clients.
+    until("the admin listener to answer", NOTICED_WITHIN, async || get(&page).try_send().await.ok()).await;
     assert_eq!(get(&page).send().await.status, 401);
     let with = get(&page).header(header::AUTHORIZATION, "Bearer sixteen-letters-at-least").send().await;
     assert_eq!(with.status, 200);
