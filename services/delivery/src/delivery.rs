@@ -203,7 +203,7 @@ impl Delivery {
     /// Cancelling it gives back every slot it holds.
     pub async fn deliver(&self, request: &Request, object: &Object) -> Answer {
         let answer = self.prepare(request, object).await;
-        self.enter(request, object, answer)
+        self.enter(request, object, answer).unwrap_or_else(|| self.crowded())
     }
 
     /// The answer to a request for an object, of which nobody knows yet: whoever gives it enters it ([`Self::enter`]), and whoever finds something better
@@ -220,20 +220,18 @@ impl Delivery {
         }
     }
 
-    /// Enters an answer in the books: counts it, and registers its transfer if it has bytes; 503 in its place where there are as many transfers as
-    /// there may be.
+    /// Enters an answer in the books: counts it, and registers its transfer if it has bytes. `None` where there are as many transfers as there may be:
+    /// then it is dropped, and [`Self::crowded`] or something better is to be said.
     #[must_use]
-    pub fn enter(&self, request: &Request, object: &Object, mut answer: Answer) -> Answer {
+    pub fn enter(&self, request: &Request, object: &Object, mut answer: Answer) -> Option<Answer> {
         let has_bytes = matches!(answer.body, Body::File(_) | Body::Stream(_));
         if has_bytes && request.method != Method::HEAD {
             let (key, length) = (object.key.clone(), answer.body.length());
-            answer.transfer = self.shared.transfers.try_begin(key, request.peer, length, SystemTime::now());
-            if answer.transfer.is_none() {
-                return self.crowded();
-            }
+            let transfer = self.shared.transfers.try_begin(key, request.peer, length, SystemTime::now())?;
+            answer.transfer = Some(transfer);
         }
         self.shared.metrics.answered(answer.status);
-        answer
+        Some(answer)
     }
 
     /// The answer where there are as many transfers as there may be. It counts as given.

@@ -125,10 +125,10 @@ impl Clients {
         };
         let mut answer = answer.with(header::CACHE_CONTROL, NO_STORE);
         // What an operator drains is well all the same; but no other node is to send clients here.
-        if self.drain.is_draining() {
+        if self.drain.is_draining() || self.delivery.transfers().is_full() {
             answer = answer.with(probe::UNWANTED, HeaderValue::from_static("1"));
         }
-        if self.fullness.is_full() || self.delivery.transfers().is_full() {
+        if self.fullness.is_full() {
             answer = answer.with(probe::FULL, HeaderValue::from_static("1"));
         }
         match HeaderValue::try_from(self.door.node.as_str()) {
@@ -171,7 +171,13 @@ impl Clients {
                 answer = self.delivery.prepare(&request, &object).await;
             }
         }
-        let mut answer = self.delivery.enter(&request, &object, answer);
+        // Others may have begun while this one waited for an origin or the disk.
+        let Some(mut answer) = self.delivery.enter(&request, &object, answer) else {
+            let elsewhere = self.leave(&request, facts, redirect, Why::Crowded).await;
+            let answer = elsewhere.unwrap_or_else(|| self.crowded());
+            span.record("http.response.status_code", answer.status.as_u16());
+            return answer;
+        };
         span.record("http.response.status_code", answer.status.as_u16());
         if open {
             self.delivery.keep_ready(&request, &object, &answer);
@@ -227,17 +233,26 @@ impl Clients {
             }
             return Some(self.sent(&alternate.url));
         }
-        match (elsewhere.last(why), why) {
+        let answer = match (elsewhere.last(why), why) {
             (Last::Home(home), _) => {
                 self.figures.sent_home.inc();
-                Some(self.sent(&home))
+                self.sent(&home)
             }
             (Last::Nothing, Why::Closing) => {
-                Some(Answer::unavailable("this node stops", STOPS_FOR).with(header::CACHE_CONTROL, NO_STORE))
+                Answer::unavailable("this node stops", STOPS_FOR).with(header::CACHE_CONTROL, NO_STORE)
             }
-            (Last::Nothing, Why::Crowded) => Some(self.delivery.crowded().with(header::CACHE_CONTROL, NO_STORE)),
-            (Last::Nothing | Last::Here, _) => None,
+            (Last::Nothing, Why::Crowded) => self.crowded(),
+            (Last::Nothing | Last::Here, _) => return None,
+        };
+        if let Some(redirect) = redirect {
+            // It came, and is to go elsewhere: without a word it would look as if it had never arrived.
+            self.arrivals.note(request.peer.ip(), redirect, Fate::Failed);
         }
+        Some(answer)
+    }
+
+    fn crowded(&self) -> Answer {
+        self.delivery.crowded().with(header::CACHE_CONTROL, NO_STORE)
     }
 
     fn visit<'r>(&self, request: &'r Request) -> Visit<'r> {

@@ -84,6 +84,10 @@ impl Elsewhere {
 fn query(ring: &KeyRing, grant: &NodeGrant, here: &NodeId, visit: Visit<'_>) -> Option<String> {
     let mut next = grant.clone();
     next.candidates.retain(|other| other.node != *here && !grant.tried.contains(&other.node));
+    if next.candidates.is_empty() {
+        // A token that names nobody would be good everywhere.
+        next.candidates.clone_from(&grant.candidates);
+    }
     next.hops = grant.hops.saturating_add(1);
     // Also if it is named already, since a gateway that knew no other sent the request here again: entries are counted.
     next.tried.push(here.clone());

@@ -49,12 +49,12 @@ impl Why {
         }
     }
 
-    /// Whether the node itself gives an answer that is worth having where nobody else takes the request. That a file is not there is one: that is what
-    /// the whole cluster says then.
+    /// Whether the node itself gives an answer that is worth having where no alternate takes the request. That a file is not there is none: a redirect names
+    /// four nodes at most, and the gateway knows others, or has the file itself.
     pub(crate) const fn can_serve(self) -> bool {
         match self {
-            Self::Draining | Self::Full | Self::SickDisk | Self::Lacking | Self::OtherVersion => true,
-            Self::Closing | Self::Crowded | Self::DiskFailed => false,
+            Self::Draining | Self::Full | Self::SickDisk | Self::OtherVersion => true,
+            Self::Closing | Self::Crowded | Self::DiskFailed | Self::Lacking => false,
         }
     }
 
@@ -98,7 +98,10 @@ fn is_of(named: &str, request: &Request, status: StatusCode, headers: &HeaderMap
     let carries = matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE);
     // A coded form has a tag of its own, by which nobody can tell the version.
     let coded = headers.contains_key(header::VARY) && headers.contains_key(header::CONTENT_ENCODING);
-    let Some(named) = Tag::parse(named.as_bytes()).filter(|_| carries && !coded) else { return true };
+    let Some(named) = Tag::parse(named.as_bytes()).filter(|_| carries) else { return true };
+    if coded {
+        return !trusts_the_redirect(request);
+    }
     let tag = headers.get(header::ETAG).and_then(|tag| Tag::parse(tag.as_bytes()));
     match wants_a_part(request) {
         true => tag.is_some_and(|tag| tag.matches_strongly(named)),

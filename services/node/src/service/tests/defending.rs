@@ -123,7 +123,13 @@ async fn what_one_node_lacks_another_has_and_what_nobody_has_is_not_found() {
 
     let nobody = pair.nodes[0].get(&pair.redirect(&grant("none"))).await;
     let onward = pair.sent_on(&nobody).expect("sent on");
-    assert_eq!(pair.nodes[1].get(onward).await.status, 404, "one hop is all");
+    let home = pair.nodes[1].get(onward).await;
+    assert!(home.field("location").starts_with("https://files.example/none?ferry="), "the gateway may know others");
+    let been_home =
+        NodeGrant { tried: ["n1", "n2"].map(|name| name.parse().expect("a name")).to_vec(), ..grant("none") };
+    assert_eq!(pair.nodes[1].get(&pair.redirect(&been_home)).await.status, 404, "home once");
+    let asked_by_a_gateway = NodeGrant { hops: 1, home: None, ..grant("none") };
+    assert_eq!(pair.nodes[0].get(&pair.redirect(&asked_by_a_gateway)).await.status, 404, "for itself");
     assert_eq!(pair.nodes[0].get("/none").await.status, 404, "no token, nowhere to go");
     assert_eq!(pair.figure("ferry_node_sent_on_total{reason=\"lacking\"}").await, "2");
     pair.stop().await;
@@ -194,7 +200,7 @@ async fn as_many_transfers_as_there_may_be_go_on_and_the_next_goes_elsewhere() {
     let home = pair.nodes[1].get(&onward).await;
     assert!(home.field("location").starts_with("https://files.example/big?ferry="), "the gateway may know others");
     let been_home =
-        NodeGrant { tried: vec!["n1".parse().expect("a name"), "n2".parse().expect("a name")], ..grant("big") };
+        NodeGrant { tried: ["n1", "n2"].map(|name| name.parse().expect("a name")).to_vec(), ..grant("big") };
     let again = pair.nodes[1].get(&pair.redirect(&been_home)).await;
     assert_eq!((again.status, again.field("retry-after")), (503, "2"), "home once");
 
