@@ -35,6 +35,9 @@ use crate::{
     whereabouts::Whereabouts,
 };
 
+/// Nodes that sent a request away: after so many the gateway's own source comes before one more of them.
+const ENOUGH_TRIED: usize = 2;
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Answers clients.
@@ -118,6 +121,13 @@ impl Front {
         let wanted = self.wanted(admitted, asker, snapshot, self.clock.now());
         let selection = self.choose(snapshot, &wanted);
         let answer = match admitted.found.deliver {
+            Deliver::Redirect if admitted.tried.len() >= ENOUGH_TRIED && self.fallback.is_there() => {
+                let own = self.fall_back(request, admitted, &trace).await;
+                match is_had(&own) {
+                    true => own,
+                    false => self.redirect(asked, &wanted, snapshot, &selection, &trace).unwrap_or(own),
+                }
+            }
             Deliver::Redirect => match self.redirect(asked, &wanted, snapshot, &selection, &trace) {
                 Some(answer) => answer,
                 None => self.fall_back(request, admitted, &trace).await,
@@ -216,9 +226,8 @@ impl Front {
             true => Some(self.fallback.serve(request, &admitted.found, origin_headers(trace)).await),
             false => None,
         };
-        // A source that is busy, sick, or lacks the file says nothing about the nodes (P3).
         let own = match own {
-            Some(answer) if answer.status != StatusCode::NOT_FOUND && !answer.status.is_server_error() => {
+            Some(answer) if is_had(&answer) => {
                 self.figures.outcome("proxied");
                 self.learn(admitted, &answer);
                 return answer;
@@ -266,6 +275,11 @@ impl Front {
         let context = context_of(&span).or(parent);
         Trace { span, context }
     }
+}
+
+/// Whether the gateway's own source had it. One that is busy, sick, or lacks the file says nothing about the nodes (P3).
+fn is_had(answer: &Answer) -> bool {
+    answer.status != StatusCode::NOT_FOUND && !answer.status.is_server_error()
 }
 
 /// The trace that the client began.

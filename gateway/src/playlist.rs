@@ -41,19 +41,21 @@ impl NodeClient {
         nodes: impl Iterator<Item = Reach<'n>>,
         target: &str,
     ) -> Option<(Answer, &'n NodeId)> {
-        let extra = HeaderMap::new();
+        let (extra, mut lacking) = (HeaderMap::new(), None);
         for reach in nodes {
             let Some(origins) = self.origins(reach) else { continue };
             let fetch = Fetch { method: request.method.clone(), target, client: &request.headers, extra: &extra };
             match origins.fetch(fetch).await {
                 Ok(answer) if is_final(answer.status) => return Some((answer, reach.node)),
+                // Another may have it, where each has files of its own.
+                Ok(answer) if answer.status == StatusCode::NOT_FOUND => lacking = Some((answer, reach.node)),
                 Ok(answer) => warn!(node = %reach.node, status = %answer.status, "a node did not give a playlist"),
                 Err(why) => {
                     warn!(node = %reach.node, error = &why as &dyn std::error::Error, "a node did not give a playlist");
                 }
             }
         }
-        None
+        lacking
     }
 
     fn origins(&self, reach: Reach<'_>) -> Option<Origins> {
@@ -77,5 +79,5 @@ impl NodeClient {
 
 /// Whether another node would say the same. A node that refuses the token or fails says nothing about the object.
 const fn is_final(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 200 | 206 | 304 | 404 | 412 | 416)
+    matches!(status.as_u16(), 200 | 206 | 304 | 412 | 416)
 }

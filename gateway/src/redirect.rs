@@ -5,7 +5,7 @@ use std::time::Duration;
 use ferry_core::{
     known::Version,
     ring::KeyRing,
-    routes::Access,
+    routes::{Access, Deliver},
     selection::{Scheme, Selection},
     target::{Query, encode_path},
     time::UnixMillis,
@@ -58,6 +58,8 @@ impl Redirector {
         let Wanted { admitted, redirect, .. } = *wanted;
         let found = &admitted.found;
         let renewable_until = admitted.until.unwrap_or_else(|| (now + OPEN_RENEWAL).seconds());
+        // What the gateway asks for itself: each node is to answer, since the gateway tries the others.
+        let is_own = found.deliver == Deliver::Proxy;
         let terms = Terms {
             key: &found.key,
             path: Some(&admitted.path).filter(|path| **path != found.key.path),
@@ -69,12 +71,12 @@ impl Redirector {
             expires: (now + self.lifetime).seconds().min(renewable_until),
             renewable_until,
             redirect,
-            hops: 0,
+            hops: u8::from(is_own),
             tried: &admitted.tried,
             trace,
             validator: wanted.version.as_deref().map(|version| version.validator.as_str()),
             client_network: None,
-            home: self.home.as_deref(),
+            home: self.home.as_deref().filter(|_| !is_own),
             guarded: found.access != Access::Open,
         };
         target.push(if target.contains(&b'?') { b'&' } else { b'?' });

@@ -37,6 +37,22 @@ async fn a_file_that_one_node_lacks_comes_from_another_and_one_that_all_lack_is_
     assert_eq!(sent_on, Some(3));
 }
 
+/// P3: each node has a disk of its own, and none of them the file.
+#[tokio::test]
+async fn a_file_that_no_node_has_comes_from_the_gateway_that_has_it() {
+    let workshop = Workshop::open();
+    let own = workshop.folder("own");
+    let sample = samples::write(&own, "only-here.bin", MIB);
+    let flags = ["--root", own.to_str().expect("plain text"), "--public-url", "http://gateway.invalid"];
+    let cluster = Cluster::start_in(workshop, Topology::nodes(2).own_roots().gateway_flags(&flags)).await;
+    let first = get(&redirect_to(&cluster, 0, &sample.path()).await).send().await;
+    let second = get(first.location().expect("sent on")).send().await;
+    let home = second.location().and_then(|url| url.strip_prefix("http://gateway.invalid")).expect("sent home");
+    let answer = get(&cluster.url(home)).send().await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.finish().await.expect("whole").sha256, sample.sha256);
+}
+
 #[tokio::test]
 async fn a_node_with_as_many_transfers_as_it_may_have_finishes_them_and_sends_the_next_on() {
     let cluster = Cluster::start(Topology::nodes(2).node_flags(&["--shared-root", "--max-transfers", "2"])).await;
@@ -101,7 +117,7 @@ async fn what_a_disk_does_not_give_comes_from_another_node() {
     assert_eq!(sent_on, Some(2));
 }
 
-/// P4: `etag = "digest"`, on disks whose times differ, over a redirect to one node and a resumption on the other.
+/// P4: `etag = "digest"`, on disks whose times differ, begun on one node and resumed on the other.
 #[tokio::test]
 async fn a_download_is_resumed_on_a_node_whose_copy_has_another_time() {
     let cluster = Cluster::start(Topology::nodes(2).own_roots().node_flags(&["--etag", "digest"])).await;
