@@ -286,18 +286,19 @@ impl Table {
     /// Takes what is now said of some nodes, each named once; of one that is gone, nothing. A load goes on from where the last word on its node left
     /// it, so it makes no difference how often there is one.
     pub fn apply<'v>(&mut self, words: impl IntoIterator<Item = (&'v NodeId, Option<&'v NodeView>)>, now: Tick) {
-        let (mut new, mut gone, mut moved) = (Vec::new(), BTreeSet::new(), false);
+        let (mut new, mut gone, mut moved, mut recovered_or_lost) = (Vec::new(), BTreeSet::new(), false, false);
         let begun = *self.begun.get_or_insert(now);
         for (id, view) in words {
             match (self.position(id), view) {
                 (Some(at), Some(view)) => {
                     let candidate = &mut self.candidates[at];
                     moved |= !places::same(candidate, view);
-                    let before = candidate.state;
+                    let (before, counted) = (candidate.state, places::counts(candidate));
                     self.traffic.leave(candidate);
                     candidate.renew(view, self.traffic.typical_rate(candidate.region), now);
                     self.traffic.enter(candidate);
                     self.census.change(before, candidate.state);
+                    recovered_or_lost |= counted != places::counts(candidate);
                     self.figures[at] = Figures::of(candidate);
                     self.tickets[at] = Ticket::of(candidate, &self.figures[at]);
                 }
@@ -318,7 +319,15 @@ impl Table {
             self.candidates.retain(|candidate| !gone.contains(candidate.id()));
             self.candidates.extend(new);
             self.number();
+        } else if recovered_or_lost {
+            self.count();
         }
+    }
+
+    /// Counts anew who may get clients in which place.
+    fn count(&mut self) {
+        self.places.count(self.candidates.iter());
+        self.distances.number(&self.places);
     }
 
     /// Orders the candidates, and works out anew what depends on the others.
@@ -327,11 +336,11 @@ impl Table {
         self.candidates.sort_by(|one, other| one.id().cmp(other.id()));
         debug_assert!(self.candidates.is_sorted_by(|one, other| one.id() < other.id()), "each node once");
         self.places = Places::of(self.candidates.iter());
-        self.distances.number(&self.places);
         for (index, candidate) in self.candidates.iter_mut().enumerate() {
             candidate.index = index;
             (candidate.region, candidate.domain) = self.places.find(&candidate.facts);
         }
+        self.count();
         self.choosy = self.candidates.iter().filter(|candidate| !candidate.serves_every_key()).count();
         self.traffic = Traffic::of(self.candidates.iter());
         self.figures.clear();
@@ -347,11 +356,16 @@ impl Table {
     /// first one at the cost of what changed.
     pub fn follow<'v>(&mut self, other: &Self, nodes: impl IntoIterator<Item = &'v NodeId>) {
         debug_assert_eq!(self.numbering, other.numbering, "places in one table mean nothing in the other");
+        let mut recovered_or_lost = false;
         for id in nodes {
             let Some(at) = self.position(id) else { continue };
+            recovered_or_lost |= places::counts(&self.candidates[at]) != places::counts(&other.candidates[at]);
             self.candidates[at].clone_from(&other.candidates[at]);
             self.figures[at] = other.figures[at];
             self.tickets[at] = other.tickets[at];
+        }
+        if recovered_or_lost {
+            self.count();
         }
         self.census.clone_from(&other.census);
         self.traffic.clone_from(&other.traffic);

@@ -1,6 +1,7 @@
-//! Examples of who is eligible and how near; `balance` has those of load, `explained` those of what is said of it, and `laws` what holds for any table.
+//! Examples of who is eligible and how near; `balance` has those of load, `departed` those of nodes that are registered and gone, `explained` those of what is said of it, and `laws` what holds for any table.
 
 mod balance;
+mod departed;
 mod explained;
 mod laws;
 mod regions;

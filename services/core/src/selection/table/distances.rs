@@ -1,6 +1,6 @@
 //! How far the nodes' regions are from a client's, as tiers: the cheapest of the other regions first.
 //!
-//! Worked out when nodes come, go or move; a request looks up one row. Regions that cost the same are one tier, and so is all that is farther than the last
+//! Worked out when nodes come, go, move, are lost or recover; a request looks up one row. Regions that cost the same are one tier, and so is all that is farther than the last
 //! tier but one.
 
 use std::{collections::HashMap, sync::Arc};
@@ -15,7 +15,7 @@ pub(in crate::selection) struct Row {
     of_a_region: bool,
     /// By the number of a node's region, and then of a node with none. Empty where nothing is known: then all others are [`Tier::Elsewhere`].
     tiers: Vec<Tier>,
-    /// How many nodes there are in other regions and what they weigh, tier by tier.
+    /// How many nodes may get clients in other regions and what they weigh, tier by tier.
     pub(super) sums: [(u32, f32); Tier::OTHERS.len()],
 }
 

@@ -3,9 +3,13 @@
 //! To look at ten thousand nodes in full takes a processor half a millisecond. So of a tier with more than [`WHOLE`] nodes only those are looked at whose lot for the
 //! key is good: about [`LOOKED_AT`] of them, others for every key, and always the same for the same key. Whoever would win among all is among them, so affinity is
 //! what it is without this; what the tier carries is estimated from them, as from a sample. Of a key that has many nodes itself, those are looked at; of more than
-//! [`LOOKED_AT`], those for which the client draws best.
+//! [`LOOKED_AT`], those for which the client draws best. Nodes that are not well are no part of this: a tier is as large as what is left of it.
 
-use super::{Candidate, Domain, distances::Row, places::Places};
+use super::{
+    Candidate, Domain,
+    distances::Row,
+    places::{self, Places},
+};
 use crate::selection::{Request, figures::Figures, rendezvous::hash_pair, round::Tier, spread::MOST_RANKED};
 
 /// Of a tier with so many nodes, all are looked at.
@@ -21,7 +25,7 @@ const PARTS: f32 = 256.0;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
     id_hash: u64,
-    /// In parts, times 2³².
+    /// In parts, times 2³²; 0 if the node does not count, and then it is never drawn.
     weight: u64,
     region: u32,
     domain: Domain,
@@ -35,7 +39,8 @@ impl Ticket {
     pub(super) fn of(candidate: &Candidate, figures: &Figures) -> Self {
         let (id_hash, weight) = figures.ticket();
         let region = candidate.region.unwrap_or(NO_REGION);
-        Self { id_hash, weight: ((weight * PARTS) as u64) << 32, region, domain: candidate.domain }
+        let weight = if places::counts(candidate) { ((weight * PARTS) as u64) << 32 } else { 0 };
+        Self { id_hash, weight, region, domain: candidate.domain }
     }
 
     /// Whether the node is among [`LOOKED_AT`] out of so many for that client: those for which it drew best.
@@ -77,7 +82,7 @@ impl Members {
         }
         let spread = u64::from(request.spread);
         let wanted = if spread > MOST_RANKED as u64 { spread } else { LOOKED_AT };
-        // Every score is above 0.
+        // Every score is above 0: that limit bars only those who do not count.
         let tiers = places.tiers(region, zone, row);
         // Who serves in case of need need not be compared with as many.
         let part = |tier: usize| if tier > Tier::Elsewhere as usize { 2 } else { 1 };

@@ -23,7 +23,7 @@ impl Domain {
 pub(super) struct Places {
     pub(super) regions: HashMap<Region, u32>,
     domains: HashMap<(Option<Region>, Option<Zone>), u32>,
-    /// How many nodes there are and what they weigh, by number, and altogether.
+    /// How many nodes may get clients and what they weigh, by number, and altogether.
     pub(super) in_regions: Vec<(u32, f32)>,
     /// Those in no region.
     pub(super) in_none: (u32, f32),
@@ -38,21 +38,39 @@ pub(super) fn same(one: &Candidate, other: &NodeView) -> bool {
         && one.weight() == other.weight()
 }
 
+/// Whether the node counts among those of its place. One that gets no clients, or only where nobody is well, would take the place of one that does among
+/// those who are looked at; where that leaves nobody, all are.
+pub(super) const fn counts(node: &Candidate) -> bool {
+    node.state.is_well()
+}
+
 impl Places {
-    /// The places of these nodes.
+    /// The places of these nodes, with nobody [counted](Self::count).
     pub(super) fn of<'n>(nodes: impl Iterator<Item = &'n Candidate>) -> Self {
         let mut places = Self::default();
-        for node in nodes {
-            let (facts, weight) = (&node.facts, node.weight().get() as f32);
-            match &facts.region {
-                Some(region) => add(&mut places.in_regions, number(&mut places.regions, region.clone()), weight),
-                None => places.in_none = (places.in_none.0 + 1, places.in_none.1 + weight),
+        for facts in nodes.map(|node| &node.facts) {
+            if let Some(region) = &facts.region {
+                number(&mut places.regions, region.clone());
             }
-            let domain = number(&mut places.domains, (facts.region.clone(), facts.zone.clone()));
-            add(&mut places.in_domains, domain, weight);
-            places.anywhere = (places.anywhere.0 + 1, places.anywhere.1 + weight);
+            number(&mut places.domains, (facts.region.clone(), facts.zone.clone()));
         }
         places
+    }
+
+    /// Counts those of the nodes that may get clients; all of them have been [found](Self::find) here.
+    pub(super) fn count<'n>(&mut self, nodes: impl Iterator<Item = &'n Candidate>) {
+        (self.in_none, self.anywhere) = Default::default();
+        for (counts, length) in [(&mut self.in_regions, self.regions.len()), (&mut self.in_domains, self.domains.len())]
+        {
+            counts.clear();
+            counts.resize(length, (0, 0.0));
+        }
+        for node in nodes.filter(|node| counts(node)) {
+            let in_region = node.region.map_or(&mut self.in_none, |region| &mut self.in_regions[region as usize]);
+            for count in [in_region, &mut self.in_domains[node.domain.0 as usize], &mut self.anywhere] {
+                *count = (count.0 + 1, count.1 + node.weight().get() as f32);
+            }
+        }
     }
 
     /// The numbers of a node that was among those.
@@ -95,12 +113,4 @@ impl Places {
 fn number<T: Hash + Eq>(known: &mut HashMap<T, u32>, place: T) -> u32 {
     let next = known.len() as u32;
     *known.entry(place).or_insert(next)
-}
-
-fn add(counts: &mut Vec<(u32, f32)>, number: u32, weight: f32) {
-    let number = number as usize;
-    if counts.len() <= number {
-        counts.resize(number + 1, (0, 0.0));
-    }
-    counts[number] = (counts[number].0 + 1, counts[number].1 + weight);
 }
