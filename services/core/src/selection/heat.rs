@@ -109,7 +109,7 @@ impl Heat {
 /// How busy the nodes are as a whole, from 0 to 1: nobody needs a key to be spread while nodes have little else to do, and the more they have, the more the
 /// keys that stick out unbalance them.
 fn business(table: &Table) -> f64 {
-    (table.reported() / (table.typical_capacity() * table.len() as f64) / HALF).min(1.0)
+    (table.reported() / table.capacity().max(1.0) / HALF).min(1.0)
 }
 
 /// What one key may take of one node, in bytes per second.
@@ -130,22 +130,35 @@ mod tests {
 
     const FILE: u64 = 10_000_000;
 
-    /// Forty nodes with a gigabit each, which send so many bytes per second together.
-    fn table(bytes_per_second: u64) -> Table {
-        let view = |number: usize| NodeView {
+    /// A node with a gigabit.
+    fn view(number: usize, bytes_per_second: u64) -> NodeView {
+        NodeView {
             facts: Arc::new(NodeFacts {
                 capacity: NonZeroU64::new(125_000_000),
                 ..NodeFacts::named(format!("n{number}").parse().expect("a good name"))
             }),
             state: NodeState::Up,
             freshness: Freshness::default(),
-            load: Load { bytes_per_second: bytes_per_second / 40, ..Load::default() },
+            load: Load { bytes_per_second, ..Load::default() },
             heard_ago: Duration::ZERO,
             intent: Intent::default(),
             in_doubt: false,
-        };
-        let views: Vec<_> = (0..40).map(view).collect();
+        }
+    }
+
+    /// Forty of these, which send so many bytes per second together.
+    fn table(bytes_per_second: u64) -> Table {
+        let views: Vec<_> = (0..40).map(|number| view(number, bytes_per_second / 40)).collect();
         Table::from_views(&views, None, Tick::default())
+    }
+
+    /// The same, with so many others registered that are DOWN.
+    fn table_with_lost(bytes_per_second: u64, lost: usize) -> Table {
+        let mut table = table(bytes_per_second);
+        let view = |number: usize| NodeView { state: NodeState::Down, ..view(40 + number, 0) };
+        let views: Vec<_> = (0..lost).map(view).collect();
+        table.apply(views.iter().map(|view| (&view.facts.id, Some(view))), Tick::default());
+        table
     }
 
     fn at(ms: u64) -> Tick {
@@ -170,6 +183,13 @@ mod tests {
         assert!((20..=35).contains(&heat.spread("hot", FILE, &table(700_000_000), now)));
         assert_eq!(heat.spread("cold", FILE, &table(700_000_000), now), 1);
         assert_eq!(heat.spread("hot", FILE, &table(700_000_000), now + Duration::from_secs(600)), 1, "forgotten");
+    }
+
+    #[test]
+    fn nodes_that_are_lost_do_not_make_the_others_look_idle() {
+        let (heat, now) = after_ten_seconds(20);
+        let among = |lost: usize| heat.spread("hot", FILE, &table_with_lost(700_000_000, lost), now);
+        assert_eq!(among(160), among(0));
     }
 
     #[test]

@@ -409,6 +409,11 @@ impl Table {
         self.traffic.bytes_per_second()
     }
 
+    /// Bytes per second that the nodes that may get clients can send together.
+    pub(super) fn capacity(&self) -> f64 {
+        self.traffic.capacity()
+    }
+
     /// Bytes per second that a node can send, on average.
     #[must_use]
     pub fn typical_capacity(&self) -> f64 {

@@ -73,6 +73,11 @@ impl Traffic {
         self.bytes_per_second as f64
     }
 
+    /// Bytes per second that all nodes can send.
+    pub(super) fn capacity(&self) -> f64 {
+        self.capacity as f64
+    }
+
     /// Bytes per second that a node can send, on average.
     pub(super) fn typical_capacity(&self) -> f64 {
         self.capacity as f64 / self.nodes.max(1) as f64
