@@ -322,6 +322,11 @@ impl<'r, 't> Round<'r, 't> {
         &self.sums[tier as usize]
     }
 
+    /// What the tier weighs, with those who are not looked at.
+    pub(super) fn whole_weight(&self, tier: Tier) -> f64 {
+        self.members.weight_beyond(tier).unwrap_or(self.sum(tier).weight())
+    }
+
     /// The tiers with eligible nodes, nearest first, and their utilisation.
     pub(super) fn tiers(&self) -> impl Iterator<Item = (Tier, f64)> {
         let sums = Tier::ALL.into_iter().zip(&self.sums);

@@ -79,6 +79,15 @@ impl<'s, 'r, 't> Holders<'s, 'r, 't> {
         let (figures, cost) = (contender.place.figures, self.round.cost);
         let mean = self.round.sum(self.tier).load_per_weight(cost);
         let relative = (contender.measure.load + cost) / figures.weight() / mean;
-        figures.draw_of(self.round.request.client.hash).ln() * relative.max(LIGHT).powi(TILT)
+        let odds = self.odds(figures.weight());
+        figures.draw_of(self.round.request.client.hash).ln() * relative.max(LIGHT).powi(TILT) / odds
+    }
+
+    /// The odds that a node has for its weight where loads are even. How likely it is to be one of the key's nodes grows with its weight already, but not beyond
+    /// certainty: what is missing then is made up for here. Where every node is one of them, nothing was counted yet.
+    fn odds(&self, weight: f64) -> f64 {
+        let expected = self.count as f64 * weight / self.round.whole_weight(self.tier);
+        let certain = self.count <= MOST_RANKED && self.round.sum(self.tier).nodes <= self.count;
+        if certain { expected } else { expected.max(1.0) }
     }
 }

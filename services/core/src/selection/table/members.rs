@@ -64,6 +64,8 @@ pub(in crate::selection) struct Members {
     drawn: [u32; ROOM],
     count: usize,
     all: bool,
+    /// What each tier weighs of which only some are looked at; 0 for the others.
+    weights: [f32; Tier::ALL.len()],
 }
 
 impl Members {
@@ -95,6 +97,7 @@ impl Members {
             let count = tiers[tier].0;
             if count <= WHOLE / part(tier) { 0 } else { wanted.min(count.into()) }
         });
+        let weights = std::array::from_fn(|tier| if limits[tier] == 0 { 0.0 } else { tiers[tier].1 });
         let (others, none) = row.others();
         let (region, zone) = (region.unwrap_or(NOWHERE), zone.unwrap_or(Domain::NOWHERE));
         let (mut drawn, mut count) = ([0; ROOM], 0);
@@ -109,15 +112,20 @@ impl Members {
                 count += 1;
             }
         }
-        Self { drawn, count, all: false }
+        Self { drawn, count, all: false, weights }
     }
 
     pub(super) const fn all(count: usize) -> Self {
-        Self { drawn: [0; ROOM], count, all: true }
+        Self { drawn: [0; ROOM], count, all: true, weights: [0.0; _] }
     }
 
     pub(in crate::selection) const fn are_all(&self) -> bool {
         self.all
+    }
+
+    /// What the tier weighs, if only some of it are looked at.
+    pub(in crate::selection) fn weight_beyond(&self, tier: Tier) -> Option<f64> {
+        Some(f64::from(self.weights[tier as usize])).filter(|&weight| weight > 0.0)
     }
 
     pub(in crate::selection) fn iter(&self) -> impl Iterator<Item = usize> {

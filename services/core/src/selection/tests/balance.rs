@@ -116,6 +116,38 @@ fn of_the_nodes_of_a_key_the_less_loaded_ones_are_drawn_more_often_and_none_alwa
 }
 
 #[test]
+fn the_nodes_of_a_key_get_clients_by_weight_where_loads_are_even() {
+    // How many times as many clients the nodes get that weigh, carry and can take four times as much as the others: half of so many, by a key's spread.
+    let odds = |count: usize, spread: u32| {
+        let views = nodes(count).into_iter().enumerate().map(|(number, view)| {
+            let times = if number % 2 == 0 { 4 } else { 1 };
+            let view = with_facts(view, |facts| {
+                facts.weight = Weight::new(100 * times).expect("in bounds");
+                facts.capacity = NonZeroU64::new(GIGABIT * u64::from(times));
+            });
+            let view = loaded(view, 0.2);
+            NodeView { load: Load { transfers: 100 * times, ..view.load }, ..view }
+        });
+        let table = table(&views.collect::<Vec<_>>());
+        let corrections = Corrections::for_table(&table, None);
+        let mut hits = [0_u32; 2];
+        for number in 0..20_000_u64 {
+            let mut question = Question::about(&format!("key-{}", number % 200));
+            question.client = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let request = Request { spread, cost: 1_000, ..question.request() };
+            let chosen = select(&table, &corrections, &request).primary.expect("some nodes");
+            hits[usize::from(chosen.weight().get() > 100)] += 1;
+        }
+        f64::from(hits[1]) / f64::from(hits[0])
+    };
+    // On all nodes, on those whose lot is good enough, and on some of many of which only some are looked at.
+    for (count, spread) in [(4, 4), (20, 20), (20, 60), (200, 20), (200, 160), (200, 800)] {
+        let odds = odds(count, spread);
+        assert!((3.5..4.5).contains(&odds), "{odds} for {spread} of {count}");
+    }
+}
+
+#[test]
 fn an_idle_cluster_keeps_a_key_where_it_is() {
     let question = Question::about("popular");
     let owner = primary(&table(&nodes(4)), &question).expect("four nodes");
