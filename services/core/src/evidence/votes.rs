@@ -10,9 +10,10 @@
 //!
 //! A node is doubted for everybody if three networks' votes are there, and less than a fifth of what was to come has come; for one network alone if
 //! nothing at all came of four that were expected, of three of its clients. A doubt is over when arrivals speak for the node, and otherwise after 20 s without news: a few
-//! clients are sent there in spite of it ([`Votes::ONE_IN`]), and they are the news.
+//! clients are sent there in spite of it ([`Votes::ONE_IN`]), and they are the news. It takes as many networks or clients to prolong a doubt as to begin it.
 //!
-//! What is remembered is bounded, and what does not fit is not counted. Invariant V1: no doubt for everybody on the word of fewer than three networks.
+//! What is remembered is bounded, and what does not fit is not counted. Invariant V1: no doubt for everybody begins or goes on by the word of fewer than
+//! three networks.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,6 +35,8 @@ const WHOLE: f64 = 3.0;
 /// Votes without which nobody is doubted for everybody, and what suffices to confirm or to lift a doubt.
 const ENOUGH: f64 = 3.0;
 const ENOUGH_OF_DOUBTED: f64 = 0.3;
+/// Networks in which little or nothing arrives, without which no doubt for everybody begins or goes on.
+const ENOUGH_NETWORKS: usize = 3;
 /// Expected arrivals of which none came, so that a network alone does without a node.
 const ENOUGH_OF_ONE: f64 = 4.0;
 /// Clients of one network who came to nothing, in any case, before it does without a node.
@@ -78,6 +81,8 @@ struct Count {
 struct Poll {
     weight: f64,
     arrived: f64,
+    /// Networks of which less than [`SICK`] arrives, whatever their weight.
+    against: usize,
 }
 
 impl Votes {
@@ -143,15 +148,17 @@ impl Votes {
         for (node, poll) in polls {
             let doubted = self.doubts.contains_key(&(node, None));
             let enough = if doubted { ENOUGH_OF_DOUBTED } else { ENOUGH };
-            self.settle((node, None), poll.weight >= enough, poll.arrived / poll.weight, now);
+            let part = poll.arrived / poll.weight;
+            // One network with few redirects prolongs nothing, and neither does one with many.
+            let spoken = part > SICK || poll.against >= ENOUGH_NETWORKS;
+            self.settle((node, None), spoken && poll.weight >= enough, part, now);
         }
         for ((network, node), expected, count) in alone {
             let doubted = self.doubts.contains_key(&(node, Some(network)));
             let several = count.lost.iter().all(Option::is_some);
-            let enough =
-                if doubted { expected >= ENOUGH_OF_DOUBTED * WHOLE } else { several && expected >= ENOUGH_OF_ONE };
+            let enough = expected >= if doubted { ENOUGH_OF_DOUBTED * WHOLE } else { ENOUGH_OF_ONE };
             let part = if count.arrived == 0 { 0.0 } else { 1.0 };
-            self.settle((node, Some(network)), enough || count.arrived > 0, part, now);
+            self.settle((node, Some(network)), (several && enough) || count.arrived > 0, part, now);
         }
     }
 
@@ -185,8 +192,10 @@ impl Votes {
             let expected = f64::from(here.sent) * usual;
             if expected > 0.0 {
                 let (poll, weight) = (polls.entry(node).or_default(), (expected / WHOLE).min(1.0));
+                let part = (here.part() / usual).min(1.0);
                 poll.weight += weight;
-                poll.arrived += weight * (here.part() / usual).min(1.0);
+                poll.arrived += weight * part;
+                poll.against += usize::from(part <= SICK);
                 alone.push(((network, node), expected, here));
             }
         }

@@ -142,11 +142,44 @@ fn a_doubt_ends_with_arrivals_and_with_time() {
 fn a_doubt_lasts_while_those_who_try_the_node_do_not_arrive() {
     let mut votes = sick(5);
     for second in (5..60).step_by(5) {
-        redirects(&mut votes, 0, SICK_NODE, 1, 0, second);
-        redirects(&mut votes, 0, WELL_NODE, 5, 5, second);
+        for from in 0..3 {
+            redirects(&mut votes, from, SICK_NODE, 1, 0, second);
+            redirects(&mut votes, from, WELL_NODE, 5, 5, second);
+        }
         votes.weigh(at(second));
         assert_eq!(doubted_by_all(&votes), [SICK_NODE], "after {second} s");
     }
+}
+
+#[test]
+fn one_network_that_never_arrives_prolongs_its_own_doubt_and_nobody_elses_however_many_arrivals_others_lack() {
+    let mut votes = sick(3);
+    for second in 1..60 {
+        redirects(&mut votes, 0, SICK_NODE, 50, 0, second);
+        redirects(&mut votes, 0, WELL_NODE, 50, 50, second);
+        // Too little to lift a doubt, and nothing against the node.
+        for from in 1..3 {
+            redirects(&mut votes, from, WELL_NODE, 50, 1, second);
+            redirects(&mut votes, from, SICK_NODE, 1, 1, second);
+        }
+        votes.weigh(at(second));
+    }
+    assert!(votes.doubted().eq([(SICK_NODE, Some(network(0)))]));
+}
+
+#[test]
+fn one_client_does_not_prolong_the_doubt_of_its_network() {
+    let mut votes = sick(2);
+    assert_eq!(votes.doubted().count(), 2);
+    for second in 1..=20 {
+        redirects(&mut votes, 0, WELL_NODE, 5, 5, second);
+        for who in [Who(1), Who(2)] {
+            let outcome = Outcome { who, network: network(0), node: SICK_NODE, arrived: None };
+            votes.count(outcome, at(second));
+        }
+        votes.weigh(at(second));
+    }
+    assert_eq!(votes.doubted().count(), 0);
 }
 
 #[test]
@@ -204,6 +237,21 @@ proptest! {
             redirects(&mut votes, from, NodeKey(node), sent, arrived, second);
             votes.weigh(at(second));
             prop_assert_eq!(doubted_by_all(&votes), []);
+        }
+    }
+
+    /// V1, where three had spoken before.
+    #[test]
+    fn two_networks_never_speak_on_for_all(
+        networks in 1_u8..=2, script in prop::collection::vec((0_u8..2, 1_u32..4, 1_u32..200, 0_u32..200, 0_u64..5), 1..80),
+    ) {
+        let (mut votes, mut second) = (sick(3), 0);
+        prop_assert_eq!(doubted_by_all(&votes), [SICK_NODE]);
+        for (from, node, sent, arrived, passed) in script {
+            second += passed;
+            redirects(&mut votes, from % networks, NodeKey(node), sent, arrived, second);
+            votes.weigh(at(second));
+            prop_assert!(second < DOUBTED.as_secs() || doubted_by_all(&votes).is_empty(), "after {} s", second);
         }
     }
 
