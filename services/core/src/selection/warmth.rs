@@ -16,12 +16,33 @@ const SLOTS_PER_NODE: usize = 64;
 const LEAST_SLOTS: usize = 1 << 10;
 const MOST_SLOTS: usize = 1 << 17;
 
-/// A slot, in one word: 16 bits of the key's hash, the count as the upper half of an `f32`, and the moment to which it is decayed.
+/// A slot, in one word: 16 bits of the key's hash, the upper 24 of the count's, and as many of the moment to which it is decayed: with fewer of the count a single
+/// request more would be lost beside some hundreds, and so would the little that is forgotten between two.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     name: u16,
     count: f32,
-    at: Moment,
+    at: Coarse,
+}
+
+/// A moment in eights of the quanta of a [`Moment`]; it comes round after twelve days.
+#[derive(Debug, Clone, Copy)]
+struct Coarse(u32);
+
+impl Coarse {
+    const BITS: u32 = 24;
+    const MASK: u32 = (1 << Self::BITS) - 1;
+
+    const fn of(moment: Moment) -> Self {
+        Self(moment.quanta() >> 3 & Self::MASK)
+    }
+
+    fn seconds_since(self, earlier: Self) -> f32 {
+        let age = self.0.wrapping_sub(earlier.0) & Self::MASK;
+        // Another worker's clock reading may be a moment ahead of this one.
+        let age = if age > Self::MASK / 2 { 0 } else { age };
+        Moment::from_quanta(age << 3).seconds_since(Moment::from_quanta(0))
+    }
 }
 
 /// Shared by all who select.
@@ -44,7 +65,7 @@ impl Warmth {
                 Some(Slot { count: held.count + 1.0, ..held }.word())
             } else {
                 // Whoever was asked for more than once of late keeps its place.
-                (held.count <= 1.0).then(|| Slot { name, count: 1.0, at: now }.word())
+                (held.count <= 1.0).then(|| Slot { name, count: 1.0, at: Coarse::of(now) }.word())
             }
         };
         // A refusal is that the slot is taken.
@@ -65,17 +86,18 @@ impl Warmth {
 
 impl Slot {
     const fn of(word: u64) -> Self {
-        let count = f32::from_bits((word >> 16) as u32 & 0xffff_0000);
-        Self { name: (word >> 48) as u16, count, at: Moment::from_quanta(word as u32) }
+        let count = f32::from_bits((word >> 16) as u32 & 0xffff_ff00);
+        Self { name: (word >> 48) as u16, count, at: Coarse(word as u32 & Coarse::MASK) }
     }
 
     fn word(self) -> u64 {
         // To the nearest; a count is far from where that would run over.
-        let count = (self.count.to_bits() + (1 << 15)) >> 16;
-        u64::from(self.name) << 48 | u64::from(count) << 32 | u64::from(self.at.quanta())
+        let count = (self.count.to_bits() + (1 << 7)) >> 8;
+        u64::from(self.name) << 48 | u64::from(count) << Coarse::BITS | u64::from(self.at.0)
     }
 
     fn decayed(self, now: Moment) -> Self {
+        let now = Coarse::of(now);
         let age = now.seconds_since(self.at);
         Self { count: self.count * (-age / MEMORY).exp(), at: now, ..self }
     }
@@ -111,6 +133,20 @@ mod tests {
         let warmth = Warmth::for_nodes(1);
         (0..100).for_each(|_| warmth.sent(KEY, at(0)));
         assert!((95.0..105.0).contains(&warmth.of(KEY, at(0))), "{}", warmth.of(KEY, at(0)));
+    }
+
+    #[test]
+    fn what_is_asked_for_steadily_is_counted_in_full_and_what_is_asked_for_no_longer_is_forgotten() {
+        for per_second in [2_u16, 10, 50] {
+            let warmth = Warmth::for_nodes(1);
+            let moment = |number: u64| {
+                Moment::of(Tick::from_origin(Duration::from_millis(1_000_000 + number * 1000 / u64::from(per_second))))
+            };
+            let requests = 600 * u64::from(per_second);
+            (0..requests).for_each(|number| warmth.sent(KEY, moment(number)));
+            let (seen, true_count) = (warmth.of(KEY, moment(requests)), f32::from(per_second) * MEMORY);
+            assert!((true_count * 0.95..true_count * 1.05).contains(&seen), "{per_second} a second: {seen}");
+        }
     }
 
     #[test]
