@@ -52,6 +52,8 @@ pub(crate) struct Wanted<'a> {
     caller: Caller,
     /// Where the client came to nothing a moment ago (P7).
     avoided: Avoided,
+    /// Whether no word of what becomes of the redirect can be expected: no coordinator is heard (P2).
+    deaf: bool,
     /// The name of the redirect that it may get.
     pub(crate) redirect: RedirectId,
     /// The version of the object that the redirect names, if nodes agree on one.
@@ -79,9 +81,10 @@ impl Front {
         let spread = snapshot.warmth.heat.spread(&affinity, bytes, &snapshot.table, now);
         let user_agent = asker.user_agent.unwrap_or_default();
         let caller = self.evidence.caller(admitted.user, asker.address, user_agent, &admitted.found.key);
-        let avoided = asker.user_agent.map(|_| self.evidence.avoided(caller, now)).unwrap_or_default();
+        let deaf = self.current.is_deaf(now);
+        let avoided = asker.user_agent.map(|_| self.evidence.avoided(caller, deaf, now)).unwrap_or_default();
         let redirect = self.evidence.name();
-        Wanted { admitted, affinity, asker, client, bytes, cost, spread, caller, avoided, redirect, version, now }
+        Wanted { admitted, affinity, asker, client, bytes, cost, spread, caller, avoided, deaf, redirect, version, now }
     }
 
     /// The nodes for it. Remembers nothing: what became of the choice, [`Self::chosen`] is told.
@@ -124,7 +127,7 @@ impl Front {
         }
         if wanted.asker.user_agent.is_some() {
             let redirect = snapshot.node_ring.is_some().then_some(wanted.redirect);
-            self.evidence.sent(wanted.caller, primary, &wanted.avoided, redirect, wanted.now);
+            self.evidence.sent(wanted.caller, primary, &wanted.avoided, redirect, wanted.deaf, wanted.now);
         }
     }
 
@@ -132,7 +135,8 @@ impl Front {
     pub(crate) async fn judge(&self) {
         loop {
             self.clock.sleep(WEIGH_EVERY).await;
-            self.evidence.weigh(&self.current.load().table, self.clock.now());
+            let now = self.clock.now();
+            self.evidence.weigh(&self.current.load().table, self.current.is_deaf(now), now);
         }
     }
 

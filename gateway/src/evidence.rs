@@ -116,21 +116,23 @@ impl Evidence {
         Caller { client: ClientKey(client), who: Who(who as u32), network: Network::of(address) }
     }
 
-    /// Where it is not to be sent now.
-    pub(crate) fn avoided(&self, caller: Caller, now: Tick) -> Avoided {
-        self.shelf(caller.client).avoided(caller.client, now)
+    /// Where it is not to be sent now; if the gateway is `deaf`, the absence of a word means nothing.
+    pub(crate) fn avoided(&self, caller: Caller, deaf: bool, now: Tick) -> Avoided {
+        self.shelf(caller.client).avoided(caller.client, deaf, now)
     }
 
-    /// Takes note that it was sent to this node; `redirect` is what its token says, if it has one.
+    /// Takes note that it was sent to this node; `redirect` is what its token says, if it has one. Of what a gateway does while it is `deaf`, no word is expected.
     pub(crate) fn sent(
         &self,
         caller: Caller,
         node: &Candidate,
         avoided: &Avoided,
         redirect: Option<RedirectId>,
+        deaf: bool,
         now: Tick,
     ) {
         let key = key_of(node.id());
+        let counts = node.facts().reports_arrivals && !deaf;
         let mut shelf = self.shelf(caller.client);
         if avoided.contains(key) {
             // It was everywhere.
@@ -138,12 +140,11 @@ impl Evidence {
         } else if !avoided.is_empty() {
             self.figures.sent_elsewhere.inc();
         }
-        shelf.sent(caller.client, key, now);
+        shelf.sent(caller.client, key, counts, now);
         drop(shelf);
         if let Some(id) = redirect {
             let (part, place) = place_of(id);
             let Caller { client, who, network } = caller;
-            let counts = node.facts().reports_arrivals;
             locked(&self.parts[part].recent)
                 .put(place, Redirect { id, client, who, network, node: key, at: now, counts });
         }
@@ -170,13 +171,16 @@ impl Evidence {
         self.verdicts.load()
     }
 
-    /// Draws conclusions from what arrived, and what did not.
-    pub(crate) fn weigh(&self, table: &Table, now: Tick) {
+    /// Draws conclusions from what arrived, and what did not; none if the gateway is `deaf`.
+    pub(crate) fn weigh(&self, table: &Table, deaf: bool, now: Tick) {
         let names: BTreeMap<_, _> = table.iter().map(|candidate| (key_of(candidate.id()), candidate)).collect();
         let out: BTreeSet<_> =
             names.iter().filter(|(_, candidate)| !candidate.state().is_well()).map(|(key, _)| *key).collect();
         let mut votes = locked(&self.votes);
         votes.forget(&out, now);
+        if deaf {
+            votes.deaf(now);
+        }
         // Who came to nothing at first may have arrived elsewhere since.
         for part in &self.parts {
             locked(&part.recent).followers(|who| votes.follows(who, now));

@@ -24,6 +24,9 @@ use ferry_core::{
 };
 use ferry_runtime::Clock;
 
+/// Coordinators say something every half second.
+const DEAF_AFTER: Duration = Duration::from_millis(2500);
+
 /// The picture.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
@@ -88,6 +91,11 @@ impl Current {
     pub(crate) fn heard(&self) -> Option<Tick> {
         let millis = self.heard.load(Relaxed);
         (millis > 0).then(|| Tick::from_origin(Duration::from_millis(millis)))
+    }
+
+    /// Whether no coordinator was heard for so long that what nodes say of redirects does not come.
+    pub(crate) fn is_deaf(&self, now: Tick) -> bool {
+        self.heard().is_none_or(|at| now.since(at) > DEAF_AFTER)
     }
 
     /// When the copy was made from which the gateway started.

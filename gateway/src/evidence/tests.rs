@@ -49,11 +49,18 @@ struct World {
     table: Table,
     /// How many redirects this gateway made.
     redirects: u64,
+    /// Whether no coordinator is heard.
+    deaf: bool,
 }
 
 impl World {
     fn new() -> Self {
-        Self { evidence: Evidence::new(Figures::default()), table: table([NodeState::Up; 3]), redirects: 0 }
+        Self {
+            evidence: Evidence::new(Figures::default()),
+            table: table([NodeState::Up; 3]),
+            redirects: 0,
+            deaf: false,
+        }
     }
 
     fn caller(&self, address: [u8; 4], client: u64) -> Caller {
@@ -70,7 +77,7 @@ impl World {
         let redirect = self.evidence.name();
         let id = &ids()[node];
         let candidate = self.table.find(id).expect("it is there");
-        self.evidence.sent(caller, candidate, &Avoided::default(), Some(redirect), at(millis));
+        self.evidence.sent(caller, candidate, &Avoided::default(), Some(redirect), self.deaf, at(millis));
         if arrives {
             self.hear(node, redirect, Fate::Complete, millis + 100);
         }
@@ -90,7 +97,7 @@ impl World {
     }
 
     fn weigh(&self, millis: u64) {
-        self.evidence.weigh(&self.table, at(millis));
+        self.evidence.weigh(&self.table, self.deaf, at(millis));
     }
 }
 
@@ -156,7 +163,7 @@ fn a_client_who_comes_back_avoids_the_node_until_its_report_says_that_all_is_wel
     let mut world = World::new();
     let redirect = world.redirect(0, 0, false, 0);
     let caller = world.caller([198, 51, 0, 7], 1);
-    let avoids = |millis| world.evidence.avoided(caller, at(millis)).contains(key_of(&ids()[0]));
+    let avoids = |millis| world.evidence.avoided(caller, false, at(millis)).contains(key_of(&ids()[0]));
     assert!(!avoids(900) && avoids(1_000));
     world.hear(1, redirect, Fate::Complete, 1_000);
     assert!(avoids(1_000), "another node cannot speak for this one");
@@ -166,6 +173,41 @@ fn a_client_who_comes_back_avoids_the_node_until_its_report_says_that_all_is_wel
     assert!(!avoids(3_000) && avoids(3_500));
     world.hear(0, redirect, Fate::Complete, 3_500);
     assert!(!avoids(60_000));
+}
+
+#[test]
+fn while_no_coordinator_is_heard_clients_stay_and_no_node_is_doubted_for_it_afterwards() {
+    let mut world = World::new();
+    let known = world.caller([198, 51, 0, 7], 1);
+    for second in 0..10 {
+        world.deaf = second < 5;
+        for network in 0..4 {
+            for node in [0, 1, 2] {
+                // The words of two nodes come through at once again, and those of the third are lost until the coordinators are back.
+                world.redirect(network, node, node != 0 || second >= 5, second * 1_000);
+            }
+        }
+        let avoided = world.evidence.avoided(known, world.deaf, at(second * 1_000));
+        assert!(avoided.is_empty(), "after {second} s");
+        world.weigh(second * 1_000);
+    }
+    for second in 10..20 {
+        world.weigh(second * 1_000);
+        assert_eq!(world.doubted(0), [], "after {second} s");
+    }
+}
+
+#[test]
+fn of_a_node_that_reports_nothing_no_client_is_kept_away() {
+    let mut world = World::new();
+    let mut mute = view(&ids()[0], NodeState::Up);
+    mute.facts = Arc::new(NodeFacts { reports_arrivals: false, ..NodeFacts::clone(&mute.facts) });
+    world.table.apply([(&ids()[0], Some(&mute))], at(0));
+    world.redirect(0, 0, false, 0);
+    world.redirect(0, 1, false, 0);
+    let avoids = |client| world.evidence.avoided(world.caller([198, 51, 0, 7], client), false, at(5_000));
+    assert!(avoids(1).is_empty());
+    assert!(avoids(2).contains(key_of(&ids()[1])), "which reports");
 }
 
 #[test]

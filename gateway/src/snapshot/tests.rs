@@ -39,6 +39,15 @@ fn seen(table: &Table, corrections: &Corrections) -> Vec<String> {
 }
 
 #[test]
+fn a_gateway_is_deaf_until_a_coordinator_is_heard_and_when_none_was_for_a_while() {
+    let (current, at) = (Current::default(), |millis| Tick::from_origin(Duration::from_millis(millis)));
+    assert!(current.is_deaf(at(0)));
+    current.hear(at(1_000));
+    assert!(!current.is_deaf(at(1_000)) && !current.is_deaf(at(3_500)));
+    assert!(current.is_deaf(at(3_501)));
+}
+
+#[test]
 fn a_picture_that_caught_up_is_the_one_that_was_always_changed() {
     let mut random = StdRng::seed_from_u64(7);
     let (mut merge, mut always) = (Merge::default(), Table::default());

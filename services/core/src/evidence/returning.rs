@@ -8,7 +8,8 @@
 //! - it was first sent there less than a second ago: so soon no report can have come, and several requests at once are one attempt. A node that
 //!   died meanwhile is out by its state.
 //!
-//! What a node says that it failed is not tried again, however soon. Nothing here says anything against a node to anybody else.
+//! What a node says that it failed is not tried again, however soon. Where no word can come, its absence means nothing: of redirects to a node that reports
+//! none, and of all while no coordinator is heard who would bring it. Nothing here says anything against a node to anybody else.
 //!
 //! Fixed in size, and nothing is allocated after the start: who brings many clients makes it forget others, which costs them a second attempt at the
 //! same node.
@@ -55,7 +56,7 @@ struct Visit {
     last: Option<Moment>,
     /// When it was last heard that a transfer was under way or ended well.
     well: Option<Moment>,
-    /// How many redirects have not ended well, as far as anybody said.
+    /// How many redirects of which a word is to be expected have not ended well, as far as anybody said.
     open: u16,
     /// The node said that it could not serve it.
     failed: bool,
@@ -107,20 +108,20 @@ impl Returning {
         Self { slots: vec![Slot::default(); slots].into() }
     }
 
-    /// Where the client is not to be sent now.
+    /// Where the client is not to be sent now. If the caller is `deaf`, for no word can come, only where a node had said before that it failed.
     #[must_use]
-    pub fn avoided(&self, client: ClientKey, now: Tick) -> Avoided {
+    pub fn avoided(&self, client: ClientKey, deaf: bool, now: Tick) -> Avoided {
         let mut avoided = Avoided::default();
         let Some(slot) = self.set(client).iter().find(|slot| slot.is_of(client)) else { return avoided };
-        for visit in slot.visits.iter().filter(|visit| visit.is_lost(Moment::of(now))) {
+        for visit in slot.visits.iter().filter(|visit| visit.is_lost(deaf, Moment::of(now))) {
             avoided.nodes[avoided.count] = visit.node;
             avoided.count += 1;
         }
         avoided
     }
 
-    /// Takes note of a redirect.
-    pub fn sent(&mut self, client: ClientKey, node: NodeKey, now: Tick) {
+    /// Takes note of a redirect, and whether a word of it is to be expected: where none can come, its absence means nothing.
+    pub fn sent(&mut self, client: ClientKey, node: NodeKey, expected: bool, now: Tick) {
         let now = Moment::of(now);
         let set = self.set_mut(client);
         let at = set
@@ -141,7 +142,7 @@ impl Returning {
         if visit.open == 0 {
             visit.since = now;
         }
-        visit.open = visit.open.saturating_add(1);
+        visit.open = visit.open.saturating_add(expected.into());
         visit.last = Some(now);
     }
 
@@ -203,10 +204,11 @@ impl Visit {
     }
 
     /// Whether the client came to nothing there.
-    fn is_lost(&self, now: Moment) -> bool {
+    fn is_lost(&self, deaf: bool, now: Moment) -> bool {
         let is_well = self.well.is_some_and(|at| at.before(now) < FRESH);
         let may_be_heard_of = self.since.before(now) >= UNHEARD;
-        self.age(now) < REMEMBERED && (self.failed || (self.open > 0 && !is_well && may_be_heard_of))
+        let is_missed = !deaf && self.open > 0 && !is_well && may_be_heard_of;
+        self.age(now) < REMEMBERED && (self.failed || is_missed)
     }
 }
 

@@ -61,6 +61,8 @@ pub struct Votes {
     turned: Tick,
     doubts: BTreeMap<(NodeKey, Option<Network>), Tick>,
     excused: BTreeMap<NodeKey, Tick>,
+    /// Until then nothing is counted of any node.
+    deaf_until: Tick,
     followers: BTreeMap<Who, Tick>,
 }
 
@@ -99,6 +101,9 @@ impl Votes {
     /// Counts one redirect.
     pub fn count(&mut self, outcome: Outcome, now: Tick) {
         let Outcome { who, network, node, arrived } = outcome;
+        if now < self.deaf_until {
+            return;
+        }
         if arrived.is_none() && self.followers.get(&who).is_none_or(|at| now.since(*at) >= FOLLOWS) {
             return;
         }
@@ -124,6 +129,12 @@ impl Votes {
     /// Something is missing of what this node has to say: what was sent there a moment ago, or is sent there now, says nothing.
     pub fn excuse(&mut self, node: NodeKey, now: Tick) {
         self.excused.insert(node, now + EXCUSED);
+    }
+
+    /// No word of any node comes: what was counted is forgotten, and what was sent a moment ago, or is sent now, says nothing.
+    pub fn deaf(&mut self, now: Tick) {
+        self.ways = Default::default();
+        self.deaf_until = now + EXCUSED;
     }
 
     /// These nodes are out anyway, by their state: why nothing arrived there is known, and what comes after it is another matter.

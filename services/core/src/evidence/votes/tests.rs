@@ -199,6 +199,27 @@ fn of_a_node_that_left_something_out_or_was_out_nothing_is_said() {
 }
 
 #[test]
+fn nothing_is_said_of_anybody_while_no_word_comes_and_until_what_was_sent_then_is_settled() {
+    let unheard = |votes: &mut Votes, second| {
+        for from in 0..9 {
+            redirects(votes, from, WELL_NODE, 5, 5, second);
+            redirects(votes, from, SICK_NODE, 5, 0, second);
+        }
+    };
+    let mut votes = Votes::default();
+    unheard(&mut votes, 0);
+    votes.deaf(at(0));
+    for second in 0..6 {
+        unheard(&mut votes, second);
+        votes.weigh(at(second));
+        assert_eq!(votes.doubted().count(), 0, "after {second} s");
+    }
+    unheard(&mut votes, 6);
+    votes.weigh(at(6));
+    assert_eq!(doubted_by_all(&votes), [SICK_NODE], "it listens again");
+}
+
+#[test]
 fn who_finds_another_node_by_himself_shows_that_he_follows() {
     let mut votes = Votes::default();
     for from in 0..3 {
