@@ -211,6 +211,22 @@ fn of_a_node_that_reports_nothing_no_client_is_kept_away() {
 }
 
 #[test]
+fn a_flood_that_makes_redirects_forgotten_sends_nobody_away() {
+    let mut world = World::new();
+    let known = world.caller([198, 51, 0, 7], 1);
+    let redirect = world.redirect(0, 0, false, 0);
+    world.hear(0, redirect, Fate::UnderWay, 500);
+    let avoids = |world: &World| world.evidence.avoided(known, false, at(5_000)).contains(key_of(&ids()[0]));
+    assert!(avoids(&world), "no word of it came for a while");
+    // Each part is chosen at random: nearly twice the ring fills them all.
+    for _ in 0..PARTS * PLACES * 2 {
+        world.redirect(CROWD, 1, false, 1_000);
+    }
+    world.hear(0, redirect, Fate::Complete, 5_000);
+    assert!(!avoids(&world), "the word finds nothing, and its absence means nothing");
+}
+
+#[test]
 fn users_addresses_and_agents_tell_clients_apart() {
     let evidence = Evidence::new(Figures::default());
     let key = |path: &str| ObjectKey::plain(ObjectPath::from_decoded(path).expect("a good path"));

@@ -45,7 +45,9 @@ struct Entry {
 /// A part of the ring.
 #[derive(Debug)]
 pub struct Recent {
-    entries: Box<[Option<Entry>]>,
+    /// As far as they were ever used: the memory for the others is only reserved.
+    entries: Vec<Option<Entry>>,
+    places: usize,
 }
 
 /// What a redirect says of the way to a node.
@@ -65,19 +67,24 @@ impl Recent {
     /// With so many places.
     #[must_use]
     pub fn with_places(places: usize) -> Self {
-        Self { entries: vec![None; places.max(1)].into() }
+        let places = places.max(1);
+        Self { entries: Vec::with_capacity(places), places }
     }
 
-    /// Puts a redirect into a place, instead of what was there.
-    pub fn put(&mut self, place: usize, redirect: Redirect) {
-        let place = place % self.entries.len();
-        self.entries[place] = Some(Entry { redirect, arrived: None, ended: false, told: false, judged: false });
+    /// Puts a redirect into a place. Returns the one that was there, if its end was not heard: now nothing will be heard of it any more.
+    pub fn put(&mut self, place: usize, redirect: Redirect) -> Option<Redirect> {
+        let place = place % self.places;
+        if place >= self.entries.len() {
+            self.entries.resize(place + 1, None);
+        }
+        let entry = Entry { redirect, arrived: None, ended: false, told: false, judged: false };
+        let forgotten = self.entries[place].replace(entry).filter(|entry| !entry.ended)?;
+        Some(forgotten.redirect)
     }
 
     /// Hears what `node` says of a redirect in this place. Returns that redirect if the word is news to its client: each end once, and nothing after it.
     pub fn hear(&mut self, place: usize, id: RedirectId, node: NodeKey, fate: Fate) -> Option<Redirect> {
-        let place = place % self.entries.len();
-        let entry = self.entries[place].as_mut().filter(|entry| entry.redirect.id == id)?;
+        let entry = self.entries.get_mut(place % self.places)?.as_mut().filter(|entry| entry.redirect.id == id)?;
         // A client that was sent on arrives at both; that it came where it was to come is what counts.
         if entry.arrived.is_none() || node == entry.redirect.node {
             entry.arrived = Some(node);
@@ -167,6 +174,23 @@ mod tests {
         recent.followers(|who| told.push(who));
         recent.followers(|who| told.push(who));
         assert_eq!(told, [Who(3)]);
+    }
+
+    #[test]
+    fn what_is_overwritten_before_its_end_was_heard_is_told() {
+        let mut recent = Recent::with_places(1);
+        let mut put = |id| recent.put(0, redirect(id)).map(|forgotten| forgotten.id.0);
+        assert_eq!((put(7), put(8)), (None, Some(7)));
+        recent.hear(0, RedirectId(8), A, Fate::UnderWay);
+        let mut put = |id| recent.put(0, redirect(id)).map(|forgotten| forgotten.id.0);
+        assert_eq!(put(9), Some(8), "it is under way");
+        recent.hear(0, RedirectId(9), A, Fate::Complete);
+        assert!(recent.put(0, redirect(10)).is_none(), "it ended");
+    }
+
+    #[test]
+    fn a_place_takes_little_room() {
+        assert!(size_of::<Option<Entry>>() <= 64, "a gateway keeps 262,144");
     }
 
     #[test]

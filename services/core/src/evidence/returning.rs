@@ -11,8 +11,8 @@
 //! What a node says that it failed is not tried again, however soon. Where no word can come, its absence means nothing: of redirects to a node that reports
 //! none, and of all while no coordinator is heard who would bring it. Nothing here says anything against a node to anybody else.
 //!
-//! Fixed in size, and nothing is allocated after the start: who brings many clients makes it forget others, which costs them a second attempt at the
-//! same node.
+//! Fixed in size, and nothing is allocated after the start: who brings many clients or redirects makes it forget others, which costs them a second attempt
+//! at the same node, and sends nobody away.
 
 use std::time::Duration;
 
@@ -148,9 +148,7 @@ impl Returning {
 
     /// Hears what became of one redirect. Its end counts once: the caller tells no end twice.
     pub fn heard(&mut self, client: ClientKey, node: NodeKey, fate: Fate, now: Tick) {
-        let slot = self.set_mut(client).iter_mut().find(|slot| slot.is_of(client));
-        let of_node = |visit: &&mut Visit| visit.last.is_some() && visit.node == node;
-        let Some(visit) = slot.and_then(|slot| slot.visits.iter_mut().find(of_node)) else { return };
+        let Some(visit) = self.visit_mut(client, node) else { return };
         match fate {
             Fate::UnderWay => visit.well = Some(Moment::of(now)),
             Fate::Complete => {
@@ -161,6 +159,13 @@ impl Returning {
             // The client left, or the way broke: it says nothing new of the others behind the same address.
             Fate::BrokenOff => {}
             Fate::Failed => (visit.well, visit.failed) = (None, true),
+        }
+    }
+
+    /// A redirect's end will not be heard, for the redirect is forgotten: no word of it is expected any more.
+    pub fn unheard(&mut self, client: ClientKey, node: NodeKey) {
+        if let Some(visit) = self.visit_mut(client, node) {
+            visit.open = visit.open.saturating_sub(1);
         }
     }
 
@@ -179,6 +184,11 @@ impl Returning {
     fn set_mut(&mut self, client: ClientKey) -> &mut [Slot] {
         let at = self.place(client);
         &mut self.slots[at..at + WAYS]
+    }
+
+    fn visit_mut(&mut self, client: ClientKey, node: NodeKey) -> Option<&mut Visit> {
+        let slot = self.set_mut(client).iter_mut().find(|slot| slot.is_of(client))?;
+        slot.visits.iter_mut().find(|visit| visit.last.is_some() && visit.node == node)
     }
 
     /// Where its places begin. By the upper bits: the lower ones may have chosen this of several such tables.

@@ -122,6 +122,11 @@ fn the_memory_for_one_client_is_its_last_four_nodes() {
     assert_eq!([0, 1, 2, 3, 4, 5].map(|node| avoided.contains(NodeKey(node))), [false, false, true, true, true, true]);
 }
 
+#[test]
+fn a_client_takes_little_room() {
+    assert!(size_of::<Slot>() <= 120, "a gateway keeps 131,072");
+}
+
 proptest! {
     /// Whoever brings many clients makes others forgotten, and nothing else: of a client that is remembered, nothing changes.
     #[test]
