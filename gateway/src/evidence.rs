@@ -188,7 +188,7 @@ impl Evidence {
         }
         // Who came to nothing at first may have arrived elsewhere since.
         for part in &self.parts {
-            locked(&part.recent).followers(|who| votes.follows(who, now));
+            locked(&part.recent).followers(|network, who| votes.follows(network, who, now));
         }
         for part in &self.parts {
             locked(&part.recent).judge(now, |outcome| votes.count(outcome, now));

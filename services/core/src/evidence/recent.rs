@@ -95,11 +95,11 @@ impl Recent {
         news.then_some(entry.redirect)
     }
 
-    /// Tells who was found to follow a redirect since that was last asked.
-    pub fn followers(&mut self, mut tell: impl FnMut(Who)) {
+    /// Tells who was found to follow a redirect, sent from which network, since that was last asked.
+    pub fn followers(&mut self, mut tell: impl FnMut(Network, Who)) {
         for entry in self.entries.iter_mut().flatten() {
             if entry.arrived.is_some() && !std::mem::replace(&mut entry.told, true) {
-                tell(entry.redirect.who);
+                tell(entry.redirect.network, entry.redirect.who);
             }
         }
     }
@@ -169,11 +169,11 @@ mod tests {
         recent.put(0, redirect(0));
         recent.put(1, redirect(1));
         let mut told = Vec::new();
-        recent.followers(|who| told.push(who));
+        recent.followers(|network, who| told.push((network, who)));
         recent.hear(1, RedirectId(1), B, Fate::UnderWay);
-        recent.followers(|who| told.push(who));
-        recent.followers(|who| told.push(who));
-        assert_eq!(told, [Who(3)]);
+        recent.followers(|network, who| told.push((network, who)));
+        recent.followers(|network, who| told.push((network, who)));
+        assert_eq!(told, [(NETWORK, Who(3))]);
     }
 
     #[test]

@@ -41,8 +41,10 @@ const ENOUGH_NETWORKS: usize = 3;
 const ENOUGH_OF_ONE: f64 = 4.0;
 /// Clients of one network who came to nothing, in any case, before it does without a node.
 const ENOUGH_CLIENTS: usize = 3;
-/// How long somebody counts as one who follows redirects, and how many such are remembered.
+/// How long somebody counts as one who follows redirects, and how many such are remembered: of one network, and of all together. The first of one network are
+/// as good as any, and one host with many names leaves room for the others.
 const FOLLOWS: Duration = Duration::from_secs(60);
+const MOST_FOLLOWERS_OF_ONE: usize = 256;
 const MOST_FOLLOWERS: usize = 16_384;
 /// Below the first part of what was to come, the way is sick; above the second, it is well.
 const SICK: f64 = 0.2;
@@ -63,7 +65,10 @@ pub struct Votes {
     excused: BTreeMap<NodeKey, Tick>,
     /// Until then nothing is counted of any node.
     deaf_until: Tick,
-    followers: BTreeMap<Who, Tick>,
+    /// Each with the network from which it was first seen to follow.
+    followers: BTreeMap<Who, (Network, Tick)>,
+    /// How many those are of each network.
+    following: BTreeMap<Network, usize>,
 }
 
 type Way = (Network, NodeKey);
@@ -91,10 +96,16 @@ impl Votes {
     /// Of so many requests, one is decided as if nobody were doubted.
     pub const ONE_IN: u32 = 32;
 
-    /// A redirect of theirs arrived.
-    pub fn follows(&mut self, who: Who, now: Tick) {
-        if self.followers.len() < MOST_FOLLOWERS || self.followers.contains_key(&who) {
-            self.followers.insert(who, now);
+    /// A redirect of this client arrived, who was sent from there.
+    pub fn follows(&mut self, network: Network, who: Who, now: Tick) {
+        if let Some((_, at)) = self.followers.get_mut(&who) {
+            *at = now;
+        } else if self.followers.len() < MOST_FOLLOWERS {
+            let of_one = self.following.entry(network).or_default();
+            if *of_one < MOST_FOLLOWERS_OF_ONE {
+                *of_one += 1;
+                self.followers.insert(who, (network, now));
+            }
         }
     }
 
@@ -104,7 +115,7 @@ impl Votes {
         if now < self.deaf_until {
             return;
         }
-        if arrived.is_none() && self.followers.get(&who).is_none_or(|at| now.since(*at) >= FOLLOWS) {
+        if arrived.is_none() && self.followers.get(&who).is_none_or(|(_, at)| now.since(*at) >= FOLLOWS) {
             return;
         }
         if self.excused.get(&node).is_none_or(|until| now >= *until) {
@@ -153,7 +164,11 @@ impl Votes {
             self.turned = now;
         }
         self.excused.retain(|_, until| now < *until);
-        self.followers.retain(|_, at| now.since(*at) < FOLLOWS);
+        self.followers.retain(|_, (_, at)| now.since(*at) < FOLLOWS);
+        self.following.clear();
+        for (network, _) in self.followers.values() {
+            *self.following.entry(*network).or_default() += 1;
+        }
         self.doubts.retain(|_, until| now < *until);
         let (polls, alone) = self.poll();
         for (node, poll) in polls {

@@ -18,7 +18,7 @@ fn redirects(votes: &mut Votes, from: u8, node: NodeKey, sent: u32, arrived: u32
     for redirect in 0..sent {
         let (arrived, who) = ((redirect < arrived).then_some(node), Who(redirect % 7));
         // Who does not arrive here follows other redirects, unless he is a bot.
-        votes.follows(who, at(second));
+        votes.follows(network(from), who, at(second));
         votes.count(Outcome { who, network: network(from), node, arrived }, at(second));
     }
 }
@@ -239,11 +239,28 @@ fn what_is_remembered_is_bounded() {
     for number in 0..u32::try_from(3 * MOST_WAYS).expect("small") {
         let [_, a, b, c] = number.to_be_bytes();
         let arrived = Some(WELL_NODE);
-        votes.follows(Who(number), at(0));
-        votes.count(Outcome { who: Who(number), network: Network::V4([a, b, c]), node: WELL_NODE, arrived }, at(0));
+        let network = Network::V4([a, b, c]);
+        votes.follows(network, Who(number), at(0));
+        votes.count(Outcome { who: Who(number), network, node: WELL_NODE, arrived }, at(0));
     }
     assert_eq!(votes.followers.len(), MOST_FOLLOWERS);
     assert_eq!(votes.ways[0].len(), MOST_WAYS);
+    votes.weigh(at(60));
+    assert_eq!((votes.following.len(), votes.followers.len()), (0, 0), "nobody followed anything for a minute");
+}
+
+#[test]
+fn one_host_with_many_names_leaves_room_for_those_who_follow_elsewhere() {
+    let mut votes = Votes::default();
+    for name in 0..u32::try_from(2 * MOST_FOLLOWERS).expect("small") {
+        votes.follows(network(99), Who(1000 + name), at(0));
+    }
+    for from in 0..3 {
+        redirects(&mut votes, from, WELL_NODE, 5, 5, 0);
+        redirects(&mut votes, from, SICK_NODE, 5, 0, 0);
+    }
+    votes.weigh(at(0));
+    assert_eq!(doubted_by_all(&votes), [SICK_NODE]);
 }
 
 proptest! {
