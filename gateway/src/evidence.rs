@@ -1,7 +1,7 @@
 //! What this gateway remembers of its redirects, and what nodes say of them: where a client is not sent again (P7), and which nodes are doubted.
 //!
-//! Decided in `core::evidence`; here is the memory that the threads share. Its size is fixed, it allocates nothing on the way of a redirect, and its
-//! locks are many and held for a few instructions. None of it outlives the process.
+//! Decided in `core::evidence`; here is the memory that the threads share. Its size is fixed, its locks are many and
+//! held for a few instructions, and a redirect allocates only where its client is kept from a node: a list of those that it is not to get. None of it outlives the process.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
