@@ -14,9 +14,10 @@ use ferry_core::{
 };
 use ferry_delivery::{
     Answer,
+    semantics::repr_digest::REPR_DIGEST,
     server::{Brief, Sound},
 };
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use crate::{choice::Wanted, door::Admitted, links};
@@ -32,9 +33,6 @@ pub(crate) struct Redirector {
 
 /// W3.
 pub(crate) const STORE_NOTHING: &str = "private, no-store";
-
-/// Of all bytes of the object (RFC 9530), so that a client can check what it gets, wherever it gets it.
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// Room for a target with its token.
 const LIKELY: usize = 1024;

@@ -15,8 +15,11 @@ use ferry_core::{
     object::ObjectKey,
     tokens::RedirectId,
 };
-use ferry_delivery::{Answer, semantics::repr_digest};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use ferry_delivery::{
+    Answer,
+    semantics::repr_digest::{self, REPR_DIGEST},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::time::Instant;
 
 /// Told again so often that gateways do not forget it meanwhile.
@@ -75,8 +78,6 @@ impl Held {
     }
 }
 
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-
 /// Whether the next client may get something else, or a cache in between would not keep it.
 fn is_for_one_client(headers: &HeaderMap) -> bool {
     headers.get_all(header::CACHE_CONTROL).iter().any(|value| {
@@ -124,6 +125,7 @@ impl Telling {
 #[cfg(test)]
 mod tests {
     use ferry_core::object::ObjectPath;
+    use http::HeaderName;
 
     use super::*;
 

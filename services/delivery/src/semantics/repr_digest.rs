@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sfv::{BareItem, DictSerializer, Dictionary, Item, KeyRef, ListEntry, Parser};
 
 /// The field.
-pub(crate) const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+pub const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 
 /// Its value for bytes of which SHA-256 is known. Where they have a content coding, they are to be hashed as they are: coded.
 pub(crate) fn of_sha256(digest: &[u8; 32]) -> HeaderValue {

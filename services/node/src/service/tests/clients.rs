@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ferry_core::{
     object::{ObjectKey, ObjectPath},
-    tokens::{NodeGrant, RedirectId, seal},
+    tokens::{NodeGrant, seal},
     trace::TraceContext,
 };
 use ferry_delivery::{Answer, Request, Server, server::Limits};
@@ -12,33 +12,16 @@ use ferry_proto::v1;
 use ferry_runtime::{Tasks, Workers};
 use http::StatusCode;
 
-use super::site::{LIMIT, Site, WALL, ask};
+use super::site::{self, LIMIT, Site, WALL, ask};
 use crate::{
     IdentityError, StartError,
     agent::twin::{CLUSTER_TIME, Twin, facts, ring, welcome},
 };
 
+/// Of a guarded route, and for a user whose own token is good no longer.
 fn grant(path: &str) -> NodeGrant {
-    let later = CLUSTER_TIME.seconds() + 60;
-    NodeGrant {
-        key: ObjectKey::plain(ObjectPath::from_decoded(path).expect("a path")),
-        path: None,
-        origin_target: None,
-        filename: None,
-        content_type: None,
-        cache_control: None,
-        expires: later,
-        renewable_until: later,
-        redirect: RedirectId(1),
-        hops: 0,
-        tried: Vec::new(),
-        trace: None,
-        validator: None,
-        client_network: None,
-        candidates: Vec::new(),
-        home: Some("https://files.example".to_owned()),
-        guarded: true,
-    }
+    let plain = site::grant(path);
+    NodeGrant { renewable_until: plain.expires, guarded: true, ..plain }
 }
 
 fn token(grant: &NodeGrant) -> String {

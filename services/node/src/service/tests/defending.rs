@@ -6,17 +6,14 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use ferry_core::{
-    object::{ObjectKey, ObjectPath},
-    tokens::{Endpoint, NodeGrant, RedirectId, seal},
-};
+use ferry_core::tokens::{Endpoint, NodeGrant, seal};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
 };
 
-use super::site::{Live, Reply, Site, ask};
-use crate::agent::twin::{CLUSTER_TIME, Twin, ring};
+use super::site::{Live, Reply, Site, ask, grant};
+use crate::agent::twin::{Twin, ring};
 
 /// More than all buffers between a node and a client that does not read.
 const BIG: usize = 24 << 20;
@@ -63,28 +60,6 @@ impl Pair {
         for node in self.nodes {
             node.stop().await;
         }
-    }
-}
-
-fn grant(key: &str) -> NodeGrant {
-    NodeGrant {
-        key: ObjectKey::plain(ObjectPath::from_decoded(key).expect("a path")),
-        path: None,
-        origin_target: None,
-        filename: None,
-        content_type: None,
-        cache_control: None,
-        expires: CLUSTER_TIME.seconds() + 60,
-        renewable_until: CLUSTER_TIME.seconds() + 600,
-        redirect: RedirectId(1),
-        hops: 0,
-        tried: Vec::new(),
-        trace: None,
-        validator: None,
-        client_network: None,
-        candidates: Vec::new(),
-        home: Some("https://files.example".to_owned()),
-        guarded: false,
     }
 }
 

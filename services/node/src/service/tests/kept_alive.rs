@@ -3,9 +3,8 @@
 use std::{net::SocketAddr, time::Duration};
 
 use ferry_core::{
-    object::{ObjectKey, ObjectPath},
     target::{NodeTokens, node_tokens},
-    tokens::{self, Endpoint, NodeGrant, RedirectId},
+    tokens::{self, Endpoint, NodeGrant},
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
@@ -13,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::site::{LIMIT, Live, Site};
+use super::site::{LIMIT, Live, Site, grant};
 use crate::agent::twin::{self, CLUSTER_TIME, Twin};
 
 /// A client that keeps its connection open.
@@ -52,27 +51,11 @@ fn with_token(node: &Live, other: Option<SocketAddr>) -> String {
         authority: at.to_string().parse().expect("an address"),
         secure: false,
     };
+    let candidates = [Some(endpoint("n1", node.address)), other.map(|at| endpoint("n2", at))];
     let grant = NodeGrant {
-        key: ObjectKey::plain(ObjectPath::from_decoded("file").expect("a path")),
-        path: None,
-        origin_target: None,
-        filename: None,
-        content_type: None,
-        cache_control: None,
-        expires: CLUSTER_TIME.seconds() + 60,
-        renewable_until: CLUSTER_TIME.seconds() + 60,
-        redirect: RedirectId(1),
-        hops: 0,
-        tried: Vec::new(),
-        trace: None,
-        validator: None,
-        client_network: None,
-        candidates: [Some(endpoint("n1", node.address)), other.map(|at| endpoint("n2", at))]
-            .into_iter()
-            .flatten()
-            .collect(),
+        candidates: candidates.into_iter().flatten().collect(),
         home: Some("http://gateway.example".to_owned()),
-        guarded: false,
+        ..grant("file")
     };
     format!("/file?ferry={}", tokens::seal(&twin::ring().current, &grant).expect("it fits"))
 }

@@ -2,7 +2,11 @@
 
 use std::{ffi::OsString, fs, net::SocketAddr, time::Duration};
 
-use ferry_core::time::UnixMillis;
+use ferry_core::{
+    object::{ObjectKey, ObjectPath},
+    time::UnixMillis,
+    tokens::{NodeGrant, RedirectId},
+};
 use ferry_runtime::{
     Clock, Tasks, Workers,
     config::{Environment, Sources, command},
@@ -16,13 +20,40 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Config, Node, Running, SECTIONS, StartError, TABLES, agent::twin::Twin, read};
+use crate::{
+    Config, Node, Running, SECTIONS, StartError, TABLES,
+    agent::twin::{CLUSTER_TIME, Twin},
+    read,
+};
 
 /// No answer of these tests takes so long unless it never comes.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// The node's own wall clock; the twin's is far from it.
 pub(super) const WALL: UnixMillis = UnixMillis(1_700_000_000_000);
+
+/// What a gateway says of an object with that key, to whichever node: good for a minute, and renewable for ten.
+pub(super) fn grant(key: &str) -> NodeGrant {
+    NodeGrant {
+        key: ObjectKey::plain(ObjectPath::from_decoded(key).expect("a path")),
+        path: None,
+        origin_target: None,
+        filename: None,
+        content_type: None,
+        cache_control: None,
+        expires: CLUSTER_TIME.seconds() + 60,
+        renewable_until: CLUSTER_TIME.seconds() + 600,
+        redirect: RedirectId(1),
+        hops: 0,
+        tried: Vec::new(),
+        trace: None,
+        validator: None,
+        client_network: None,
+        candidates: Vec::new(),
+        home: Some("https://files.example".to_owned()),
+        guarded: false,
+    }
+}
 
 /// Folders that outlive a node's process.
 pub(super) struct Site {
